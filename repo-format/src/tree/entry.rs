@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One entry of a tree: a name in a directory, its metadata and, for a file, where its content is.
+
+use std::sync::Arc;
+
+use crate::id::ChunkId;
+
+/// What kind of file an entry is; the numbers are the stored ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FileType {
+    /// A regular file.
+    File = 1,
+    /// A directory.
+    Directory = 2,
+    /// A symbolic link.
+    Symlink = 3,
+    /// A named pipe.
+    Fifo = 4,
+    /// A character device.
+    CharDevice = 5,
+    /// A block device.
+    BlockDevice = 6,
+    /// A UNIX socket.
+    Socket = 7,
+}
+
+/// Seconds and nanoseconds since 1970; the nanoseconds count upwards from the second, also before 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Seconds.
+    pub seconds: i64,
+    /// Nanoseconds, below 1,000,000,000.
+    pub nanos: u32,
+}
+
+/// User and group, by number and, where known, by name. Shared: a tree has few owners and many entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// User name; empty if unknown. At most 255 bytes.
+    pub user: Vec<u8>,
+    /// Group name; empty if unknown. At most 255 bytes.
+    pub group: Vec<u8>,
+}
+
+/// Extended attributes (name, value), sorted by name, no name twice. ACLs and capabilities are among them.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A run of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentItem {
+    /// Bytes that it covers, at least 1.
+    pub length: u64,
+    /// The chunk (or list node, above height 0); `None` is a hole, which only height 0 has.
+    pub id: Option<ChunkId>,
+}
+
+/// A file's content: items inline, or list nodes that hold them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// 0: `items` are chunks and holes. h: `items` are list nodes of level h - 1.
+    pub height: u8,
+    /// At most [`Content::MAX_INLINE`]. Their lengths add up to the file's size.
+    pub items: Vec<ContentItem>,
+}
+
+impl Content {
+    /// Above this many items a list node is made.
+    pub const MAX_INLINE: usize = 32;
+}
+
+/// Marks of an entry, as stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(pub u8);
+
+impl Marks {
+    /// Changed while it was read; the content is a mixture of moments.
+    pub const TORN: u8 = 1;
+    /// The content or a part of the metadata could not be read.
+    pub const UNREADABLE: u8 = 2;
+    /// Changed so shortly before it was read that the next backup reads it again.
+    pub const RACY: u8 = 4;
+    /// Content came from a command or from standard input.
+    pub const STREAM: u8 = 32;
+
+    /// Whether all of `bits` are set.
+    pub fn has(self, bits: u8) -> bool {
+        self.0 & bits == bits
+    }
+}
+
+/// Metadata of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// What it is.
+    pub file_type: FileType,
+    /// Permission, set-id and sticky bits, at most 0o7777.
+    pub mode: u32,
+    /// Who owns it.
+    pub owner: Arc<Owner>,
+    /// Last change of the content.
+    pub modified: Timestamp,
+    /// Last change of the inode. Can not be restored; tells the next backup whether anything changed.
+    pub changed: Timestamp,
+    /// Birth, where the file system tells it. Can not be restored.
+    pub born: Option<Timestamp>,
+    /// Inode number. Tells the next backup whether anything changed.
+    pub inode: u64,
+    /// Same number: names of one file. `None` for files with one name.
+    pub link_group: Option<u64>,
+    /// Inode flags as `FS_IOC_GETFLAGS` gives them.
+    pub inode_flags: u32,
+    /// Device numbers (major, minor) of a device.
+    pub device: Option<(u32, u32)>,
+    /// Target of a symlink, else empty.
+    pub target: Vec<u8>,
+    /// Extended attributes; shared, because most entries have the same or none.
+    pub xattrs: Arc<Xattrs>,
+    /// Size in bytes; 0 for anything but a file.
+    pub size: u64,
+}
+
+/// One entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Path of the parent without leading or trailing `/`; shared by the entries of a directory.
+    pub directory: Arc<[u8]>,
+    /// Name; empty only for the top folder itself.
+    pub name: Vec<u8>,
+    /// What the file system says of it.
+    pub metadata: Metadata,
+    /// What keepfast says of it. Only the bits named in [`Marks`].
+    pub marks: Marks,
+    /// Content of a file; no items for anything else.
+    pub content: Content,
+}
+
+impl Entry {
+    /// `directory/name`, or the name alone at the top.
+    pub fn path(&self) -> Vec<u8> {
+        crate::tree::order::join(&self.directory, &self.name)
+    }
+}
