@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! keepfast without a face: everything the program does, silently.
 //!
-//! Reading order, each layer importing only from those before it: `error`, `events`; `index`, `session`; `repository`;
-//! `writer`, `reader`; `source`, `target`; then one module per operation. Operations never import each other.
+//! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`reader`], `pool`,
+//! [`history`], [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
+//! operation, [`backup`] first. Operations never import each other.
 
+pub mod backup;
+pub mod error;
 pub mod events;
+pub mod filter;
+pub mod history;
+pub mod identity;
 pub mod index;
+mod pool;
+pub mod reader;
+pub mod repository;
+pub mod restore;
+pub mod session;
 pub mod source;
 pub mod target;
+pub mod tree;
+pub mod writer;
+
+pub use error::{Error, Result};

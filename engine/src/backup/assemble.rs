@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The last stage before the writer, one thread: takes results in the order of the steps, whatever order the workers finish
+//! in, gives new chunks to the segmenter in path order, and builds the tree.
+
+use crossbeam_channel::Receiver;
+use keepfast_repo_format::manifest::{Problem, Totals};
+use keepfast_repo_format::tree::entry::{ContentItem, Entry, FileType};
+
+use super::work::{BatchDone, Done, Piece, State, ready};
+use super::{Outcome, Plan};
+use crate::error::{Error, Result};
+use crate::tree::{ContentBuilder, TreeWriter};
+use crate::writer::{Segmenter, Writer};
+
+/// Pieces of a big file with the bytes they were cut from.
+type PiecesDone = Result<(Vec<Piece>, Vec<u8>)>;
+
+/// What happens next, in tree order. Results arrive when a worker is done.
+pub(super) enum Step {
+    /// Finished paths.
+    Batch(Receiver<Result<BatchDone>>),
+    /// The next pieces of the big file that is being read.
+    Pieces(Receiver<PiecesDone>),
+    /// The big file ends here.
+    FileEnd { entry: Entry, state: State, problems: Vec<Problem> },
+}
+
+impl Step {
+    /// A batch that is finished already.
+    pub(super) fn done(batch: BatchDone) -> Self {
+        Self::Batch(ready(Ok(batch)))
+    }
+}
+
+struct Assembler<'a, 'env> {
+    segmenter: Segmenter<'env>,
+    tree: TreeWriter,
+    totals: Totals,
+    problems: Vec<Problem>,
+    /// Content of the big file that is being read.
+    big: ContentBuilder,
+    plan: &'a Plan<'env>,
+}
+
+/// Runs the stage until the steps end.
+pub(super) fn assemble<'env>(
+    plan: &'env Plan<'env>,
+    writer: &Writer,
+    segmenter: Segmenter<'env>,
+    steps: &Receiver<Step>,
+) -> Result<Outcome> {
+    let tree = TreeWriter::new(plan.repository.keys.boundary(), plan.repository.config.leaf_target);
+    let (totals, problems, big) = (Totals::default(), Vec::new(), ContentBuilder::default());
+    let mut assembler = Assembler { segmenter, tree, totals, problems, big, plan };
+    for step in steps {
+        writer.check()?;
+        assembler.step(step)?;
+    }
+    assembler.finish()
+}
+
+impl Assembler<'_, '_> {
+    fn step(&mut self, step: Step) -> Result<()> {
+        match step {
+            // A worker that panicked drops its end without an answer.
+            Step::Batch(result) => {
+                let batch = result.recv().map_err(|_| Error::Cancelled)??;
+                self.problems.extend(batch.problems);
+                batch.done.into_iter().try_for_each(|done| self.path(done, &batch.buffer))
+            }
+            Step::Pieces(result) => {
+                let (pieces, buffer) = result.recv().map_err(|_| Error::Cancelled)??;
+                let mut content = std::mem::take(&mut self.big);
+                let added = self.content(&mut content, &pieces, &buffer);
+                self.big = content;
+                added
+            }
+            Step::FileEnd { mut entry, state, problems } => {
+                self.problems.extend(problems);
+                let content = std::mem::take(&mut self.big);
+                entry.content = content.finish(&mut self.segmenter)?;
+                self.entry(entry, state)
+            }
+        }
+    }
+
+    fn path(&mut self, done: Done, buffer: &[u8]) -> Result<()> {
+        let Done { mut entry, pieces, state } = done;
+        if !pieces.is_empty() {
+            let mut content = ContentBuilder::default();
+            self.content(&mut content, &pieces, buffer)?;
+            entry.content = content.finish(&mut self.segmenter)?;
+        }
+        self.entry(entry, state)
+    }
+
+    fn content(&mut self, content: &mut ContentBuilder, pieces: &[Piece], buffer: &[u8]) -> Result<()> {
+        for piece in pieces {
+            let id = piece.chunk.as_ref().map(|chunk| {
+                if let Some(range) = &chunk.new_bytes {
+                    self.segmenter.put_data(chunk.id, &buffer[range.clone()]);
+                }
+                chunk.id
+            });
+            content.push(ContentItem { length: piece.length, id }, &mut self.segmenter)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: Entry, state: State) -> Result<()> {
+        let totals = &mut self.totals;
+        match entry.metadata.file_type {
+            FileType::File => {
+                totals.files += 1;
+                totals.bytes += entry.metadata.size;
+                match state {
+                    State::New => totals.new_files += 1,
+                    State::Changed => totals.changed_files += 1,
+                    State::Unmodified => totals.unmodified_files += 1,
+                }
+            }
+            FileType::Directory => totals.directories += 1,
+            _ => totals.others += 1,
+        }
+        self.tree.push(entry, &mut self.segmenter)
+    }
+
+    fn finish(mut self) -> Result<Outcome> {
+        let root = self.tree.finish(&mut self.segmenter)?;
+        self.segmenter.finish();
+        let nothing = || Error::Invalid(format!("nothing to back up: no path of {} could be read", self.plan.options.paths.len()));
+        Ok(Outcome { root: root.ok_or_else(nothing)?, totals: self.totals, problems: self.problems })
+    }
+}

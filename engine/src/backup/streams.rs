@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Outputs of commands, and standard input, as files of the snapshot: they take their place in tree order beside the walked paths.
+//! A command that fails, or can not be started, leaves an entry marked unreadable and makes the snapshot partial.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::Sender;
+use keepfast_repo_format::manifest::{Problem, ProblemCode};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
+use keepfast_repo_format::tree::order;
+
+use super::assemble::Step;
+use super::sequence::Tools;
+use super::work::{Cutter, State};
+use super::Plan;
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use crate::source::Walked;
+use crate::writer::Writer;
+
+/// A file of the snapshot whose content is read from a stream.
+pub struct Stream {
+    /// Path in the snapshot, without leading `/`.
+    pub path: Vec<u8>,
+    /// Where the bytes come from.
+    pub input: StreamInput,
+}
+
+/// Where a stream's bytes come from.
+pub enum StreamInput {
+    /// Program and arguments; its standard output is stored.
+    Command(Vec<std::ffi::OsString>),
+    /// A reader that is used once, such as standard input.
+    Reader(Mutex<Option<Box<dyn Read + Send>>>),
+}
+
+/// The next thing in tree order.
+pub(super) enum Planned<'a> {
+    Walked(Walked),
+    /// A folder that only exists because a stream lies in it.
+    Folder(Entry),
+    Stream(&'a Stream),
+}
+
+type Key = (Vec<u8>, Vec<u8>);
+
+/// Merges streams into the walk.
+///
+/// # Errors
+/// A path that is not valid, given twice, or inside another stream.
+pub(super) fn merge<'a>(
+    walk: impl Iterator<Item = Walked> + 'a,
+    streams: &'a [Stream],
+) -> Result<impl Iterator<Item = Planned<'a>>> {
+    let mut extra: BTreeMap<OrderedKey, Option<&'a Stream>> = BTreeMap::new();
+    for stream in streams {
+        let (directory, name) = order::split(&stream.path);
+        if !order::valid_name(name) || !order::valid_directory(directory) {
+            return Err(Error::Invalid(format!("{:?} can not be the path of a stream", shown(&stream.path))));
+        }
+        if extra.insert(OrderedKey((directory.to_vec(), name.to_vec())), Some(stream)).flatten().is_some() {
+            return Err(Error::Invalid(format!("two streams have the path {}", shown(&stream.path))));
+        }
+        let mut folder = directory;
+        while !folder.is_empty() {
+            let (above, name) = order::split(folder);
+            if extra.entry(OrderedKey((above.to_vec(), name.to_vec()))).or_insert(None).is_some() {
+                return Err(Error::Invalid(format!("{} is a stream, nothing can lie below it", shown(folder))));
+            }
+            folder = above;
+        }
+    }
+    let mut walk = walk.peekable();
+    let mut extra = extra.into_iter().peekable();
+    Ok(std::iter::from_fn(move || {
+        let Some((OrderedKey((directory, name)), _)) = extra.peek() else { return walk.next().map(Planned::Walked) };
+        let step = match walk.peek() {
+            None => std::cmp::Ordering::Greater,
+            Some(Walked::Problem(_)) => std::cmp::Ordering::Less,
+            Some(Walked::Found(found)) => order::compare(&found.directory, &found.name, directory, name),
+        };
+        match step {
+            std::cmp::Ordering::Less => walk.next().map(Planned::Walked),
+            std::cmp::Ordering::Greater => extra.next().map(|(key, stream)| planned(key, stream)),
+            std::cmp::Ordering::Equal => {
+                // A walked folder holds the stream; a stream takes the place of a walked file.
+                let walked = walk.next().map(Planned::Walked);
+                match extra.next() {
+                    Some((key, Some(stream))) => Some(planned(key, Some(stream))),
+                    _ => walked,
+                }
+            }
+        }
+    }))
+}
+
+struct OrderedKey(Key);
+
+impl Ord for OrderedKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        order::compare(&self.0.0, &self.0.1, &other.0.0, &other.0.1)
+    }
+}
+
+impl PartialOrd for OrderedKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for OrderedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for OrderedKey {}
+
+fn planned(OrderedKey((directory, name)): OrderedKey, stream: Option<&Stream>) -> Planned<'_> {
+    match stream {
+        Some(stream) => Planned::Stream(stream),
+        None => Planned::Folder(made_up(&directory, name, FileType::Directory, 0o755, Timestamp::default())),
+    }
+}
+
+/// An entry for something that no file system holds: owned by root, without times of its own but the one given.
+fn made_up(directory: &[u8], name: Vec<u8>, file_type: FileType, mode: u32, time: Timestamp) -> Entry {
+    let metadata = Metadata {
+        file_type,
+        mode,
+        owner: Arc::default(),
+        modified: time,
+        changed: time,
+        born: None,
+        inode: 0,
+        link_group: None,
+        inode_flags: 0,
+        device: None,
+        target: Vec::new(),
+        xattrs: Arc::default(),
+        size: 0,
+    };
+    Entry { directory: directory.into(), name, metadata, marks: Marks(Marks::STREAM), content: Content::default() }
+}
+
+/// Reads a stream to its end and sends its entry.
+pub(super) fn capture<'env>(
+    plan: &'env Plan<'env>,
+    writer: &'env Writer,
+    tools: &Arc<Tools>,
+    pool: &Pool<'env>,
+    steps: &Sender<Step>,
+    stream: &Stream,
+) -> Result<()> {
+    let (directory, name) = order::split(&stream.path);
+    let mut entry = made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)());
+    let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
+    let failure = match &stream.input {
+        StreamInput::Reader(reader) => {
+            let mut reader = reader.lock().expect("no holder panics").take();
+            match &mut reader {
+                Some(reader) => cutter.stream(reader, &stream.path)?.map(|error| error.to_string()),
+                None => Some("has been read already".to_string()),
+            }
+        }
+        StreamInput::Command(words) => run(words, &mut cutter, stream)?,
+    };
+    entry.metadata.size = cutter.read;
+    let problems: Vec<_> = failure
+        .map(|text| Problem { path: stream.path.clone(), code: ProblemCode::Stream, text })
+        .into_iter()
+        .inspect(|problem| plan.events.problem(problem))
+        .collect();
+    if !problems.is_empty() {
+        entry.marks.0 |= Marks::UNREADABLE;
+    }
+    plan.events.path_done(&entry.name, 0);
+    steps.send(Step::FileEnd { entry, state: State::New, problems }).map_err(|_| Error::Cancelled)
+}
+
+/// Runs a command; the result says what failed. The child never outlives the capture.
+fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Result<Option<String>> {
+    let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
+    let spawned = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = match spawned {
+        Ok(child) => child,
+        Err(error) => return Ok(Some(format!("can not run {}: {error}", program.to_string_lossy()))),
+    };
+    let mut child = Reaped(child);
+    let mut output = child.0.stdout.take().expect("the output was asked for as a pipe");
+    let failure = cutter.stream(&mut output, &stream.path)?;
+    drop(output);
+    let status = match child.0.wait() {
+        Ok(status) => status,
+        Err(error) => return Ok(Some(format!("can not wait for {}: {error}", program.to_string_lossy()))),
+    };
+    Ok(match failure {
+        Some(error) => Some(error.to_string()),
+        None if status.success() => None,
+        None => Some(format!("{} failed: {status}", program.to_string_lossy())),
+    })
+}
+
+/// Kills the child when the capture ends early.
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}

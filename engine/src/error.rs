@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can go wrong in an operation. Facts only; the cli maps them to exit codes and hints.
+
+use std::path::PathBuf;
+
+use keepfast_repo_format::FormatError;
+use keepfast_repo_format::id::{ChunkId, RepositoryId};
+use keepfast_storage::{ErrorKind, StorageError};
+
+use crate::index::IndexError;
+use crate::source::SourceError;
+use crate::target::TargetError;
+
+/// An operation could not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no repository at the location.
+    #[error("there is no repository in {location}")]
+    NoRepository {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// Something is there, but not a repository.
+    #[error("{location} is not a keepfast repository: {why}")]
+    NotARepository {
+        /// Where it was looked for.
+        location: String,
+        /// What was found.
+        why: String,
+    },
+    /// `init` where a repository is.
+    #[error("there is a repository in {location} already: {id}")]
+    RepositoryExists {
+        /// The location.
+        location: String,
+        /// Its id.
+        id: RepositoryId,
+    },
+    /// No key slot opens with what was given.
+    #[error("wrong password or key file: none of the {slots} key slots of {location} opens with it")]
+    WrongKey {
+        /// The location.
+        location: String,
+        /// How many slots were tried.
+        slots: usize,
+    },
+    /// The repository does not have the root key that the key file names.
+    #[error("{location} is repository {found}, the key file belongs to {expected}")]
+    OtherRepository {
+        /// The location.
+        location: String,
+        /// The repository there.
+        found: RepositoryId,
+        /// The one the key file was made for.
+        expected: RepositoryId,
+    },
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// An object of the repository is damaged or foreign.
+    #[error("{object}: {source}")]
+    Object {
+        /// Its name.
+        object: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// An object's bytes do not have the hash that is its name.
+    #[error("{object}: its content does not have the hash in its name")]
+    ObjectHash {
+        /// Its name.
+        object: String,
+    },
+    /// No visible pack holds a chunk.
+    #[error("chunk {id} is in no pack that the index knows")]
+    MissingChunk {
+        /// The chunk.
+        id: ChunkId,
+    },
+    /// A node of a tree is damaged or does not fit in its place.
+    #[error("tree node {id}: {source}")]
+    Node {
+        /// The node.
+        id: ChunkId,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The local index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The local state failed.
+    #[error("can not {operation} {}", path.display())]
+    State {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A source failed as a whole.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The target failed as a whole.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// No snapshot fits.
+    #[error("no snapshot fits {selector:?}")]
+    NoSnapshot {
+        /// What was asked for.
+        selector: String,
+    },
+    /// More than one snapshot fits.
+    #[error("{selector:?} fits {count} snapshots")]
+    Ambiguous {
+        /// What was asked for.
+        selector: String,
+        /// How many.
+        count: usize,
+    },
+    /// The path is not in the snapshot.
+    #[error("{} is not in snapshot {snapshot}", String::from_utf8_lossy(path))]
+    NoPath {
+        /// The path.
+        path: Vec<u8>,
+        /// The snapshot, short.
+        snapshot: String,
+    },
+    /// The path is something else than the operation needs.
+    #[error("{} is not {expected}", String::from_utf8_lossy(path))]
+    WrongType {
+        /// The path.
+        path: Vec<u8>,
+        /// What is needed: `a file`, `a folder`.
+        expected: &'static str,
+    },
+    /// Somebody filled the log slot: the session is void.
+    #[error("this session was closed from outside before it could commit (log slot {writer}/{sequence})")]
+    SessionVoid {
+        /// The writer.
+        writer: String,
+        /// The slot.
+        sequence: u64,
+    },
+    /// Sealed data did not open to what went in: bad memory or a broken codec.
+    #[error("segment {number} does not read back as what was written: memory or compressor is faulty ({source})")]
+    SelfCheck {
+        /// The segment's number in the session.
+        number: u32,
+        /// What did not fit.
+        source: FormatError,
+    },
+    /// The repository holds objects of a later version's collector.
+    #[error("{location} holds {object}, which this version does not understand")]
+    Unsupported {
+        /// The location.
+        location: String,
+        /// The object.
+        object: String,
+    },
+    /// A command for a stream could not be started.
+    #[error("can not run the command for {}", String::from_utf8_lossy(name))]
+    Command {
+        /// The stream's name.
+        name: Vec<u8>,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Output could not be written.
+    #[error("can not write the output")]
+    Output(#[source] std::io::Error),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The user asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// Ties a format error to the object it was found in.
+    pub fn object(name: impl Into<String>) -> impl FnOnce(FormatError) -> Self {
+        let object = name.into();
+        move |source| Self::Object { object, source }
+    }
+
+    /// Whether the storage says that there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.kind == ErrorKind::NotFound)
+    }
+
+    /// Whether it concerns stored data that is damaged or missing, so that other data may still be readable.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })
+            || self.is_not_found()
+    }
+}
+
+/// Result of an operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

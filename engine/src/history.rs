@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What has happened in a repository: the log of every writer, folded into snapshots and visible index objects.
+//!
+//! Slots are immutable, so opened ones come from the local catalog and only new ones are fetched.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::generation::Generation;
+use keepfast_repo_format::id::{IndexId, LogHash, SessionId, SnapshotId, WriterId};
+use keepfast_repo_format::log::{Body, LogSlot};
+use keepfast_repo_format::manifest::Manifest;
+use keepfast_repo_format::{FormatError, layout, record};
+
+use crate::error::{Error, Result};
+use crate::repository::{Repository, object_name};
+
+/// One snapshot that is visible.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// What it says.
+    pub manifest: Manifest,
+    /// Its tags now: the manifest's, or those of the last TAG slot.
+    pub tags: Vec<String>,
+}
+
+/// The end of a writer's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number of the last slot.
+    pub sequence: u64,
+    /// Hash of its stored bytes.
+    pub hash: LogHash,
+}
+
+/// The state of a repository as its log tells it.
+pub struct History {
+    heads: BTreeMap<WriterId, Head>,
+    commits: Vec<(SnapshotId, SessionId)>,
+    tags: HashMap<SnapshotId, Vec<String>>,
+    index_objects: HashSet<IndexId>,
+    clock: u64,
+    /// Per writer: the heads of other writers as its last slots quote them.
+    links: HashMap<WriterId, HashMap<WriterId, u64>>,
+    /// Slots that could not be opened, and why: they count as VOID.
+    damaged: Vec<(String, FormatError)>,
+}
+
+/// A slot with its place and hash.
+struct Placed {
+    writer: WriterId,
+    sequence: u64,
+    hash: LogHash,
+    slot: Option<LogSlot>,
+}
+
+impl History {
+    pub(crate) fn read(repository: &Repository) -> Result<Self> {
+        // The generation first: a COMMIT that it has absorbed may still be listed, a newer one surely is.
+        let generation = newest_generation(repository)?;
+        let mut damaged = Vec::new();
+        let slots = read_slots(repository, &mut damaged)?;
+        let absorbed: HashMap<WriterId, u64> = generation.absorbed.iter().copied().collect();
+        let mut history = Self {
+            heads: BTreeMap::new(),
+            commits: Vec::new(),
+            tags: HashMap::new(),
+            index_objects: generation.base.iter().copied().collect(),
+            clock: 0,
+            links: HashMap::new(),
+            damaged,
+        };
+        let mut ordered: Vec<(u64, &Placed)> = Vec::new();
+        for placed in &slots {
+            // `slots` is sorted by writer, then sequence: the last one stays.
+            history.heads.insert(placed.writer, Head { sequence: placed.sequence, hash: placed.hash });
+            if let Some(slot) = &placed.slot {
+                history.clock = history.clock.max(slot.clock);
+                ordered.push((slot.clock, placed));
+            }
+        }
+        ordered.sort_by_key(|(clock, placed)| (*clock, placed.writer, placed.sequence));
+        for (_, placed) in ordered {
+            let is_absorbed = absorbed.get(&placed.writer).is_some_and(|last| placed.sequence <= *last);
+            history.apply(placed.slot.as_ref().expect("only opened slots are ordered"), is_absorbed);
+        }
+        Ok(history)
+    }
+
+    fn apply(&mut self, slot: &LogSlot, is_absorbed: bool) {
+        let links = self.links.entry(slot.writer).or_default();
+        links.extend(slot.heads.iter().map(|(writer, sequence, _)| (*writer, *sequence)));
+        match &slot.body {
+            Body::Commit { session, snapshot, index } => {
+                self.commits.push((*snapshot, *session));
+                if !is_absorbed {
+                    self.index_objects.extend(index);
+                }
+            }
+            Body::Void { .. } => {}
+            Body::Forget { snapshots } => self.commits.retain(|(id, _)| !snapshots.contains(id)),
+            Body::Tag { edits } => self.tags.extend(edits.iter().cloned()),
+        }
+    }
+
+    /// Index objects whose rows count.
+    pub fn index_objects(&self) -> &HashSet<IndexId> {
+        &self.index_objects
+    }
+
+    /// Ids of the visible snapshots, in the order of their commits.
+    pub fn snapshot_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
+        self.commits.iter().map(|(id, _)| *id)
+    }
+
+    /// The end of every writer's chain.
+    pub fn heads(&self) -> &BTreeMap<WriterId, Head> {
+        &self.heads
+    }
+
+    /// The heads of other writers as `writer` has quoted them in its log.
+    pub fn last_links(&self, writer: &WriterId) -> HashMap<WriterId, u64> {
+        self.links.get(writer).cloned().unwrap_or_default()
+    }
+
+    /// The largest clock seen.
+    pub fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// Log slots that did not open.
+    pub fn damaged(&self) -> &[(String, FormatError)] {
+        &self.damaged
+    }
+
+    /// Reads the manifest of every visible snapshot, oldest first by its own clock. Damaged ones are returned apart.
+    pub fn snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+        let mut snapshots = Vec::with_capacity(self.commits.len());
+        let mut damaged = Vec::new();
+        for (id, _) in &self.commits {
+            match read_manifest(repository, id) {
+                Ok(manifest) => {
+                    let tags = self.tags.get(id).unwrap_or(&manifest.tags).clone();
+                    snapshots.push(Snapshot { id: *id, manifest, tags });
+                }
+                Err(error) if error.is_damage() => damaged.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        snapshots.sort_by_key(|snapshot| (snapshot.manifest.started, snapshot.manifest.sequence));
+        Ok((snapshots, damaged))
+    }
+}
+
+fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
+    let name = layout::snapshot(id);
+    if let Some(plain) = repository.index.cached(&name)?
+        && let Ok(manifest) = Manifest::decode(&plain)
+    {
+        return Ok(manifest);
+    }
+    let object = repository.get_hashed(&name, &id.0)?;
+    let manifest = Manifest::open(&repository.keys, &object).map_err(Error::object(name.as_str()))?;
+    repository.index.cache(&name, &manifest.encode())?;
+    Ok(manifest)
+}
+
+fn newest_generation(repository: &Repository) -> Result<Generation> {
+    let listed = repository.backend.list(layout::GENERATION_FOLDER)?;
+    let Some(number) = listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).max() else {
+        return Err(Error::NotARepository {
+            location: repository.backend.location(),
+            why: "it has no index generation".to_string(),
+        });
+    };
+    let name = layout::generation(number);
+    if let Some(plain) = repository.index.cached(&name)?
+        && let Ok(generation) = Generation::decode(&plain)
+    {
+        return Ok(generation);
+    }
+    let object = repository.backend.get(&object_name(&name), None)?;
+    let plain = record::open_structure(&repository.keys, Kind::Generation, &object).map_err(Error::object(name.as_str()))?;
+    let generation = Generation::decode(&plain).map_err(Error::object(name.as_str()))?;
+    repository.index.cache(&name, &plain)?;
+    Ok(generation)
+}
+
+/// Every slot, sorted by writer and sequence.
+fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>) -> Result<Vec<Placed>> {
+    let mut slots = Vec::new();
+    for object in repository.backend.list(layout::LOG_FOLDER)? {
+        let name = object.name.as_str();
+        let Some((writer, sequence)) = layout::parse_log(name) else { continue };
+        let cached = repository.index.cached(name)?;
+        if let Some((hash, payload)) = cached.as_deref().and_then(|bytes| bytes.split_first_chunk::<32>())
+            && let Ok(slot) = LogSlot::decode(payload)
+        {
+            slots.push(Placed { writer, sequence, hash: LogHash(*hash), slot: Some(slot) });
+            continue;
+        }
+        let bytes = repository.backend.get(&object.name, None)?;
+        let hash = *blake3::hash(&bytes).as_bytes();
+        let slot = match LogSlot::open(&repository.keys, writer, sequence, &bytes) {
+            Ok(slot) => {
+                repository.index.cache(name, &[&hash[..], &slot.encode()].concat())?;
+                Some(slot)
+            }
+            Err(error) => {
+                damaged.push((name.to_string(), error));
+                None
+            }
+        };
+        slots.push(Placed { writer, sequence, hash: LogHash(hash), slot });
+    }
+    slots.sort_by_key(|placed| (placed.writer, placed.sequence));
+    Ok(slots)
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which writer this machine is to a repository. The id lives in the state folder, and a file lock makes sure that one
+//! process at a time uses it; further processes on the machine get writers of their own.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keepfast_repo_format::crypto;
+use keepfast_repo_format::id::{SessionId, WriterId};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::{Error, Result};
+
+/// How many writers a machine may have at once; more parallel backups of one machine into one repository are refused.
+const MAX_WRITERS: usize = 64;
+
+/// A writer id, held exclusively as long as this value lives.
+pub struct Identity {
+    /// The writer.
+    pub writer: WriterId,
+    /// Sessions that this writer opened and did not see the end of: if one is still open, it is ours and dead.
+    pub unfinished: Vec<SessionId>,
+    file: File,
+    path: PathBuf,
+}
+
+impl Identity {
+    /// Takes the first free writer of `folder`, or makes a new one.
+    pub fn take(folder: &Path) -> Result<Self> {
+        let fail = |path: &Path, operation| {
+            let path = path.to_path_buf();
+            move |source| Error::State { operation, path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fail(folder, "create"))?;
+        for number in 0..MAX_WRITERS {
+            let path = folder.join(format!("writer-{number}"));
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+            let mut file = file.map_err(fail(&path, "open"))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => continue,
+                Err(error) => return Err(fail(&path, "lock")(error.into())),
+            }
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(fail(&path, "read"))?;
+            let mut identity = match parse(&text) {
+                Some((writer, unfinished)) => Self { writer, unfinished, file, path },
+                None => Self { writer: WriterId(crypto::random()), unfinished: Vec::new(), file, path },
+            };
+            identity.save()?;
+            return Ok(identity);
+        }
+        let source = io::Error::other(format!("all {MAX_WRITERS} writers of this machine are in use"));
+        Err(fail(folder, "lock")(source))
+    }
+
+    /// Writes down that `session` is about to be opened.
+    pub fn remember(&mut self, session: SessionId) -> Result<()> {
+        self.unfinished.push(session);
+        self.save()
+    }
+
+    /// Writes down that every session of this writer has its end in the log.
+    pub fn settle(&mut self) -> Result<()> {
+        self.unfinished.clear();
+        self.save()
+    }
+
+    /// Leaves this writer for good: its place in the repository is used by somebody else (a cloned machine).
+    pub fn renew(&mut self) -> Result<()> {
+        self.writer = WriterId(crypto::random());
+        self.unfinished.clear();
+        self.save()
+    }
+
+    /// Overwrites in place, so that the lock stays with the file; a torn write fails to parse and gives a new writer.
+    fn save(&mut self) -> Result<()> {
+        let sessions: String = self.unfinished.iter().map(|session| format!("session {session}\n")).collect();
+        let text = format!("writer {}\n{sessions}end\n", self.writer);
+        let file = &mut self.file;
+        let written = file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| file.set_len(0))
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_data());
+        written.map_err(|source| Error::State { operation: "write", path: self.path.clone(), source })
+    }
+}
+
+fn parse(text: &str) -> Option<(WriterId, Vec<SessionId>)> {
+    let (first, rest) = text.strip_suffix("end\n")?.split_once('\n')?;
+    let writer = WriterId::from_hex(first.strip_prefix("writer ")?)?;
+    let sessions = rest.lines().map(|line| SessionId::from_hex(line.strip_prefix("session ")?));
+    Some((writer, sessions.collect::<Option<_>>()?))
+}
+
+/// Removes the state of a repository, as if this machine had never written to it.
+///
+/// # Errors
+/// The folder exists and can not be removed.
+pub fn forget(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::State { operation: "remove", path: folder.to_path_buf(), source })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Chunk id in, plaintext out: locates, fetches, decrypts, decompresses and verifies. Never returns bytes that do not have the
+//! id asked for. Keeps a bounded number of decoded segments, because neighbouring chunks are asked for next.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
+use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::segment::{self, Decompressor};
+use keepfast_repo_format::{FormatError, layout};
+use keepfast_storage::Backend;
+
+use crate::error::{Error, Result};
+use crate::index::{LocalIndex, Location};
+use crate::repository::object_name;
+
+/// Decoded segments kept in memory, in bytes of plaintext. A segment is about 1 MiB; restore walks them in order, and
+/// chunks shared between distant files make it come back to a few older ones.
+const SEGMENT_CACHE_BYTES: usize = 24 << 20;
+
+/// Reads chunks of one repository. Cheap to share between threads.
+pub struct Reader {
+    backend: Arc<dyn Backend>,
+    keys: Arc<Keys>,
+    index: Arc<LocalIndex>,
+    session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
+    segments: Mutex<SegmentCache>,
+}
+
+/// The plaintext of a chunk, inside its decoded segment.
+#[derive(Clone)]
+pub struct Chunk {
+    segment: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl std::ops::Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.segment[self.range.clone()]
+    }
+}
+
+type SegmentKey = (PackId, u32);
+/// Filled by the first thread that needs the segment; others wait for it instead of decoding it again.
+type SegmentCell = Arc<OnceLock<Option<Arc<Vec<u8>>>>>;
+
+#[derive(Default)]
+struct SegmentCache {
+    cells: HashMap<SegmentKey, (SegmentCell, u64)>,
+    bytes: usize,
+    tick: u64,
+}
+
+impl Reader {
+    /// A reader for what `index` says is visible.
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>) -> Self {
+        Self { backend, keys, index, session_keys: Mutex::default(), segments: Mutex::default() }
+    }
+
+    /// A chunk of file content.
+    pub fn data_chunk(&self, id: &ChunkId) -> Result<Chunk> {
+        let chunk = self.chunk(Kind::DataPack, id)?;
+        if self.keys.data_chunk_id(&chunk) == *id { Ok(chunk) } else { Err(wrong_content(id)) }
+    }
+
+    /// A tree node.
+    pub fn tree_chunk(&self, id: &ChunkId) -> Result<Chunk> {
+        let chunk = self.chunk(Kind::TreePack, id)?;
+        if self.keys.tree_chunk_id(&chunk) == *id { Ok(chunk) } else { Err(wrong_content(id)) }
+    }
+
+    /// Whether `data` is the content of the data chunk `id`.
+    pub fn is_data_chunk(&self, id: &ChunkId, data: &[u8]) -> bool {
+        self.keys.data_chunk_id(data) == *id
+    }
+
+    /// The index behind this reader.
+    pub fn index(&self) -> &LocalIndex {
+        &self.index
+    }
+
+    fn chunk(&self, kind: Kind, id: &ChunkId) -> Result<Chunk> {
+        let location = self.index.find(kind, id)?.ok_or(Error::MissingChunk { id: *id })?;
+        let segment = self.segment(&location)?;
+        let range = location.offset as usize..location.offset as usize + location.length as usize;
+        if range.end > segment.len() {
+            return Err(wrong_content(id));
+        }
+        Ok(Chunk { segment, range })
+    }
+
+    fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
+        let key = (location.pack.id, location.segment);
+        let cell = self.segments.lock().expect("no holder panics").cell(key);
+        let mut failure = None;
+        let mut decoded = 0;
+        let segment = cell.get_or_init(|| match self.decode(location) {
+            Ok(bytes) => {
+                decoded = bytes.len();
+                Some(Arc::new(bytes))
+            }
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        });
+        match segment {
+            Some(segment) => {
+                let segment = segment.clone();
+                if decoded > 0 {
+                    self.segments.lock().expect("no holder panics").account(key, decoded);
+                }
+                Ok(segment)
+            }
+            // Another thread failed on it: fail on it ourselves, to say why.
+            None => {
+                self.segments.lock().expect("no holder panics").cells.remove(&key);
+                match failure {
+                    Some(error) => Err(error),
+                    None => self.decode(location).map(Arc::new),
+                }
+            }
+        }
+    }
+
+    fn decode(&self, location: &Location) -> Result<Vec<u8>> {
+        thread_local! {
+            static DECOMPRESSOR: std::cell::RefCell<Option<Decompressor>> = const { std::cell::RefCell::new(None) };
+        }
+        let pack = &location.pack;
+        let row = &pack.directory.segments[location.segment as usize];
+        let name = layout::pack(&pack.id);
+        let fail = |source: FormatError| Error::Object { object: name.clone(), source };
+        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
+        let stored = self.backend.get(&object_name(&name), Some(range))?;
+        let key = self.session_key(pack.kind, &pack.keys[usize::from(row.key_row)]).map_err(fail)?;
+        DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            let decompressor = decompressor.get_or_insert_with(Decompressor::new);
+            segment::open(&key, &self.keys.repository(), stored, row.codec, row.plain_len, decompressor).map_err(fail)
+        })
+    }
+
+    /// The session key of a row of a key table, opened once.
+    pub fn session_key(
+        &self,
+        kind: Kind,
+        row: &keepfast_repo_format::keys::KeyRow,
+    ) -> Result<Arc<SessionKey>, FormatError> {
+        let mut opened = self.session_keys.lock().expect("no holder panics");
+        if let Some(key) = opened.get(&(kind, row.id)) {
+            return Ok(key.clone());
+        }
+        let key = Arc::new(SessionKey::open(&self.keys, kind, row)?);
+        opened.insert((kind, row.id), key.clone());
+        Ok(key)
+    }
+}
+
+impl SegmentCache {
+    fn cell(&mut self, key: SegmentKey) -> SegmentCell {
+        self.tick += 1;
+        let tick = self.tick;
+        let (cell, used) = self.cells.entry(key).or_default();
+        *used = tick;
+        cell.clone()
+    }
+
+    /// Counts a decoded segment, and lets the least recently used ones go.
+    fn account(&mut self, key: SegmentKey, bytes: usize) {
+        self.bytes += bytes;
+        while self.bytes > SEGMENT_CACHE_BYTES {
+            let filled = |cell: &SegmentCell| cell.get().and_then(Option::as_ref).map_or(0, |segment| segment.len());
+            let oldest = self.cells.iter().filter(|(other, (cell, _))| **other != key && filled(cell) > 0);
+            let Some(oldest) = oldest.min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key) else { return };
+            if let Some((cell, _)) = self.cells.remove(&oldest) {
+                self.bytes -= filled(&cell);
+            }
+        }
+    }
+}
+
+fn wrong_content(id: &ChunkId) -> Error {
+    Error::Node { id: *id, source: FormatError::ChunkContent { id: *id } }
+}

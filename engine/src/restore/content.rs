@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Content of a file in the target: writing what differs, comparing, verifying. A chunk that can not be read costs its own bytes only.
+
+use std::sync::atomic::Ordering;
+
+use keepfast_repo_format::manifest::ProblemCode;
+use keepfast_repo_format::tree::entry::ContentItem;
+
+use super::files::FileJob;
+use super::{Shared, describe};
+use crate::error::Result;
+use crate::target::TargetFile;
+use crate::tree::ContentItems;
+
+/// A run of a file's content.
+pub(super) struct Range {
+    pub(super) offset: u64,
+    pub(super) items: Vec<ContentItem>,
+}
+
+/// Writes a range, sparing what is equal in an existing file. Returns the bytes written.
+pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Range, is_new: bool) -> Result<u64> {
+    let mut offset = range.offset;
+    let mut written = 0;
+    for item in &range.items {
+        let at = offset;
+        offset += item.length;
+        let Some(id) = item.id else {
+            if !is_new {
+                file.hole(at, item.length)?;
+            }
+            continue;
+        };
+        if !is_new && holds(shared, file, at, item)? {
+            continue;
+        }
+        match shared.reader.data_chunk(&id) {
+            Ok(chunk) if chunk.len() as u64 == item.length => {
+                file.write_at(at, &chunk)?;
+                written += item.length;
+            }
+            Ok(chunk) => {
+                let text = format!("bytes {at}..{offset} are lost: chunk {id} has {} bytes", chunk.len());
+                shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+            }
+            Err(error) if error.is_damage() => {
+                let text = format!("bytes {at}..{offset} are lost: {}", describe(&error));
+                shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+                // A hole, so that nobody takes older content for restored content. A new file gets its length at the end.
+                if !is_new {
+                    file.hole(at, item.length)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    shared.written.fetch_add(written, Ordering::Relaxed);
+    Ok(written)
+}
+
+/// Whether the file has the item's content at `at`.
+fn holds(shared: &Shared, file: &TargetFile, at: u64, item: &ContentItem) -> Result<bool> {
+    let Some(id) = item.id else { return is_zero(file, at, item.length) };
+    let mut buffer = vec![0; item.length as usize];
+    let read = file.read_at(at, &mut buffer)?;
+    Ok(read == buffer.len() && shared.reader.is_data_chunk(&id, &buffer))
+}
+
+fn is_zero(file: &TargetFile, mut at: u64, mut length: u64) -> Result<bool> {
+    let mut buffer = vec![0; length.min(1 << 20) as usize];
+    while length > 0 {
+        let wanted = length.min(buffer.len() as u64) as usize;
+        let read = file.read_at(at, &mut buffer[..wanted])?;
+        if read < wanted || buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += read as u64;
+        length -= read as u64;
+    }
+    Ok(true)
+}
+
+/// Whether a file of the right length has the entry's content.
+pub(super) fn is_equal(shared: &Shared, job: &FileJob, file: &TargetFile) -> Result<bool> {
+    let mut offset = 0;
+    for item in ContentItems::new(&shared.reader, &job.entry.content) {
+        let item = item?;
+        if !holds(shared, file, offset, &item)? {
+            return Ok(false);
+        }
+        offset += item.length;
+    }
+    Ok(file.len()? == job.entry.metadata.size)
+}
+
+/// Reads the file back; a difference is a problem of this path.
+pub(super) fn verify(shared: &Shared, job: &FileJob, file: &TargetFile) -> Result<()> {
+    if !is_equal(shared, job, file)? {
+        let text = "reads back differently from what was restored".to_string();
+        shared.problem(job.path.clone(), ProblemCode::Unreadable, text);
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Files, links and devices: the workers' part of a restore. Small files go in batches, a big file in ranges that several workers write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+use keepfast_repo_format::manifest::ProblemCode;
+use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
+
+use super::content::{self, Range};
+use super::{Change, Compare, Mode, Shared, Verify};
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use crate::target::{Device, Directory, Existing, TargetFile};
+use crate::tree::ContentItems;
+
+/// A batch is handed to a worker when its files have this many bytes ...
+const BATCH_BYTES: u64 = 2 << 20;
+/// ... or it has this many files.
+const BATCH_FILES: usize = 128;
+/// Files above this are written in ranges of this many bytes.
+const RANGE_BYTES: u64 = 4 << 20;
+
+/// Something to be made in a folder.
+pub(super) struct FileJob {
+    pub(super) directory: Directory,
+    pub(super) entry: Entry,
+    pub(super) path: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    /// The folder was made by this restore: nothing can be there.
+    pub(super) is_fresh: bool,
+}
+
+/// Hands jobs to the workers; bounded, so that the walk does not run ahead of them.
+pub(super) struct Jobs<'env> {
+    shared: &'env Shared<'env>,
+    pool: Pool<'env>,
+    batch: Vec<FileJob>,
+    batch_bytes: u64,
+    /// One token per batch or range that is under way.
+    tokens: (Sender<()>, Receiver<()>),
+}
+
+impl<'env> Jobs<'env> {
+    pub(super) fn new(shared: &'env Shared<'env>, pool: Pool<'env>) -> Self {
+        let tokens = crossbeam_channel::bounded(2 * shared.options.threads + 2);
+        Self { shared, pool, batch: Vec::new(), batch_bytes: 0, tokens }
+    }
+
+    pub(super) fn add(&mut self, job: FileJob) -> Result<()> {
+        if job.entry.metadata.file_type == FileType::File
+            && job.entry.metadata.size > RANGE_BYTES
+            && self.shared.options.mode == Mode::Write
+        {
+            return self.big(job);
+        }
+        self.batch_bytes += job.entry.metadata.size;
+        self.batch.push(job);
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Hands over what is left and waits for everything.
+    pub(super) fn finish(&mut self) {
+        self.flush();
+        for _ in 0..self.tokens.0.capacity().unwrap_or(0) {
+            let _ = self.tokens.0.send(());
+        }
+    }
+
+    fn flush(&mut self) {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return;
+        }
+        let shared = self.shared;
+        self.run(move || {
+            for job in batch {
+                if shared.fatal.lock().expect("no holder panics").is_some() || shared.events.cancelled() {
+                    return;
+                }
+                if let Err(error) = make(shared, &job) {
+                    shared.failed(&job.path, error);
+                }
+                shared.events.path_done(&job.path, job.entry.metadata.size);
+            }
+        });
+    }
+
+    fn run(&self, task: impl FnOnce() + Send + 'env) {
+        let done = self.tokens.1.clone();
+        let _ = self.tokens.0.send(());
+        self.pool.normal(move |_| {
+            task();
+            let _ = done.recv();
+        });
+    }
+
+    fn big(&mut self, job: FileJob) -> Result<()> {
+        let shared = self.shared;
+        let Some((file, is_new)) = open(shared, &job)? else { return Ok(()) };
+        let reader = shared.reader.clone();
+        let content = job.entry.content.clone();
+        let big = Arc::new(Big { job, file, is_new, left: AtomicUsize::new(1), wrote: AtomicU64::new(0) });
+        let mut range = Range { offset: 0, items: Vec::new() };
+        let (mut offset, mut bytes) = (0, 0);
+        for item in ContentItems::new(&reader, &content) {
+            let item = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    // List nodes are lost: the rest of the file can not be placed.
+                    shared.failed(&big.job.path, error);
+                    break;
+                }
+            };
+            offset += item.length;
+            bytes += item.length;
+            range.items.push(item);
+            if bytes >= RANGE_BYTES {
+                bytes = 0;
+                let full = std::mem::replace(&mut range, Range { offset, items: Vec::new() });
+                self.range(&big, full);
+            }
+        }
+        self.range(&big, range);
+        self.run({
+            let big = big.clone();
+            move || big.part_done(shared)
+        });
+        Ok(())
+    }
+
+    fn range(&self, big: &Arc<Big>, range: Range) {
+        if range.items.is_empty() {
+            return;
+        }
+        let (big, shared) = (big.clone(), self.shared);
+        big.left.fetch_add(1, Ordering::Relaxed);
+        self.run(move || {
+            let bytes = range.items.iter().map(|item| item.length).sum();
+            if shared.fatal.lock().expect("no holder panics").is_none() && !shared.events.cancelled() {
+                match content::write(shared, &big.file, &big.job.path, &range, big.is_new) {
+                    Ok(written) => drop(big.wrote.fetch_add(written, Ordering::Relaxed)),
+                    Err(error) => shared.failed(&big.job.path, error),
+                }
+            }
+            shared.events.bytes_done(bytes);
+            big.part_done(shared);
+        });
+    }
+}
+
+/// A big file that several workers write.
+struct Big {
+    job: FileJob,
+    file: TargetFile,
+    is_new: bool,
+    /// Parts that are not done.
+    left: AtomicUsize,
+    /// Bytes written.
+    wrote: AtomicU64,
+}
+
+impl Big {
+    /// Whoever does the last part finishes the file.
+    fn part_done(&self, shared: &Shared) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Err(error) = finish(shared, &self.job, &self.file, self.is_new, self.wrote.load(Ordering::Relaxed)) {
+                shared.failed(&self.job.path, error);
+            }
+            shared.events.path_done(&self.job.path, 0);
+        }
+    }
+}
+
+/// Makes one file, link or device.
+fn make(shared: &Shared, job: &FileJob) -> Result<()> {
+    if job.entry.metadata.file_type != FileType::File {
+        return make_special(shared, job);
+    }
+    if shared.options.mode == Mode::DryRun {
+        return would_make(shared, job);
+    }
+    let Some((file, is_new)) = open(shared, job)? else { return Ok(()) };
+    let mut items = Vec::with_capacity(job.entry.content.items.len());
+    for item in ContentItems::new(&shared.reader, &job.entry.content) {
+        items.push(item?);
+    }
+    let wrote = content::write(shared, &file, &job.path, &Range { offset: 0, items }, is_new)?;
+    finish(shared, job, &file, is_new, wrote)
+}
+
+/// Opens the file to be written; `None` if there is nothing to write. Says whether it is new.
+fn open(shared: &Shared, job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
+    let metadata = &job.entry.metadata;
+    if job.entry.marks.has(Marks::UNREADABLE) && job.entry.content.items.is_empty() {
+        let text = "its content could not be read when it was backed up".to_string();
+        shared.problem(job.path.clone(), ProblemCode::Unreadable, text);
+        return Ok(None);
+    }
+    shared.bytes.fetch_add(metadata.size, Ordering::Relaxed);
+    let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
+    match existing {
+        Some(existing) if is_equal_by_time(shared, job, &existing) => {
+            let file = job.directory.open_file(&job.name)?;
+            shared.metadata_failures(&job.path, &file.apply_metadata(metadata, &shared.ownership));
+            shared.changed(&job.path, Change::Unchanged);
+            Ok(None)
+        }
+        // Writing into a file that has names elsewhere would change it there, too.
+        Some(existing) if existing.file_type == FileType::File && existing.links == 1 => {
+            Ok(Some((job.directory.open_file(&job.name)?, false)))
+        }
+        Some(_) => {
+            job.directory.remove(&job.name)?;
+            create(job)
+        }
+        None => create(job),
+    }
+}
+
+fn create(job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
+    let file = job.directory.create_file(&job.name)?;
+    file.prepare(&job.entry.metadata);
+    Ok(Some((file, true)))
+}
+
+fn is_equal_by_time(shared: &Shared, job: &FileJob, existing: &Existing) -> bool {
+    shared.options.compare == Compare::SizeAndTime
+        && existing.file_type == FileType::File
+        && existing.links == 1
+        && existing.size == job.entry.metadata.size
+        && existing.modified == job.entry.metadata.modified
+}
+
+fn finish(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool, wrote: u64) -> Result<()> {
+    let size = job.entry.metadata.size;
+    // Holes, and bytes that were lost, may leave the file shorter.
+    let length = if is_new && wrote == size { size } else { file.len()? };
+    if length != size {
+        file.set_len(size)?;
+    }
+    if shared.options.verify == Verify::Yes {
+        content::verify(shared, job, file)?;
+    }
+    shared.metadata_failures(&job.path, &file.apply_metadata(&job.entry.metadata, &shared.ownership));
+    shared.changed(&job.path, match (is_new, wrote > 0 || length != size) {
+        (true, _) => Change::Created,
+        (false, true) => Change::Updated,
+        (false, false) => Change::Unchanged,
+    });
+    if job.entry.marks.has(Marks::TORN) {
+        let text = "it changed while it was backed up: its content is a mixture of moments".to_string();
+        shared.problem(job.path.clone(), ProblemCode::Torn, text);
+    }
+    Ok(())
+}
+
+/// What a dry run says of a file.
+fn would_make(shared: &Shared, job: &FileJob) -> Result<()> {
+    shared.bytes.fetch_add(job.entry.metadata.size, Ordering::Relaxed);
+    let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
+    let change = match existing {
+        None => Change::Created,
+        Some(existing) if is_equal_by_time(shared, job, &existing) => Change::Unchanged,
+        Some(existing) if existing.file_type == FileType::File && existing.size == job.entry.metadata.size => {
+            let file = job.directory.open_file(&job.name)?;
+            if content::is_equal(shared, job, &file)? { Change::Unchanged } else { Change::Updated }
+        }
+        Some(_) => Change::Updated,
+    };
+    shared.changed(&job.path, change);
+    Ok(())
+}
+
+fn make_special(shared: &Shared, job: &FileJob) -> Result<()> {
+    let (metadata, directory, name) = (&job.entry.metadata, &job.directory, &job.name);
+    let existing = if job.is_fresh { None } else { directory.existing(name)? };
+    let is_equal = match existing {
+        Some(existing) if existing.file_type == metadata.file_type => match metadata.file_type {
+            FileType::Symlink => directory.read_link(name)? == metadata.target,
+            FileType::CharDevice | FileType::BlockDevice => existing.device_numbers == metadata.device,
+            _ => true,
+        },
+        _ => false,
+    };
+    let change = match (is_equal, existing) {
+        (true, _) => Change::Unchanged,
+        (false, Some(_)) => Change::Updated,
+        (false, None) => Change::Created,
+    };
+    if shared.options.mode == Mode::Write {
+        if !is_equal {
+            if existing.is_some() {
+                directory.remove(name)?;
+            }
+            make_node(job)?;
+        }
+        shared.metadata_failures(&job.path, &directory.apply_metadata(name, metadata, &shared.ownership));
+    }
+    shared.changed(&job.path, change);
+    Ok(())
+}
+
+fn make_node(job: &FileJob) -> Result<()> {
+    let (metadata, directory, name) = (&job.entry.metadata, &job.directory, &job.name);
+    let device = |kind| match metadata.device {
+        Some((major, minor)) => directory.make_device(name, kind, major, minor).map_err(Error::from),
+        None => Err(Error::WrongType { path: job.path.clone(), expected: "a device with numbers" }),
+    };
+    match metadata.file_type {
+        FileType::Symlink => Ok(directory.make_symlink(name, &metadata.target)?),
+        FileType::Fifo => Ok(directory.make_fifo(name)?),
+        FileType::Socket => Ok(directory.make_socket(name)?),
+        FileType::CharDevice => device(Device::Character),
+        FileType::BlockDevice => device(Device::Block),
+        FileType::File | FileType::Directory => Ok(()),
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Writing and reading the tree of a snapshot: entries in, one root id out, and back. Knows nodes and chunks, not packs.
+
+mod content;
+mod cursor;
+mod lookup;
+mod writer;
+
+pub use content::{ContentBuilder, ContentItems};
+pub use cursor::{Cursor, Direction};
+pub use lookup::{find, find_below};
+pub use writer::{NodeSink, Root, TreeWriter};

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! New chunks on their way into the repository: `Segmenter` (order, dedup) -> seal -> `Packs` -> upload.
+//!
+//! One `Writer` belongs to one session. It decides nothing about files; it never reads the repository.
+
+mod packs;
+mod segmenter;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::{Receiver, Sender};
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{ChunkId, SessionId};
+use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::pack::{FinishedPack, PackRecord};
+use keepfast_repo_format::{layout, segment};
+use keepfast_storage::Backend;
+
+use crate::error::{Error, Result};
+use crate::index::LocalIndex;
+use crate::pool::Scratch;
+use crate::repository::{Repository, object_name};
+use packs::Packs;
+pub use segmenter::Segmenter;
+
+/// Chunks of one segment, ready to be sealed.
+pub struct OpenSegment {
+    kind: Kind,
+    number: u32,
+    plain: Vec<u8>,
+    chunks: Vec<(ChunkId, u32)>,
+}
+
+/// What a session has written so far.
+#[derive(Default)]
+pub struct Written {
+    /// Chunks that the repository did not have.
+    pub chunks: AtomicU64,
+    /// Their bytes before compression.
+    pub plain_bytes: AtomicU64,
+    /// Bytes of finished packs.
+    pub stored_bytes: AtomicU64,
+}
+
+/// The shared end of the pipeline. Called from all worker threads.
+pub struct Writer {
+    backend: Arc<dyn Backend>,
+    keys: Arc<Keys>,
+    index: Arc<LocalIndex>,
+    session_keys: [Arc<SessionKey>; 2],
+    packs: Mutex<Packs>,
+    records: Mutex<Vec<PackRecord>>,
+    uploads: Mutex<Option<Sender<FinishedPack>>>,
+    failed: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    /// What was written.
+    pub written: Written,
+    segment_targets: [u32; 2],
+}
+
+impl Writer {
+    /// A writer for `session`, and the queue of packs that [`Writer::upload`] must be run on in a thread of its own.
+    pub fn new(repository: &Repository, session: SessionId) -> (Self, Receiver<FinishedPack>) {
+        // No slack: at most one pack is being uploaded and one is waiting, so memory stays bounded.
+        let (uploads, queue) = crossbeam_channel::bounded(0);
+        let keys = repository.keys.clone();
+        let session_keys =
+            [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
+        let config = &repository.config;
+        let packs = Packs::new(keys.clone(), session, config.pack_size, &session_keys);
+        let writer = Self {
+            backend: repository.backend.clone(),
+            index: repository.index.clone(),
+            session_keys,
+            packs: Mutex::new(packs),
+            records: Mutex::default(),
+            uploads: Mutex::new(Some(uploads)),
+            failed: AtomicBool::new(false),
+            failure: Mutex::default(),
+            written: Written::default(),
+            segment_targets: [config.data_segment, config.tree_segment],
+            keys,
+        };
+        (writer, queue)
+    }
+
+    /// Whether the repository has the chunk already, where this session may rely on it.
+    pub fn is_known(&self, kind: Kind, id: &ChunkId) -> Result<bool> {
+        Ok(self.index.find(kind, id)?.is_some())
+    }
+
+    /// Compresses, seals, *opens again and compares*, then packs a segment. Failures are kept for [`Writer::check`].
+    pub fn seal(&self, open: OpenSegment, scratch: &mut Scratch) {
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.try_seal(open, scratch) {
+            self.fail(error);
+        }
+    }
+
+    fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
+        let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
+        let repository = self.keys.repository();
+        let ids: Vec<ChunkId> = open.chunks.iter().map(|(id, _)| *id).collect();
+        let (codec, payload) = scratch.compressor.compress(&open.plain);
+        let stored = segment::seal(key, &repository, open.number, codec, open.plain.len() as u32, payload, &ids);
+        let verify = || {
+            let copy = stored.clone();
+            let plain = segment::open(key, &repository, copy, codec, open.plain.len() as u32, &mut scratch.decompressor)?;
+            let mut rest = &plain[..];
+            for (id, length) in &open.chunks {
+                let (chunk, after) = rest.split_at(*length as usize);
+                let found =
+                    if open.kind == Kind::TreePack { self.keys.tree_chunk_id(chunk) } else { self.keys.data_chunk_id(chunk) };
+                if found != *id {
+                    return Err(keepfast_repo_format::FormatError::ChunkContent { id: *id });
+                }
+                rest = after;
+            }
+            Ok(())
+        };
+        let number = open.number;
+        let mut verify = verify;
+        verify().map_err(|source| Error::SelfCheck { number, source })?;
+        let full = self.packs.lock().expect("no holder panics").push(open.kind, stored, codec, &open.chunks);
+        full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// Hands over a finished pack; waits while another one is being uploaded.
+    fn send(&self, pack: FinishedPack) -> Result<()> {
+        let uploads = self.uploads.lock().expect("no holder panics").clone();
+        match uploads {
+            // The queue closes only after a failure, which is kept.
+            Some(uploads) => uploads.send(pack).map_err(|_| Error::Cancelled),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores packs until the queue closes. Runs in its own thread, so that sealing goes on while the storage works.
+    pub fn upload(&self, queue: &Receiver<FinishedPack>) {
+        for pack in queue {
+            let name = object_name(&layout::pack(&pack.id));
+            let parts: Vec<&[u8]> = pack.parts.iter().map(Vec::as_slice).collect();
+            match self.backend.put_if_absent(&name, &parts) {
+                Ok(_) => {
+                    self.written.stored_bytes.fetch_add(pack.length, Ordering::Relaxed);
+                    self.records.lock().expect("no holder panics").push(pack.record);
+                }
+                Err(error) => {
+                    self.fail(error.into());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends the packs that are still open and closes the queue. Every segment must have been sealed.
+    pub fn finish(&self) -> Result<()> {
+        self.check()?;
+        let rest = self.packs.lock().expect("no holder panics").finish();
+        let sent = rest.into_iter().try_for_each(|pack| self.send(pack));
+        self.uploads.lock().expect("no holder panics").take();
+        self.check().and(sent)
+    }
+
+    /// Closes the queue without ending the open packs.
+    pub fn abandon(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.uploads.lock().expect("no holder panics").take();
+    }
+
+    /// The packs that were stored, sorted by id.
+    pub fn into_records(self) -> Vec<PackRecord> {
+        let mut records = self.records.into_inner().expect("no holder panics");
+        records.sort_by_key(|record| record.id);
+        records
+    }
+
+    /// Fails once any part of the pipeline has failed.
+    pub fn check(&self) -> Result<()> {
+        if !self.failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(self.failure.lock().expect("no holder panics").take().unwrap_or(Error::Cancelled))
+    }
+
+    fn fail(&self, error: Error) {
+        let mut failure = self.failure.lock().expect("no holder panics");
+        // The first failure is the cause; later ones follow from it.
+        failure.get_or_insert(error);
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}

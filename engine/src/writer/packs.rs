@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The open packs of a session: two for data, one for tree nodes. A data segment goes to either of the two at random, so that the
+//! storage can not tell which lengths belong to which file (`docs/format.md` section 6).
+
+use std::sync::Arc;
+
+use keepfast_repo_format::crypto;
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{ChunkId, SessionId};
+use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::pack::{FinishedPack, PackBuilder, Padding};
+use keepfast_repo_format::segment::Codec;
+
+pub(super) struct Packs {
+    keys: Arc<Keys>,
+    session: SessionId,
+    pack_size: u32,
+    session_keys: [Arc<SessionKey>; 2],
+    data: [Option<PackBuilder>; 2],
+    tree: Option<PackBuilder>,
+}
+
+/// A pack that takes no further segment, to be finished outside the lock.
+pub(super) struct FullPack {
+    builder: PackBuilder,
+    pack_size: u32,
+}
+
+/// Pads, seals the directory of, and names a full pack.
+pub(super) fn finish_full(full: FullPack, keys: &Keys) -> FinishedPack {
+    full.builder.finish(Padding::Full(full.pack_size), keys)
+}
+
+impl Packs {
+    pub(super) fn new(keys: Arc<Keys>, session: SessionId, pack_size: u32, session_keys: &[Arc<SessionKey>; 2]) -> Self {
+        Self { keys, session, pack_size, session_keys: session_keys.clone(), data: [None, None], tree: None }
+    }
+
+    /// Adds a sealed segment. Returns a pack that became full by it.
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        stored: Vec<u8>,
+        codec: Codec,
+        chunks: &[(ChunkId, u32)],
+    ) -> Option<FullPack> {
+        let (keys, session, pack_size) = (self.keys.clone(), self.session, self.pack_size);
+        let key_row = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
+        let open = || {
+            let mut builder = PackBuilder::new(&keys, session, kind);
+            builder.add_key(key_row);
+            builder
+        };
+        let fits = |pack: &Option<PackBuilder>| {
+            pack.as_ref().is_none_or(|builder| builder.fits(pack_size, stored.len(), chunks.len()))
+        };
+        let slot = match kind {
+            Kind::TreePack => &mut self.tree,
+            _ => {
+                let first = usize::from(crypto::random::<1>()[0] & 1);
+                let either = [first, 1 - first].into_iter().find(|which| fits(&self.data[*which]));
+                &mut self.data[either.unwrap_or(first)]
+            }
+        };
+        let full = if fits(slot) { None } else { slot.take() };
+        slot.get_or_insert_with(open).push(stored, codec, 0, chunks);
+        full.map(|builder| FullPack { builder, pack_size })
+    }
+
+    /// Ends the open packs: the two data packs as one if they fit, padded only so far that their length tells little.
+    pub(super) fn finish(&mut self) -> Vec<FinishedPack> {
+        let (first, second) = (self.data[0].take(), self.data[1].take());
+        let mut left = match (first, second) {
+            (Some(first), Some(second)) => match first.merge(second, self.pack_size) {
+                Ok(merged) => vec![merged],
+                Err((first, second)) => vec![first, second],
+            },
+            (first, second) => first.into_iter().chain(second).collect(),
+        };
+        left.extend(self.tree.take());
+        left.into_iter().map(|builder| builder.finish(Padding::Padme, &self.keys)).collect()
+    }
+}
