@@ -114,8 +114,9 @@ impl Features {
     /// A segment is compressed against base chunks; edges are references. In the masks read and prune.
     pub const DELTA: u32 = 1;
 
-    /// The bits that have a name, with it.
-    pub const NAMES: [(u32, &'static str); 1] = [(Self::DELTA, "delta")];
+    /// The bits that have a name: mask, bit, name.
+    pub const NAMES: [(&'static str, u32, &'static str); 2] =
+        [("read", Self::DELTA, "delta"), ("prune", Self::DELTA, "delta")];
 
     /// The bits this program can do, in any mask. `delta` is not among them yet.
     pub const SUPPORTED: u32 = 0;
@@ -141,8 +142,8 @@ impl Features {
             return Ok(());
         }
         let names = (0..u32::BITS).filter(|&bit| missing >> bit & 1 == 1).map(|bit| {
-            let named = Self::NAMES.iter().find(|(value, _)| *value == 1 << bit);
-            named.map_or_else(|| format!("bit {bit}"), |(_, name)| (*name).into())
+            let named = Self::NAMES.iter().find(|(of, value, _)| *of == mask && *value == 1 << bit);
+            named.map_or_else(|| format!("bit {bit}"), |(_, _, name)| (*name).into())
         });
         Err(FormatError::Features { mask, names: names.collect::<Vec<_>>().join(", ") })
     }
@@ -166,7 +167,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header without features, for a writer of epoch 0 keys.
+    /// A header without features. Lengths in bytes, within the limits of the kind.
     pub fn new(kind: Kind, repository: RepositoryId, epoch: u16, extension_len: usize, body_len: usize) -> Self {
         let (extension_len, body_len) = (extension_len as u32, body_len as u64);
         Self { kind, features: Features::default(), repository, extension_len, body_len, epoch }
