@@ -6,7 +6,7 @@
 pub mod error;
 pub mod local;
 mod name;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::ops::Range;
@@ -54,7 +54,7 @@ pub struct Listed {
 /// * **Read your writes**: from the return of `put_if_absent` on, `get` and `list` on every machine see the object; from the
 ///   return of a `delete` that said [`Delete::Deleted`] on, they do not.
 /// * **Durable after a barrier**: objects put before a successful [`Backend::barrier`] survive a crash of the machine that stores
-///   them. Before it they may vanish, but only as a whole.
+///   them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before a barrier.
 /// * **Complete lists**: `list` returns every object of the prefix or an error. A failed list is never a short list.
 ///
 /// All methods may be called from many threads at once.
@@ -82,7 +82,7 @@ pub trait Backend: Send + Sync {
     fn length(&self, name: &Name) -> Result<u64, StorageError>;
 
     /// Lists every object whose name begins with `folder` + `/`, at any depth, sorted by name. A folder without objects gives an
-    /// empty list. Leftovers of interrupted writes are not objects.
+    /// empty list, an empty `folder` lists all. Leftovers of interrupted writes and files of foreign names are not objects.
     ///
     /// # Errors
     /// The list could not be completed.
@@ -94,7 +94,7 @@ pub trait Backend: Send + Sync {
     /// It is unknown whether it still exists. A refusal is not an error: see [`Delete::Refused`].
     fn delete(&self, name: &Name) -> Result<Delete, StorageError>;
 
-    /// Returns when every object put through this handle before the call is durable.
+    /// Returns when every object put through this handle before the call is durable, an object found to be [`Put::Exists`] included.
     ///
     /// # Errors
     /// Durability of objects put since the last successful barrier is unknown; the session must end.
