@@ -24,8 +24,9 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// What an answer of the operating system means to a caller. An I/O error (`EIO`) is *not* transient: after a failed flush the
-    /// system forgets that data is dirty, and trying again would succeed without having stored anything.
+    /// What an answer of the operating system means to a caller. An I/O error (`EIO`) is *not* transient: after a
+    /// failed flush the system forgets that data is dirty, and trying again would succeed without having stored
+    /// anything.
     pub fn of(source: &io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound,

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A repository in a folder: a disk, or a NAS mounted over NFS or SMB. Every object is one file below the root.
 //!
-//! An object is written to a temporary file in its folder, flushed, then given its name in one step that never replaces anything
-//! (`local/publish.rs`); names become durable at the barrier (`local/folders.rs`). All access goes through the root folder opened at
-//! the start: a mount that goes away in the middle gives errors, not an empty repository. Only here may the crate use `std::fs`.
+//! An object is written to a temporary file in its folder, flushed, then given its name in one step that never replaces
+//! anything (`local/publish.rs`); names become durable at the barrier (`local/folders.rs`). All access goes through the
+//! root folder opened at the start: a mount that goes away in the middle gives errors, not an empty repository. Only
+//! here may the crate use `std::fs`.
 
 mod calls;
 mod folders;
 mod publish;
 mod temporary;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::fs::{DirBuilder, File};
@@ -32,12 +35,14 @@ use crate::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
 /// How often a put starts over when its temporary file or folder is taken away. Twice in a row is already strange.
 const PUT_ATTEMPTS: usize = 3;
 
-/// Permissions of folders that are made: only the owner. What is in them is encrypted, but there is no reason to show it.
+/// Permissions of folders that are made: only the owner. What is in them is encrypted, but there is no reason to show
+/// it.
 const FOLDER_MODE: u32 = 0o700;
 
 /// A folder as a [`Backend`].
 ///
-/// Keeps one file descriptor: the root's. An error while flushing a folder ends the usefulness of the handle: no later barrier of it succeeds.
+/// Keeps one file descriptor: the root's. An error while flushing a folder ends the usefulness of the handle: no later
+/// barrier of it succeeds.
 pub struct LocalBackend {
     root: File,
     location: String,
@@ -69,7 +74,7 @@ impl LocalBackend {
     /// # Errors
     /// The folder can not be made, flushed to the medium, or opened.
     pub fn create(path: &Path) -> Result<Self, StorageError> {
-        let fail = |source| StorageError::from_io("create", "the folder", path.display().to_string(), source);
+        let fail = |source| StorageError::from_io("create", "the root folder", path.display().to_string(), source);
         let calls = Box::new(System);
         let folders = Folders::default();
         let missing: Vec<&Path> = path
@@ -95,7 +100,7 @@ impl LocalBackend {
         let location = path.display().to_string();
         let root = open_root(path).map_err(|source| {
             let absent = walk::is_absent(&source);
-            let error = StorageError::from_io("open", "the folder", location.as_str(), source);
+            let error = StorageError::from_io("open", "the root folder", location.as_str(), source);
             if absent { error.with_kind(ErrorKind::NotFound) } else { error }
         })?;
         Ok(Self { root, location, folders: Folders::default(), calls: Box::new(System) })
@@ -106,8 +111,9 @@ impl LocalBackend {
         if self.folders.left_to_server() { FolderSync::LeftToServer } else { FolderSync::Synced }
     }
 
-    /// Removes temporary files whose writers are gone. Safe at any time: a live writer on this machine, or on another one whose mount
-    /// shares locks, is left alone; one whose locks can not be seen loses a temporary file and writes it again.
+    /// Removes temporary files whose writers are gone. Safe at any time: a live writer on this machine, or on another
+    /// one whose mount shares locks, is left alone; one whose locks can not be seen loses a temporary file and writes
+    /// it again.
     ///
     /// # Errors
     /// Some folder could not be read.
@@ -130,7 +136,7 @@ impl LocalBackend {
     }
 
     fn error(&self, operation: &'static str, name: &str, source: io::Error) -> StorageError {
-        let name = if name.is_empty() { "the folder" } else { name };
+        let name = if name.is_empty() { "the root folder" } else { name };
         StorageError::from_io(operation, name, self.location.as_str(), source)
     }
 
@@ -190,7 +196,8 @@ impl Backend for LocalBackend {
                 return Ok(put);
             }
         }
-        Err(fail(io::Error::other("its temporary file was removed again and again")).with_kind(ErrorKind::Transient))
+        Err(fail(io::Error::other("its folder or temporary file was removed again and again"))
+            .with_kind(ErrorKind::Transient))
     }
 
     fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-/// The name of an object: segments of `a-z 0-9 . -` joined by `/`, none empty or beginning with a dot, at most 110 bytes.
+/// The name of an object: segments of `a-z 0-9 . -` joined by `/`, none empty or beginning with a dot, at most 110
+/// bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The system calls on which durability and create-once rest, behind one small trait, so that tests of the local backend can make
-//! each of them fail. No decision is taken here.
+//! The system calls on which durability and create-once rest, behind one small trait, so that tests of the local
+//! backend can make each of them fail. No decision is taken here.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -14,7 +14,8 @@ pub(super) trait Calls: Send + Sync {
     /// Appends some of `parts`; returns how many bytes.
     fn write(&self, file: &File, parts: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Flushes a file's data to the medium. Never to be tried again after an error: the second call would succeed without effect.
+    /// Flushes a file's data to the medium. Never to be tried again after an error: the second call would succeed
+    /// without effect.
     fn sync_file(&self, file: &File) -> io::Result<()>;
 
     /// Flushes a folder's entries to the medium.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The folders below a root: made when first needed, flushed at a barrier when their entries changed.
 //!
-//! A file's own flush says nothing about its name: the name is durable once the folder is flushed, and the folder once its parent is. This
-//! is the ledger of which folders that concerns. It must not forget one: a lost entry is a lost object after a crash.
+//! A file's own flush says nothing about its name: the name is durable once the folder is flushed, and the folder once
+//! its parent is. This is the ledger of which folders that concerns. It must not forget one: a lost entry is a lost
+//! object after a crash.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
@@ -16,12 +17,14 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::calls::Calls;
 
-/// Which folders exist, and which have entries that may not be durable. Folders are relative to the root, the root itself is `""`.
+/// Which folders exist, and which have entries that may not be durable. Folders are relative to the root, the root
+/// itself is `""`.
 #[derive(Default)]
 pub(super) struct Folders {
     ledger: Mutex<Ledger>,
-    /// Held during a barrier, so that a second barrier does not return while the first still flushes. Holds the folder at which a flush failed:
-    /// the system reports such an error once and then forgets the data, so no later barrier of this handle may succeed.
+    /// Held during a barrier, so that a second barrier does not return while the first still flushes. Holds the folder
+    /// at which a flush failed: the system reports such an error once and then forgets the data, so no later barrier of
+    /// this handle may succeed.
     failed: Mutex<Option<String>>,
     left_to_server: AtomicBool,
 }
@@ -39,8 +42,8 @@ pub(super) struct SyncError {
 }
 
 impl Folders {
-    /// Makes `folder` and those above it, unless known to exist. Whoever made a folder, its parent is flushed once by this handle: the maker may
-    /// have died before its own barrier.
+    /// Makes `folder` and those above it, unless known to exist. Whoever made a folder, its parent is flushed once by
+    /// this handle: the maker may have died before its own barrier.
     pub(super) fn prepare(&self, root: BorrowedFd<'_>, folder: &str) -> io::Result<()> {
         let mut ledger = lock(&self.ledger);
         if folder.is_empty() || ledger.known.contains(folder) {
@@ -103,8 +106,8 @@ impl Folders {
         self.left_to_server.load(Ordering::Relaxed)
     }
 
-    /// SMB and some FUSE file systems refuse to flush a folder; their names are as durable as the server makes them. That is tolerated
-    /// for folders only, never for files (restic#3720).
+    /// SMB and some FUSE file systems refuse to flush a folder; their names are as durable as the server makes them.
+    /// That is tolerated for folders only, never for files (restic#3720).
     pub(super) fn sync_one(&self, calls: &dyn Calls, folder: &File) -> io::Result<()> {
         let Err(error) = calls.sync_folder(folder) else { return Ok(()) };
         match Errno::from_io_error(&error) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Temporary files: where an object's bytes are before it has its name, and how leftovers of dead writers are told from live ones.
+//! Temporary files: where an object's bytes are before it has its name, and how leftovers of dead writers are told from
+//! live ones.
 //!
-//! **The rule, without a clock**: a writer holds an exclusive `flock` on its temporary file from creation to publication; the system
-//! drops it when the process ends, however it ends. A sweep removes a file only while it holds that lock itself. Where locks are
-//! not seen (another machine on a mount without them), a sweep can take a live file away: then publication finds nothing to publish and the
-//! writer starts over under a new name. So a wrong sweep costs time, never an object.
+//! **The rule, without a clock**: a writer holds an exclusive `flock` on its temporary file from creation to
+//! publication; the system drops it when the process ends, however it ends. A sweep removes a file only while it holds
+//! that lock itself. Where locks are not seen (another machine on a mount without them), a sweep can take a live file
+//! away: then publication finds nothing to publish and the writer starts over under a new name. So a wrong sweep costs
+//! time, never an object.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -29,8 +31,8 @@ pub(super) struct Temporary<'root> {
 }
 
 impl<'root> Temporary<'root> {
-    /// Makes a new file in `folder` (relative to `root`, may be empty) that only its owner can read. `None` if the folder is not there, or a sweep took the file
-    /// before it was locked: to be tried again.
+    /// Makes a new file in `folder` (relative to `root`, may be empty) that only its owner can read. `None` if the
+    /// folder is not there, or a sweep took the file before it was locked: to be tried again.
     pub(super) fn create(root: BorrowedFd<'root>, folder: &str) -> io::Result<Option<Self>> {
         let path = random_path(folder)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -54,7 +56,8 @@ impl<'root> Temporary<'root> {
         &self.path
     }
 
-    /// Writes all bytes and flushes them to the medium. After an error the file is worth nothing: a flush must not be repeated.
+    /// Writes all bytes and flushes them to the medium. After an error the file is worth nothing: a flush must not be
+    /// repeated.
     ///
     /// Closing the file later has nothing left to report, because nothing is written after the flush.
     pub(super) fn fill(&self, calls: &dyn Calls, parts: &[&[u8]]) -> io::Result<()> {

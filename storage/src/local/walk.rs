@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds every file below a folder, completely or with an error: a failed walk is never a short one.
 //!
-//! Only folders whose path could be part of an object's name are entered, so that a file system's own (`lost+found`, `.snapshot`) do not matter.
+//! Only folders whose path could be part of an object's name are entered, so that a file system's own (`lost+found`,
+//! `.snapshot`) do not matter.
 
 use std::io;
 use std::os::fd::BorrowedFd;
