@@ -23,13 +23,34 @@ pub enum ErrorKind {
     Other,
 }
 
+impl ErrorKind {
+    /// What an answer of the operating system means to a caller. An I/O error (`EIO`) is *not* transient: after a
+    /// failed flush the system forgets that data is dirty, and trying again would succeed without having stored
+    /// anything.
+    pub fn of(source: &io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::TimedOut
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Transient,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// An operation on an object failed.
 #[derive(Debug, thiserror::Error)]
 #[error("can not {operation} {name} in {location}")]
 pub struct StorageError {
     /// What the caller can act on.
     pub kind: ErrorKind,
-    /// `read`, `write`, `list`, `delete`, `sync`.
+    /// `read`, `write`, `list`, `delete`, `sync`; for a backend as a whole `create`, `open`, `sweep`.
     pub operation: &'static str,
     /// Object or folder.
     pub name: String,
@@ -38,4 +59,23 @@ pub struct StorageError {
     /// What the system said.
     #[source]
     pub source: io::Error,
+}
+
+impl StorageError {
+    /// An error whose kind follows from what the system said.
+    pub fn from_io(
+        operation: &'static str,
+        name: impl Into<String>,
+        location: impl Into<String>,
+        source: io::Error,
+    ) -> Self {
+        let kind = ErrorKind::of(&source);
+        Self { kind, operation, name: name.into(), location: location.into(), source }
+    }
+
+    /// The same error with another kind, for what the system's answer alone does not tell.
+    #[must_use]
+    pub fn with_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
 }

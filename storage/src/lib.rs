@@ -6,7 +6,7 @@
 pub mod error;
 pub mod local;
 mod name;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::ops::Range;
@@ -45,16 +45,18 @@ pub struct Listed {
 
 /// A place that holds named, immutable objects.
 ///
-/// Everything keepfast promises rests on these guarantees. An implementation that can not give one of them must return an
-/// error, never a guess:
+/// Everything keepfast promises rests on these guarantees. An implementation that can not give one of them must return
+/// an error, never a guess:
 ///
 /// * **Atomic**: an object has all its bytes or does not exist, for every reader, at every moment, also after a crash.
 /// * **Create once**: of several callers that put the same name, on any machine, exactly one is told [`Put::Created`].
 ///   Nothing is ever overwritten, renamed or appended to.
-/// * **Read your writes**: from the return of `put_if_absent` on, `get` and `list` on every machine see the object; from the
+/// * **Read your writes**: from the return of `put_if_absent` on, `get` and `list` on every machine see the object;
+///   from the
 ///   return of a `delete` that said [`Delete::Deleted`] on, they do not.
-/// * **Durable after a barrier**: objects put before a successful [`Backend::barrier`] survive a crash of the machine that stores
-///   them. Before it they may vanish, but only as a whole.
+/// * **Durable after a barrier**: objects put before a successful [`Backend::barrier`] survive a crash of the machine
+///   that stores
+///   them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before a barrier.
 /// * **Complete lists**: `list` returns every object of the prefix or an error. A failed list is never a short list.
 ///
 /// All methods may be called from many threads at once.
@@ -81,8 +83,9 @@ pub trait Backend: Send + Sync {
     /// [`ErrorKind::NotFound`] if it does not exist.
     fn length(&self, name: &Name) -> Result<u64, StorageError>;
 
-    /// Lists every object whose name begins with `folder` + `/`, at any depth, sorted by name. A folder without objects gives an
-    /// empty list. Leftovers of interrupted writes are not objects.
+    /// Lists every object whose name begins with `folder` + `/`, at any depth, sorted by name. A folder without objects
+    /// gives an empty list, an empty `folder` lists all. Leftovers of interrupted writes and files of foreign names are
+    /// not objects.
     ///
     /// # Errors
     /// The list could not be completed.
@@ -94,7 +97,8 @@ pub trait Backend: Send + Sync {
     /// It is unknown whether it still exists. A refusal is not an error: see [`Delete::Refused`].
     fn delete(&self, name: &Name) -> Result<Delete, StorageError>;
 
-    /// Returns when every object put through this handle before the call is durable.
+    /// Returns when every object put through this handle before the call is durable, an object found to be
+    /// [`Put::Exists`] included.
     ///
     /// # Errors
     /// Durability of objects put since the last successful barrier is unknown; the session must end.

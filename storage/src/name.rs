@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-/// The name of an object: segments of `a-z 0-9 . -` joined by `/`, none empty or beginning with a dot, at most 110 bytes.
+/// The name of an object: segments of `a-z 0-9 . -` joined by `/`, none empty or beginning with a dot, at most 110
+/// bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -23,10 +24,54 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The folder that holds it, without a slash at its end: what to list to find it. Empty at the top of a repository.
+    pub fn folder(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_format_are_names() {
+        let hash = "0123456789abcdef".repeat(4);
+        let writer = "0123456789abcdef".repeat(2);
+        for name in [
+            "readme.txt".to_owned(),
+            "config/00000001".to_owned(),
+            format!("packs/01/{hash}"),
+            format!("log/{writer}/000000000001"),
+            "a".repeat(Name::MAX_BYTES),
+        ] {
+            assert_eq!(Name::new(name.clone()).map(|n| n.to_string()), Some(name));
+        }
+    }
+
+    #[test]
+    fn names_that_leave_the_repository_or_mean_two_things_are_refused() {
+        let long = "a".repeat(Name::MAX_BYTES + 1);
+        let bad = [
+            "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".tmp-0", "a/.tmp-0", "A", "a/B", "a b",
+            "a\0", "a\\b", "a:b", "a_b", "\u{e4}", "a\n", &long,
+        ];
+        for name in bad {
+            assert_eq!(Name::new(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_what_precedes_the_last_slash() {
+        for (name, folder) in [("a", ""), ("a/b", "a"), ("a/b/c", "a/b")] {
+            assert_eq!(Name::new(name).unwrap().folder(), folder);
+        }
     }
 }
