@@ -1,2 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Part of the engine.
+//! The file system that is backed up: what is there, in the order of the tree, and how to read it.
+//!
+//! For the backup: [`walk`] lists, [`Completer`] adds what one `statx` does not tell, [`open`] gives the content.
+//! It never writes to the source, never follows a symbolic link below a named path, and knows nothing of a repository.
+//! Reading order: `stat`, `error`, `order`; `root`, `excludes`, `plan`; `listing`, `walk`; `attributes`, `owner`,
+//! `complete`, `file`.
+
+mod attributes;
+mod complete;
+mod error;
+mod excludes;
+mod file;
+mod listing;
+mod order;
+mod owner;
+mod plan;
+mod planned;
+mod queue;
+mod root;
+mod stat;
+mod walk;
+
+pub use complete::Completer;
+pub use error::SourceError;
+pub use excludes::{Case, ExcludeError, Excludes, ExcludesBuilder};
+pub use file::{Extent, Extents, SourceFile, open};
+pub use listing::{Found, Walked};
+pub use stat::Stat;
+pub use walk::{OneFileSystem, SourceOptions, Walk, walk, walk_from};
+
+#[cfg(test)]
+mod tests;
