@@ -44,7 +44,7 @@ class Missing(Exception):
     """A chunk that no readable pack holds."""
 
 
-# ---- 1. primitives and encodings ---------------------------------------------------------------------------------------
+# ---- 1. primitives and encodings ---------------------------------------------------------------------------
 
 def H(x):
     return blake3(x).digest()
@@ -195,7 +195,7 @@ def signed(v):
     return v - (1 << 64) if v >> 63 else v
 
 
-# ---- 4.4 HPKE (RFC 9180): receiver, mode PSK, export only ---------------------------------------------------------------
+# ---- 4.4 HPKE (RFC 9180): receiver, mode PSK, export only --------------------------------------------------
 
 def extract(salt, ikm):
     return hmac.digest(salt or bytes(32), ikm, "sha256")
@@ -232,7 +232,7 @@ def hpke_exporter(secret, enc, info, psk, psk_id):
     return lambda context, length: labeled_expand(suite, exporter, b"sec", context, length)
 
 
-# ---- 4. keys -----------------------------------------------------------------------------------------------------------
+# ---- 4. keys -----------------------------------------------------------------------------------------------
 
 class Keys:
     """(4.1) Everything derived from the root secret."""
@@ -275,7 +275,7 @@ def verify(where, public_key, signature, message):
         raise Damage(f"{where}: bad signature")
 
 
-# ---- 3. envelope -------------------------------------------------------------------------------------------------------
+# ---- 3. envelope -------------------------------------------------------------------------------------------
 
 Envelope = namedtuple("Envelope", "header extension body repository_id")
 NAMES = {"config": "config/[0-9]{8}", "keys": "keys/[0-9a-f]{64}", "packs": r"packs/([0-9a-f]{2})/\1[0-9a-f]{62}", "index": "index/[0-9a-f]{64}",
@@ -305,7 +305,7 @@ def check_header(where, h, kinds, total, repository_id):
     return chr(h[3]), extension
 
 
-# ---- 6. packs ----------------------------------------------------------------------------------------------------------
+# ---- 6. packs ----------------------------------------------------------------------------------------------
 
 Segment = namedtuple("Segment", "offset stored plain row codec chunks")  # chunks: [(id, offset in the segment, length)]
 Pack = namedtuple("Pack", "id kind length session rows table segments")
@@ -349,7 +349,7 @@ def split_rows(where, data):
     return rows
 
 
-# ---- 8. tree -----------------------------------------------------------------------------------------------------------
+# ---- 8. tree -----------------------------------------------------------------------------------------------
 
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 8)
 TORN, UNREADABLE, RACY, BIRTH, LINKED, STREAM = 1, 2, 4, 8, 16, 32
@@ -368,6 +368,12 @@ class Entry:
 
 def good_name(name):
     return 0 < len(name) <= 255 and b"/" not in name and b"\0" not in name and name not in (b".", b"..")
+
+
+def parents(directory):
+    """b"a/b" -> b"a", b"a/b"; nothing for the top"""
+    parts = directory.split(b"/") if directory else []
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 def order(directory, name):
@@ -480,7 +486,7 @@ def parse_list_node(where, data, level):
     return items
 
 
-# ---- repository --------------------------------------------------------------------------------------------------------
+# ---- repository --------------------------------------------------------------------------------------------
 
 BYTES16, BYTES32, BYTES64 = 16, 32, 64
 SLOT = {0: "uint", 1: "uint", 2: "uint", 3: "uint", 4: 32, 5: 32, 6: "uint", 7: "text"}
@@ -512,8 +518,10 @@ class Repository:
             self.add_chunks(pack)
 
     def note(self, error):
+        if str(error) in self.damage:
+            return
         self.damage.append(str(error))
-        print(f"damage: {error}", file=sys.stderr)
+        print(f"{'refused' if isinstance(error, Refused) else 'damage'}: {error}", file=sys.stderr)
 
     # -- objects
 
@@ -801,7 +809,15 @@ class Repository:
     def walk(self, manifest, lost):
         """Every entry of a snapshot in order; `lost(text)` is called for a node that is missing."""
         last = [None]  # the key of the entry before: strictly ascending keys make it impossible to visit one node twice
-        yield from self.walk_node(manifest[4], manifest[5], last, lost)
+        others, directory = set(), None
+        for entry in self.walk_node(manifest[4], manifest[5], last, lost):
+            if entry.directory != directory:  # the order puts every folder's own entry before its contents
+                directory = entry.directory
+                if any(parent in others for parent in parents(directory)):
+                    raise Damage(f"tree: {directory!r} lies below something that is no folder")
+            if entry.type != DIRECTORY:
+                others.add(entry.path)
+            yield entry
 
     def walk_node(self, node, level, last, lost):
         where = f"tree node {node.hex()}"
@@ -848,15 +864,16 @@ class Repository:
             yield from self.content(below, height - 1, lost)
 
 
-# ---- restore -----------------------------------------------------------------------------------------------------------
+# ---- restore -----------------------------------------------------------------------------------------------
 
 class Restore:
-    """Writes one snapshot into an empty folder. Only folders that it made itself are ever written to, so no link leads outside."""
+    """Writes one snapshot into an empty folder. It only writes into folders that it made itself, and
+    `walk` lets nothing lie below what is no folder, so no link leads outside."""
 
     def __init__(self, repository, target):
         self.repository, self.target = repository, os.fsencode(target)
         self.holes, self.skipped, self.root = [], {}, os.geteuid() == 0
-        self.folders, self.groups, self.others = {b""}, {}, set()
+        self.folders, self.groups = {b""}, {}
         os.makedirs(self.target, exist_ok=True)
         if os.listdir(self.target):
             raise Refused(f"{target}: is not empty")
@@ -872,10 +889,9 @@ class Restore:
         folders, at = [], [b""]
         for entry in self.repository.walk(manifest, lambda text: self.hole(at[0], text)):
             at[0] = entry.path
-            parts = entry.directory.split(b"/") if entry.directory else []
-            for depth in range(1, len(parts) + 1):  # a parent without an entry of its own
-                self.make_folder(b"/".join(parts[:depth]))
             try:
+                for parent in parents(entry.directory):  # also one without an entry of its own
+                    self.make_folder(parent)
                 if entry.type == DIRECTORY:
                     if entry.name:
                         self.make_folder(entry.path)
@@ -894,17 +910,12 @@ class Restore:
         return os.path.join(self.target, entry.path) if entry.path else self.target
 
     def make_folder(self, path):
-        if path in self.others:
-            raise Damage(f"tree: {path!r} is a folder and something else")
         if path not in self.folders:
             os.mkdir(os.path.join(self.target, path), 0o700)
             self.folders.add(path)
 
     def make(self, entry):
         path = self.at(entry)
-        if entry.path in self.folders:
-            raise Damage(f"tree: {entry.path!r} is a folder and something else")
-        self.others.add(entry.path)
         if entry.group is not None and entry.group in self.groups:
             os.link(self.groups[entry.group], path, follow_symlinks=False)
             return
@@ -971,7 +982,7 @@ class Restore:
         self.attempt("mtime", os.utime, path, ns=(time, time), follow_symlinks=False)
 
 
-# ---- commands ----------------------------------------------------------------------------------------------------------
+# ---- commands ----------------------------------------------------------------------------------------------
 
 def command_list(repository):
     for snapshot, m in repository.snapshots.items():
@@ -1068,7 +1079,7 @@ def command_vectors(path):
         if name in values:
             known += 1
             wrong += [name] * (values[name].hex() != value)
-        elif name not in ("root_secret", "key_epoch", "repository_id", "writer_id"):
+        elif name not in ("root_secret", "key_epoch", "repository_id", "writer_id", "sessions"):
             print(f"not known here: {name}", file=sys.stderr)
     for s in vectors.get("sessions", []):  # {kind, enc, session_key, commitment}
         enc, commitment = bytes.fromhex(s["enc"]), bytes.fromhex(s["commitment"])
