@@ -1,2 +1,296 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Part of the engine.
+//! The local index and catalog: which chunk lies where, and small objects that need not be fetched again.
+//!
+//! For every operation that looks chunks up. A cache in `SQLite`, outside the repository: it is filled from index objects, and
+//! made anew whenever it is lost, foreign or damaged. It must never say that a chunk is there on the word of an index object that the caller did
+//! not call visible, or of a row that was changed by anything but this program; a lost row only costs work.
+
+mod catalog;
+mod database;
+mod error;
+mod filter;
+mod lookup;
+mod recent;
+mod row;
+mod rows;
+pub mod stand_in;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{IndexId, PackId, RepositoryId};
+use rusqlite::Connection;
+use stand_in::PackRecord;
+
+use database::{Company, Lock};
+pub use error::IndexError;
+use filter::Filter;
+use recent::Recent;
+use rows::{Listed, Usable};
+
+/// Memory for whole packs' rows, in bytes: about 600,000 chunks, the neighbourhood of 20 GB of files.
+const RECENT_BYTES: usize = 48 << 20;
+
+/// Where a chunk lies.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// The pack, with its directory and key table.
+    pub pack: Arc<PackRecord>,
+    /// Row of the segment in the directory.
+    pub segment: u32,
+    /// Offset in the segment's plaintext, in bytes.
+    pub offset: u32,
+    /// Length of the chunk in bytes.
+    pub length: u32,
+}
+
+/// A pack without its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackSummary {
+    /// The pack's name.
+    pub id: PackId,
+    /// Length of the object in bytes.
+    pub length: u64,
+    /// [`Kind::DataPack`] or [`Kind::TreePack`].
+    pub kind: Kind,
+}
+
+/// The local index of one repository. Look-ups may come from several threads at once.
+///
+/// A fresh handle finds nothing: first [`retain`](Self::retain) says which index objects are visible, then [`load`](Self::load) brings those
+/// that are missing.
+pub struct LocalIndex {
+    /// Taken before `state` where both are needed.
+    store: Mutex<Store>,
+    state: RwLock<State>,
+    /// No visible pack at all: a first backup asks nobody.
+    empty: AtomicBool,
+}
+
+struct Store {
+    connection: Connection,
+    lock: Lock,
+    /// Misses since there is no filter.
+    misses: u64,
+}
+
+struct State {
+    recent: Recent,
+    /// Packs that are listed by a visible object and not excluded: only these are found.
+    usable: Usable,
+    numbers: HashMap<PackId, i64>,
+    /// Chunks in `usable`.
+    rows: u64,
+    excluded: HashSet<PackId>,
+    filter: Option<Filter>,
+}
+
+impl LocalIndex {
+    /// Opens the index in `folder` (made with rights 0700), or makes it. A file that is damaged, of another repository or of another version of
+    /// the schema is made anew; if another process stands on it, it stays, and this handle is in memory only.
+    ///
+    /// # Errors
+    /// The folder can not be made or written, the disk is full, another process does not let go of the file for a minute.
+    pub fn open(folder: &Path, repository: RepositoryId) -> Result<Self, IndexError> {
+        database::open(folder, repository).map(Self::new)
+    }
+
+    /// An index that ends with the handle: for `--no-cache` and where [`open`](Self::open) fails.
+    ///
+    /// # Errors
+    /// None that are known; `SQLite` may lack memory.
+    pub fn in_memory(repository: RepositoryId) -> Result<Self, IndexError> {
+        database::in_memory(repository).map(Self::new)
+    }
+
+    /// The index objects whose rows are here, seen or not.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn loaded(&self) -> Result<HashSet<IndexId>, IndexError> {
+        let store = self.store();
+        self.noted(&store, rows::objects(&store.connection))
+    }
+
+    /// Says which index objects are visible: from now on exactly their rows are found. Rows of others go away, at once or when no other handle
+    /// stands on the file. Returns the visible objects that have to be loaded.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn retain(&self, visible: &HashSet<IndexId>) -> Result<Vec<IndexId>, IndexError> {
+        let mut store = self.store();
+        // Whatever happens below, nothing is found on the word of an object that is not visible any more.
+        self.state_mut().clear();
+        self.empty.store(true, Ordering::Release);
+        let found = store.retain(visible);
+        let (listed, missing) = self.noted(&store, found)?;
+        store.misses = 0;
+        let mut state = self.state_mut();
+        state.add(listed);
+        self.empty.store(state.usable.is_empty(), Ordering::Release);
+        Ok(missing)
+    }
+
+    /// Stores what a visible index object lists, in one transaction; from now on it is found. An object is never loaded in part.
+    ///
+    /// # Errors
+    /// The database; then nothing was stored.
+    pub fn load(&self, object: IndexId, packs: &[PackRecord]) -> Result<(), IndexError> {
+        let mut store = self.store();
+        let stored = rows::load(&mut store.connection, &object, packs);
+        self.noted(&store, stored)?;
+        let listed = rows::listing(&store.connection, &object);
+        let listed = self.noted(&store, listed)?;
+        let mut state = self.state_mut();
+        state.add(listed.unwrap_or_default());
+        packs.iter().for_each(|record| state.add_to_filter(record));
+        self.empty.store(state.usable.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
+    /// These packs are condemned or damaged: until the handle ends, every look-up acts as if they were not there. Adds to those
+    /// named before.
+    pub fn exclude_packs(&self, packs: &HashSet<PackId>) {
+        let mut state = self.state_mut();
+        state.excluded.extend(packs);
+        let State { usable, numbers, recent, .. } = &mut *state;
+        usable.retain(|_, pack| !packs.contains(&pack.summary.id));
+        numbers.retain(|id, _| !packs.contains(id));
+        recent.retain(|number| usable.contains_key(&number));
+    }
+
+    /// All visible packs that are not excluded, sorted by name.
+    pub fn packs(&self) -> Vec<PackSummary> {
+        let state = self.state();
+        let numbers = state.numbers.values();
+        let mut packs: Vec<_> = numbers.filter_map(|number| Some(state.usable.get(number)?.summary)).collect();
+        packs.sort_unstable_by_key(|pack| pack.id);
+        packs
+    }
+
+    /// The bytes that were stored under this name.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn cached(&self, name: &str) -> Result<Option<Vec<u8>>, IndexError> {
+        let store = self.store();
+        self.noted(&store, catalog::get(&store.connection, name))
+    }
+
+    /// Stores an immutable object. Not for packs: the bytes are copied whole.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn cache(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
+        let store = self.store();
+        self.noted(&store, catalog::put(&store.connection, name, bytes))
+    }
+
+    /// Names of stored objects that begin with `prefix`, sorted.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn cached_names(&self, prefix: &str) -> Result<Vec<String>, IndexError> {
+        let store = self.store();
+        self.noted(&store, catalog::names(&store.connection, prefix))
+    }
+
+    /// Lets go of a stored object; fine if there is none.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn forget_cached(&self, name: &str) -> Result<(), IndexError> {
+        let store = self.store();
+        self.noted(&store, catalog::forget(&store.connection, name))
+    }
+
+    /// Has the file made anew when it is opened next: for who misses a chunk here that must be in the repository.
+    pub fn distrust(&self) {
+        self.store().lock.mark_damaged();
+    }
+
+    fn new((connection, lock): (Connection, Lock)) -> Self {
+        Self::with_limit(connection, lock, RECENT_BYTES)
+    }
+
+    fn with_limit(connection: Connection, lock: Lock, recent_bytes: usize) -> Self {
+        let state = State {
+            recent: Recent::with_limit(recent_bytes),
+            usable: Usable::new(),
+            numbers: HashMap::new(),
+            rows: 0,
+            excluded: HashSet::new(),
+            filter: None,
+        };
+        let store = Store { connection, lock, misses: 0 };
+        Self { store: Mutex::new(store), state: RwLock::new(state), empty: AtomicBool::new(true) }
+    }
+
+    fn noted<T>(&self, store: &Store, result: Result<T, IndexError>) -> Result<T, IndexError> {
+        if let Err(IndexError::Damaged { .. }) = &result {
+            store.lock.mark_damaged();
+        }
+        result
+    }
+
+    // A thread that panicked left nothing half done: a transaction ends with its guard, the maps change in single steps.
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    fn retain(&mut self, visible: &HashSet<IndexId>) -> Result<(Vec<Listed>, Vec<IndexId>), IndexError> {
+        let company = self.lock.seek_solitude()?;
+        let forgotten = match company {
+            Company::Alone => rows::forget(&mut self.connection, visible),
+            Company::Shared => Ok(()),
+        };
+        self.lock.share()?;
+        forgotten?;
+        let (mut listed, mut missing) = (Vec::new(), Vec::new());
+        for object in visible {
+            match rows::listing(&self.connection, object)? {
+                Some(packs) => listed.extend(packs),
+                None => missing.push(*object),
+            }
+        }
+        missing.sort_unstable();
+        Ok((listed, missing))
+    }
+}
+
+impl State {
+    fn clear(&mut self) {
+        self.recent.retain(|_| false);
+        self.usable.clear();
+        self.numbers.clear();
+        self.rows = 0;
+        self.filter = None;
+    }
+
+    fn add(&mut self, listed: Vec<Listed>) {
+        for pack in listed {
+            if !self.excluded.contains(&pack.summary.id) {
+                self.numbers.insert(pack.summary.id, pack.number);
+                let chunks = pack.chunks;
+                if self.usable.insert(pack.number, pack).is_none() {
+                    self.rows += chunks;
+                }
+            }
+        }
+    }
+}

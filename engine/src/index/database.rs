@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The file of the local index: opened, checked, and made anew when it is not ours or damaged.
+//!
+//! For the local index only. A lock file beside it says who uses it: nobody removes a file, or rows, that another process
+//! stands on.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keepfast_repo_format::id::RepositoryId;
+use rusqlite::Connection;
+
+use super::IndexError;
+
+/// Raised with every change of `SCHEMA`: a file with another number is made anew.
+const SCHEMA_VERSION: i64 = 1;
+
+/// "kfix" in ASCII: tells the file from other programs' databases.
+const APPLICATION_ID: i64 = 0x6b66_6978;
+
+/// How long a statement waits for another process's transaction; the longest is the loading of one index object.
+const BUSY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Page cache in KiB. Together with the filter (30 MB for 20 million rows) and the packs in memory this stays far below 256 MiB.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// The write-ahead file is cut back to this many bytes after a checkpoint.
+const JOURNAL_LIMIT_BYTES: i64 = 16 << 20;
+
+/// Numbers of packs are never used twice (`AUTOINCREMENT`): rows in `chunks` outlive their pack until they are swept.
+/// `cached.digest` and `packs.content` are hashes: what does not fit them does not exist.
+const SCHEMA: &str = "
+CREATE TABLE facts(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE objects(number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, digest BLOB NOT NULL);
+CREATE TABLE packs(number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL UNIQUE, id BLOB NOT NULL,
+    kind INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, session BLOB NOT NULL, keys BLOB NOT NULL,
+    directory BLOB NOT NULL);
+CREATE TABLE listings(object INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY(object, pack)) WITHOUT ROWID;
+CREATE INDEX listings_by_pack ON listings(pack);
+CREATE TABLE chunks(prefix INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY(prefix, pack)) WITHOUT ROWID;
+CREATE TABLE cached(name TEXT NOT NULL PRIMARY KEY, digest BLOB NOT NULL, bytes BLOB NOT NULL);
+INSERT INTO facts VALUES('dead rows', 0);
+";
+
+/// Whether other handles, in this process or others, stand on the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nobody else, until the lock is shared again.
+    Alone,
+    /// Somebody else, or it can not be known.
+    Shared,
+}
+
+/// The lock beside the file; shared as long as a handle lives.
+pub(super) struct Lock {
+    folder: PathBuf,
+    file: Option<File>,
+}
+
+impl Lock {
+    fn open(folder: &Path) -> Result<Self, IndexError> {
+        let path = folder.join("index.lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(|source| IndexError::Folder { path, source })?;
+        Ok(Self { folder: folder.to_owned(), file: Some(file) })
+    }
+
+    fn none() -> Self {
+        Self { folder: PathBuf::new(), file: None }
+    }
+
+    /// Tries to become the only one. Others may have come and gone meanwhile: read again whatever was known.
+    pub(super) fn seek_solitude(&self) -> Result<Company, IndexError> {
+        let Some(file) = &self.file else { return Ok(Company::Alone) };
+        match file.try_lock() {
+            Ok(()) => Ok(Company::Alone),
+            Err(TryLockError::WouldBlock) => self.share().map(|()| Company::Shared),
+            // A file system without locks: nothing is removed there that somebody could stand on.
+            Err(TryLockError::Error(_)) => Ok(Company::Shared),
+        }
+    }
+
+    /// Lets others in again.
+    pub(super) fn share(&self) -> Result<(), IndexError> {
+        match &self.file {
+            Some(file) => match file.lock_shared() {
+                Err(source) if source.kind() != io::ErrorKind::Unsupported => Err(self.error(source)),
+                _ => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves a mark for the next one who opens: the file is not to be trusted.
+    pub(super) fn mark_damaged(&self) {
+        if self.file.is_some() {
+            // Without the mark the next run meets the same damage, and tries again.
+            let _ = File::create(self.folder.join(MARK));
+        }
+    }
+
+    fn error(&self, source: io::Error) -> IndexError {
+        IndexError::Folder { path: self.folder.clone(), source }
+    }
+}
+
+const FILE: &str = "index.sqlite";
+const MARK: &str = "index.damaged";
+
+/// Opens the file in `folder`, or makes it.
+pub(super) fn open(folder: &Path, repository: RepositoryId) -> Result<(Connection, Lock), IndexError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| IndexError::Folder { path: folder.to_owned(), source })?;
+    let lock = Lock::open(folder)?;
+    let company = lock.seek_solitude()?;
+    let marked = folder.join(MARK).exists();
+    if !marked && let Some(connection) = existing(&folder.join(FILE), repository)? {
+        lock.share()?;
+        return Ok((connection, lock));
+    }
+    if company == Company::Shared {
+        // Somebody still stands on a file that this program can not use: it stays, and this run does without.
+        return in_memory(repository);
+    }
+    remove(folder)?;
+    let connection = create(&folder.join(FILE), repository)?;
+    lock.share()?;
+    Ok((connection, lock))
+}
+
+/// An index that ends with the handle.
+pub(super) fn in_memory(repository: RepositoryId) -> Result<(Connection, Lock), IndexError> {
+    let connection = Connection::open_in_memory()?;
+    fill(&connection, repository)?;
+    Ok((connection, Lock::none()))
+}
+
+/// The file as it is; `None` if it is not there or not usable.
+fn existing(path: &Path, repository: RepositoryId) -> Result<Option<Connection>, IndexError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open(path)?;
+    match configure(&connection).and_then(|()| is_ours(&connection, repository)) {
+        Ok(true) => Ok(Some(connection)),
+        Err(IndexError::Database { source }) if is_environment(&source) => Err(source.into()),
+        _ => Ok(None),
+    }
+}
+
+/// Whether an error is about the machine, not about the file's content: then another file would not help.
+fn is_environment(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SystemIoFailure
+        )
+    )
+}
+
+fn is_ours(connection: &Connection, repository: RepositoryId) -> Result<bool, IndexError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id")? != APPLICATION_ID || pragma("user_version")? != SCHEMA_VERSION {
+        return Ok(false);
+    }
+    let fact = "SELECT value FROM facts WHERE name = 'repository'";
+    let found = connection.query_row(fact, [], |row| row.get::<_, Vec<u8>>(0));
+    if found.is_ok_and(|found| found != repository.0) {
+        return Ok(false);
+    }
+    // Names every table and column: a file that lacks one is not ours, whatever its number says.
+    for sql in [fact, super::rows::PROBE, super::catalog::PROBE] {
+        connection.prepare(sql)?.query([])?.next()?;
+    }
+    Ok(true)
+}
+
+fn remove(folder: &Path) -> Result<(), IndexError> {
+    // The mark goes last: whoever is interrupted here leaves it.
+    for name in ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal", FILE, MARK] {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(IndexError::Folder { path, source }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn create(path: &Path, repository: RepositoryId) -> Result<Connection, IndexError> {
+    // SQLite gives the rights of this file to those that it makes beside it.
+    let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
+    made.map_err(|source| IndexError::Folder { path: path.to_owned(), source })?;
+    let connection = Connection::open(path)?;
+    configure(&connection)?;
+    fill(&connection, repository)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), IndexError> {
+    connection.busy_timeout(BUSY_LIMIT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_LIMIT_BYTES)?;
+    // Kibibytes are negative, pages positive. No mapping: a mapped file that is cut short ends the process.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+fn fill(connection: &Connection, repository: RepositoryId) -> Result<(), IndexError> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO facts VALUES('repository', ?1)", [&repository.0[..]])?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
