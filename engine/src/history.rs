@@ -5,10 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{IndexId, LogHash, SessionId, SnapshotId, WriterId};
-use keepfast_repo_format::log::{Body, LogSlot};
+use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::Manifest;
 use keepfast_repo_format::{FormatError, layout, record};
 
@@ -24,15 +23,6 @@ pub struct Snapshot {
     pub manifest: Manifest,
     /// Its tags now: the manifest's, or those of the last TAG slot.
     pub tags: Vec<String>,
-}
-
-/// The end of a writer's chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Number of the last slot.
-    pub sequence: u64,
-    /// Hash of its stored bytes.
-    pub hash: LogHash,
 }
 
 /// The state of a repository as its log tells it.
@@ -62,7 +52,7 @@ impl History {
         let generation = newest_generation(repository)?;
         let mut damaged = Vec::new();
         let slots = read_slots(repository, &mut damaged)?;
-        let absorbed: HashMap<WriterId, u64> = generation.absorbed.iter().copied().collect();
+        let absorbed: HashMap<WriterId, u64> = generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
@@ -75,7 +65,8 @@ impl History {
         let mut ordered: Vec<(u64, &Placed)> = Vec::new();
         for placed in &slots {
             // `slots` is sorted by writer, then sequence: the last one stays.
-            history.heads.insert(placed.writer, Head { sequence: placed.sequence, hash: placed.hash });
+            let Placed { writer, sequence, hash, .. } = *placed;
+            history.heads.insert(writer, Head { writer, sequence, hash });
             if let Some(slot) = &placed.slot {
                 history.clock = history.clock.max(slot.clock);
                 ordered.push((slot.clock, placed));
@@ -91,17 +82,19 @@ impl History {
 
     fn apply(&mut self, slot: &LogSlot, is_absorbed: bool) {
         let links = self.links.entry(slot.writer).or_default();
-        links.extend(slot.heads.iter().map(|(writer, sequence, _)| (*writer, *sequence)));
+        links.extend(slot.heads.iter().map(|head| (head.writer, head.sequence)));
         match &slot.body {
-            Body::Commit { session, snapshot, index } => {
+            LogBody::Commit { session, snapshot, indexes } => {
                 self.commits.push((*snapshot, *session));
                 if !is_absorbed {
-                    self.index_objects.extend(index);
+                    self.index_objects.extend(indexes);
                 }
             }
-            Body::Void { .. } => {}
-            Body::Forget { snapshots } => self.commits.retain(|(id, _)| !snapshots.contains(id)),
-            Body::Tag { edits } => self.tags.extend(edits.iter().cloned()),
+            LogBody::Void { .. } => {}
+            LogBody::Forget { snapshots } => self.commits.retain(|(id, _)| !snapshots.contains(id)),
+            LogBody::Tag { taggings } => {
+                self.tags.extend(taggings.iter().map(|tagging| (tagging.snapshot, tagging.tags.clone())));
+            }
         }
     }
 
@@ -157,18 +150,18 @@ impl History {
 fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
     let name = layout::snapshot(id);
     if let Some(plain) = repository.index.cached(&name)?
-        && let Ok(manifest) = Manifest::decode(&plain)
+        && let Ok(manifest) = record::from_cbor::<Manifest>(&plain, "manifest")
     {
         return Ok(manifest);
     }
     let object = repository.get_hashed(&name, &id.0)?;
     let manifest = Manifest::open(&repository.keys, &object).map_err(Error::object(name.as_str()))?;
-    repository.index.cache(&name, &manifest.encode())?;
+    repository.index.cache(&name, &record::to_cbor(&manifest))?;
     Ok(manifest)
 }
 
 fn newest_generation(repository: &Repository) -> Result<Generation> {
-    let listed = repository.backend.list(layout::GENERATION_FOLDER)?;
+    let listed = repository.backend.list(layout::GENERATIONS_FOLDER)?;
     let Some(number) = listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).max() else {
         return Err(Error::NotARepository {
             location: repository.backend.location(),
@@ -177,14 +170,13 @@ fn newest_generation(repository: &Repository) -> Result<Generation> {
     };
     let name = layout::generation(number);
     if let Some(plain) = repository.index.cached(&name)?
-        && let Ok(generation) = Generation::decode(&plain)
+        && let Ok(generation) = record::from_cbor::<Generation>(&plain, "index generation")
     {
         return Ok(generation);
     }
     let object = repository.backend.get(&object_name(&name), None)?;
-    let plain = record::open_structure(&repository.keys, Kind::Generation, &object).map_err(Error::object(name.as_str()))?;
-    let generation = Generation::decode(&plain).map_err(Error::object(name.as_str()))?;
-    repository.index.cache(&name, &plain)?;
+    let generation = Generation::open(&repository.keys, number, &object).map_err(Error::object(name.as_str()))?;
+    repository.index.cache(&name, &record::to_cbor(&generation))?;
     Ok(generation)
 }
 
@@ -196,7 +188,7 @@ fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>)
         let Some((writer, sequence)) = layout::parse_log(name) else { continue };
         let cached = repository.index.cached(name)?;
         if let Some((hash, payload)) = cached.as_deref().and_then(|bytes| bytes.split_first_chunk::<32>())
-            && let Ok(slot) = LogSlot::decode(payload)
+            && let Ok(slot) = LogSlot::from_payload(payload)
         {
             slots.push(Placed { writer, sequence, hash: LogHash(*hash), slot: Some(slot) });
             continue;
@@ -205,7 +197,7 @@ fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>)
         let hash = *blake3::hash(&bytes).as_bytes();
         let slot = match LogSlot::open(&repository.keys, writer, sequence, &bytes) {
             Ok(slot) => {
-                repository.index.cache(name, &[&hash[..], &slot.encode()].concat())?;
+                repository.index.cache(name, &[&hash[..], &slot.to_payload()].concat())?;
                 Some(slot)
             }
             Err(error) => {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An opened repository: backend, keys, config, local index. Opening and creating; nothing else.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepfast_repo_format::config::{Config, UnverifiedConfig};
-use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::envelope::{Features, Kind};
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
-use keepfast_repo_format::key_slot::{KdfParams, KeyFile, KeySlot};
+use keepfast_repo_format::key_slot::{KdfParams, KeyFile, KeySlot, OpenedSlot, Protection};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout, record};
 use keepfast_storage::{Backend, Name, Put};
@@ -46,7 +45,7 @@ pub struct Repository {
     /// The verified config.
     pub config: Config,
     /// The config's generation, as log slots name it.
-    pub config_generation: u32,
+    pub config_generation: u64,
     /// Local index and catalog.
     pub index: Arc<LocalIndex>,
     /// Where the writer's identity is kept.
@@ -63,7 +62,7 @@ pub(crate) fn object_name(name: &str) -> Name {
 pub struct Found {
     backend: Arc<dyn Backend>,
     config: UnverifiedConfig,
-    generation: u32,
+    generation: u64,
 }
 
 impl Found {
@@ -115,7 +114,7 @@ impl Found {
         {
             return Err(Error::OtherRepository { location, found: id, expected: file.repository });
         }
-        let (root, epoch) = unlock(self.backend.as_ref(), id, credential)?;
+        let OpenedSlot { root, epoch } = unlock(self.backend.as_ref(), id, credential)?;
         let keys = Arc::new(Keys::derive(&root, id, epoch));
         if let Credential::KeyFile(file) = credential
             && file.root_public != keys.root_public()
@@ -139,20 +138,20 @@ impl Found {
     }
 }
 
-fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> Result<(RootSecret, u16)> {
+fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> Result<OpenedSlot> {
     let slots = list_slots(backend, id)?;
     let mut tried = 0;
-    for (_, slot) in &slots {
+    for (slot_id, slot) in &slots {
         let opened = match credential {
-            Credential::Password(password) if slot.is_password() => slot.open_with_password(password),
-            Credential::KeyFile(file) if !slot.is_password() => slot.open_with_key_file(file),
+            Credential::Password(password) if slot.protection() != Protection::KeyFile => slot.open_with_password(password),
+            Credential::KeyFile(file) if slot.protection() == Protection::KeyFile => slot.open_with_key_file(file),
             _ => continue,
         };
         tried += 1;
         match opened {
             Ok(opened) => return Ok(opened),
             Err(FormatError::Commitment) => {}
-            Err(source) => return Err(Error::Object { object: layout::key_slot(&slot.id), source }),
+            Err(source) => return Err(Error::Object { object: layout::key_slot(slot_id), source }),
         }
     }
     Err(Error::WrongKey { location: backend.location(), slots: tried })
@@ -164,10 +163,10 @@ pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Vec<
     for object in backend.list(layout::KEYS_FOLDER)? {
         let Some(slot_id) = layout::parse_key_slot(object.name.as_str()) else { continue };
         let bytes = backend.get(&object.name, None)?;
-        let slot = KeySlot::decode(&bytes, id).map_err(Error::object(object.name.as_str()))?;
+        let slot = KeySlot::parse(&bytes, Some(id)).map_err(Error::object(object.name.as_str()))?;
         slots.push((slot_id, slot));
     }
-    slots.sort_by_key(|(id, slot)| (slot.created, *id));
+    slots.sort_by_key(|(id, slot)| (slot.created(), *id));
     Ok(slots)
 }
 
@@ -225,36 +224,39 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
     }
     let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
     let keys = Keys::derive(&root, id, 0);
-    let (slot, file) = first_slot(&keys, &root, options, key);
+    let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
     let put = |name: String, bytes: &[u8]| backend.put_if_absent(&object_name(&name), &[bytes]);
     put(layout::README_NAME.to_string(), layout::README_TEXT.as_bytes())?;
-    put(layout::key_slot(&KeySlot::id_of(&slot)), &slot)?;
-    let generation = Generation::default();
-    put(layout::generation(0), &record::seal_structure(&keys, Kind::Generation, &generation.encode()))?;
+    put(layout::key_slot(&SlotId(crypto::object_hash(&slot))), &slot)?;
+    put(layout::generation(0), &Generation::default().seal(&keys))?;
     backend.barrier()?;
     // The config is written last: with it the repository exists.
     let config = config_of(&options.parameters, &keys, options.now);
-    if put(layout::config(0), &config.seal(&keys))? == Put::Exists {
+    if put(layout::config(0), &config.seal(&keys).map_err(invalid)?)? == Put::Exists {
         return Err(Error::RepositoryExists { location, id });
     }
     backend.barrier()?;
     Ok((id, file))
 }
 
+fn invalid(error: FormatError) -> Error {
+    Error::Invalid(error.to_string())
+}
+
 fn is_init_leftover(name: &str) -> bool {
     name == layout::README_NAME || name == layout::generation(0) || layout::parse_key_slot(name).is_some()
 }
 
-fn first_slot(keys: &Keys, root: &RootSecret, options: &InitOptions, key: &FirstKey) -> (Vec<u8>, Option<KeyFile>) {
+fn first_slot(keys: &Keys, root: &RootSecret, options: &InitOptions, key: &FirstKey) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
     use keepfast_repo_format::key_slot::{seal_key_file, seal_password};
     let id = keys.repository();
     match key {
         FirstKey::Password(password) => {
-            (seal_password(id, root, 0, password, options.kdf, &options.label, options.now), None)
+            Ok((seal_password(id, root, 0, password, options.kdf, &options.label, options.now)?, None))
         }
         FirstKey::KeyFile => {
             let file = KeyFile::generate(id, keys.root_public());
-            (seal_key_file(id, root, 0, &file, &options.label, options.now), Some(file))
+            Ok((seal_key_file(id, root, 0, &file, &options.label, options.now)?, Some(file)))
         }
     }
 }
@@ -271,6 +273,7 @@ fn config_of(parameters: &Parameters, keys: &Keys, now: u64) -> Config {
         meta_public: keys.meta_public(),
         data_public: keys.data_public(),
         min_reader: "keepfast 0.1".to_string(),
+        features: Features::default(),
     }
 }
 
@@ -284,10 +287,7 @@ impl Repository {
     pub fn history(&self) -> Result<History> {
         let history = History::read(self)?;
         let visible = history.index_objects();
-        self.index.retain(visible)?;
-        let loaded = self.index.loaded()?;
-        let missing: BTreeSet<_> = visible.iter().filter(|id| !loaded.contains(*id)).copied().collect();
-        for id in missing {
+        for id in self.index.retain(visible)? {
             let name = layout::index(&id);
             let object = self.get_hashed(&name, &id.0)?;
             let plain = record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;

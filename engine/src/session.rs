@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId, SessionId, SnapshotId};
-use keepfast_repo_format::log::{Body, LogSlot};
-use keepfast_repo_format::manifest::Manifest;
+use keepfast_repo_format::log::{Head, LogBody, LogSlot};
+use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::session::SessionRecord;
-use keepfast_repo_format::{crypto, envelope, layout, record};
+use keepfast_repo_format::{crypto, layout, record};
 use keepfast_storage::Put;
 
 use crate::error::{Error, Result};
@@ -22,6 +22,9 @@ use crate::repository::{Repository, object_name};
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
 const INDEX_OBJECT_BYTES: usize = 12 << 20;
+
+/// Where a collector announces itself (`docs/format.md` section 2).
+const GC_FOLDER: &str = "gc";
 
 /// Who runs the program, for session records and manifests. Given by the cli: the library asks no environment.
 #[derive(Clone, Debug)]
@@ -62,7 +65,7 @@ impl<'a> Session<'a> {
         let sequence = announce(repository, &mut identity, &client, id)?;
         // Condemn lists are read after the session record exists, the index after them. This version knows no collector yet:
         // a repository that has one is refused rather than misread.
-        if let Some(object) = repository.backend.list(layout::GC_FOLDER)?.into_iter().next() {
+        if let Some(object) = repository.backend.list(GC_FOLDER)?.into_iter().next() {
             return Err(Error::Unsupported { location: repository.backend.location(), object: object.name.to_string() });
         }
         let history = repository.history()?;
@@ -88,12 +91,12 @@ impl<'a> Session<'a> {
             backend.barrier()?;
         }
         let object = manifest.seal(&self.repository.keys);
-        let snapshot = SnapshotId(envelope::object_hash(&object));
+        let snapshot = manifest::snapshot_id(&object);
         backend.put_if_absent(&object_name(&layout::snapshot(&snapshot)), &[&object])?;
         backend.barrier()?;
         let ids = index.iter().map(|(id, _)| *id).collect();
-        self.fill(Body::Commit { session: self.id, snapshot, index: ids })?;
-        self.repository.index.cache(&layout::snapshot(&snapshot), &manifest.encode())?;
+        self.fill(LogBody::Commit { session: self.id, snapshot, indexes: ids })?;
+        self.repository.index.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest))?;
         for (id, range) in index {
             self.repository.index.load(id, &packs[range])?;
         }
@@ -101,14 +104,14 @@ impl<'a> Session<'a> {
     }
 
     /// Fills the slot with a FORGET or TAG.
-    pub fn record(mut self, body: Body) -> Result<()> {
+    pub fn record(mut self, body: LogBody) -> Result<()> {
         self.fill(body)
     }
 
     /// Ends the session without effect.
     pub fn abandon(mut self) -> Result<()> {
         let session = self.id;
-        self.fill(Body::Void { session })
+        self.fill(LogBody::Void { session })
     }
 
     fn put_index(&self, packs: &[PackRecord]) -> Result<Vec<(IndexId, std::ops::Range<usize>)>> {
@@ -123,7 +126,7 @@ impl<'a> Session<'a> {
             }
             let plain = keepfast_repo_format::index::encode(&packs[start..end]);
             let object = record::seal_structure(&self.repository.keys, Kind::Index, &plain);
-            let id = IndexId(envelope::object_hash(&object));
+            let id = IndexId(crypto::object_hash(&object));
             self.repository.backend.put_if_absent(&object_name(&layout::index(&id)), &[&object])?;
             objects.push((id, start..end));
             start = end;
@@ -131,7 +134,7 @@ impl<'a> Session<'a> {
         Ok(objects)
     }
 
-    fn fill(&mut self, body: Body) -> Result<()> {
+    fn fill(&mut self, body: LogBody) -> Result<()> {
         let writer = self.identity.writer;
         let heads = self.history.heads();
         let slot = LogSlot {
@@ -140,7 +143,7 @@ impl<'a> Session<'a> {
             previous: heads.get(&writer).map(|head| head.hash),
             clock: self.history.clock() + 1,
             heads: self.moved_heads(),
-            claimed: self.client.now,
+            time: self.client.now,
             config_generation: self.repository.config_generation,
             body,
         };
@@ -151,12 +154,12 @@ impl<'a> Session<'a> {
     }
 
     /// Heads of other writers: cross-links that make a rolled back or forked history visible.
-    fn moved_heads(&self) -> Vec<(keepfast_repo_format::id::WriterId, u64, keepfast_repo_format::id::LogHash)> {
+    fn moved_heads(&self) -> Vec<Head> {
         let others = self.history.heads().iter().filter(|(writer, _)| **writer != self.identity.writer);
         let known = self.history.last_links(&self.identity.writer);
         others
             .filter(|(writer, head)| known.get(*writer) != Some(&head.sequence))
-            .map(|(writer, head)| (*writer, head.sequence, head.hash))
+            .map(|(_, head)| *head)
             .collect()
     }
 }
@@ -164,7 +167,7 @@ impl<'a> Session<'a> {
 /// A writer must understand every feature of the repository.
 fn refuse_unknown_writers(repository: &Repository) -> Result<()> {
     let name = layout::config(repository.config_generation);
-    repository.config.check_writable().map_err(Error::object(name))
+    repository.config.features.check_write().map_err(Error::object(name))
 }
 
 /// Puts the session record at the writer's next free sequence; ends dead sessions of its own on the way.
@@ -180,11 +183,11 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
                 session: id,
                 host: client.host.clone(),
                 user: client.user.clone(),
-                process: client.process,
+                process_id: client.process,
                 started: client.now,
                 program: client.program.clone(),
             };
-            let object = record::seal_structure(&repository.keys, Kind::Session, &record.encode());
+            let object = record.seal(&repository.keys);
             let name = object_name(&layout::session(&identity.writer, sequence));
             if repository.backend.put_if_absent(&name, &[&object])? == Put::Created {
                 repository.backend.barrier()?;
@@ -194,7 +197,7 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
             if there == object {
                 return Ok(sequence);
             }
-            let dead = open_record(repository, &there).filter(|record| unfinished.contains(&record.session));
+            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there).ok().filter(|record| unfinished.contains(&record.session));
             let Some(dead) = dead else {
                 // Somebody else writes under this id: a cloned machine or an old state folder. Take a new id.
                 identity.renew()?;
@@ -205,11 +208,6 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
             sequence += 1;
         }
     }
-}
-
-fn open_record(repository: &Repository, object: &[u8]) -> Option<SessionRecord> {
-    let plain = record::open_structure(&repository.keys, Kind::Session, object).ok()?;
-    SessionRecord::decode(&plain).ok()
 }
 
 /// The sequence after the writer's last slot; clears records of ended sessions away.
@@ -241,9 +239,9 @@ fn void_own(
         previous: history.heads().get(&identity.writer).map(|head| head.hash),
         clock: history.clock() + 1,
         heads: Vec::new(),
-        claimed: client.now,
+        time: client.now,
         config_generation: repository.config_generation,
-        body: Body::Void { session },
+        body: LogBody::Void { session },
     };
     match put_slot(repository, &slot) {
         Ok(()) | Err(Error::SessionVoid { .. }) => Ok(()),
@@ -262,8 +260,8 @@ fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
         return Err(Error::SessionVoid { writer: slot.writer.to_string(), sequence: slot.sequence });
     }
     repository.backend.barrier()?;
-    let hash = envelope::object_hash(&object);
-    repository.index.cache(&text, &[&hash[..], &slot.encode()].concat())?;
+    let hash = crypto::object_hash(&object);
+    repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat())?;
     Ok(())
 }
 
@@ -273,6 +271,6 @@ fn lost_packs(repository: &Repository) -> Result<HashSet<PackId>> {
         .iter()
         .filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)))
         .collect();
-    let known = repository.index.packs()?;
+    let known = repository.index.packs();
     Ok(known.iter().filter(|pack| there.get(&pack.id) != Some(&pack.length)).map(|pack| pack.id).collect())
 }

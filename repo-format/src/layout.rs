@@ -6,24 +6,24 @@
 use crate::id::{IndexId, PackId, SlotId, SnapshotId, WriterId};
 
 /// Folder of config objects.
-pub const CONFIG_FOLDER: &str = "config/";
+pub const CONFIG_FOLDER: &str = "config";
 /// Folder of key slots.
-pub const KEYS_FOLDER: &str = "keys/";
+pub const KEYS_FOLDER: &str = "keys";
 /// Folder of packs; one folder per first byte below it.
-pub const PACKS_FOLDER: &str = "packs/";
+pub const PACKS_FOLDER: &str = "packs";
 /// Folder of index objects.
-pub const INDEX_FOLDER: &str = "index/";
+pub const INDEX_FOLDER: &str = "index";
 /// Folder of index generations.
-pub const GENERATIONS_FOLDER: &str = "gen/";
+pub const GENERATIONS_FOLDER: &str = "gen";
 /// Folder of manifests.
-pub const SNAPSHOTS_FOLDER: &str = "snapshots/";
+pub const SNAPSHOTS_FOLDER: &str = "snapshots";
 /// Folder of log slots; one folder per writer below it.
-pub const LOG_FOLDER: &str = "log/";
+pub const LOG_FOLDER: &str = "log";
 /// Folder of session records; one folder per writer below it.
-pub const SESSIONS_FOLDER: &str = "sessions/";
+pub const SESSIONS_FOLDER: &str = "sessions";
 
 /// Folders that later versions use; nothing of this version stands in them.
-pub const RESERVED_FOLDERS: [&str; 3] = ["gc/", "damage/", "parity/"];
+pub const RESERVED_FOLDERS: [&str; 3] = ["gc", "damage", "parity"];
 
 /// No name is longer, in bytes.
 pub const MAX_NAME_BYTES: usize = 110;
@@ -40,93 +40,93 @@ const SEQUENCE_DIGITS: usize = 12;
 
 /// Name of a config generation, below 10^8.
 pub fn config(generation: u64) -> String {
-    format!("{CONFIG_FOLDER}{generation:0CONFIG_DIGITS$}")
+    format!("{CONFIG_FOLDER}/{generation:0CONFIG_DIGITS$}")
 }
 
 /// Name of a key slot.
 pub fn key_slot(id: &SlotId) -> String {
-    format!("{KEYS_FOLDER}{id}")
+    format!("{KEYS_FOLDER}/{id}")
 }
 
 /// Name of a pack.
 pub fn pack(id: &PackId) -> String {
-    format!("{PACKS_FOLDER}{:02x}/{id}", id.0[0])
+    format!("{PACKS_FOLDER}/{:02x}/{id}", id.0[0])
 }
 
 /// Name of an index object.
 pub fn index(id: &IndexId) -> String {
-    format!("{INDEX_FOLDER}{id}")
+    format!("{INDEX_FOLDER}/{id}")
 }
 
 /// Name of an index generation, below 10^12.
 pub fn generation(number: u64) -> String {
-    format!("{GENERATIONS_FOLDER}{number:0SEQUENCE_DIGITS$}")
+    format!("{GENERATIONS_FOLDER}/{number:0SEQUENCE_DIGITS$}")
 }
 
 /// Name of a manifest.
 pub fn snapshot(id: &SnapshotId) -> String {
-    format!("{SNAPSHOTS_FOLDER}{id}")
+    format!("{SNAPSHOTS_FOLDER}/{id}")
 }
 
 /// Name of a log slot; `sequence` below 10^12.
 pub fn log(writer: &WriterId, sequence: u64) -> String {
-    format!("{}{sequence:0SEQUENCE_DIGITS$}", log_folder(writer))
+    format!("{}/{sequence:0SEQUENCE_DIGITS$}", log_folder(writer))
 }
 
 /// Folder of one writer's log slots.
 pub fn log_folder(writer: &WriterId) -> String {
-    format!("{LOG_FOLDER}{writer}/")
+    format!("{LOG_FOLDER}/{writer}")
 }
 
 /// Name of a session record; `sequence` below 10^12.
 pub fn session(writer: &WriterId, sequence: u64) -> String {
-    format!("{}{sequence:0SEQUENCE_DIGITS$}", session_folder(writer))
+    format!("{}/{sequence:0SEQUENCE_DIGITS$}", session_folder(writer))
 }
 
 /// Folder of one writer's session records.
 pub fn session_folder(writer: &WriterId) -> String {
-    format!("{SESSIONS_FOLDER}{writer}/")
+    format!("{SESSIONS_FOLDER}/{writer}")
 }
 
 /// The generation in the name of a config object.
 pub fn parse_config(name: &str) -> Option<u64> {
-    parse_number(name.strip_prefix(CONFIG_FOLDER)?, CONFIG_DIGITS)
+    parse_number(name.strip_prefix(CONFIG_FOLDER)?.strip_prefix('/')?, CONFIG_DIGITS)
 }
 
 /// The id in the name of a key slot.
 pub fn parse_key_slot(name: &str) -> Option<SlotId> {
-    SlotId::from_hex(name.strip_prefix(KEYS_FOLDER)?)
+    SlotId::from_hex(name.strip_prefix(KEYS_FOLDER)?.strip_prefix('/')?)
 }
 
 /// The id in the name of a pack.
 pub fn parse_pack(name: &str) -> Option<PackId> {
-    let (folder, id) = name.strip_prefix(PACKS_FOLDER)?.split_once('/')?;
+    let (folder, id) = name.strip_prefix(PACKS_FOLDER)?.strip_prefix('/')?.split_once('/')?;
     if id.get(..2) == Some(folder) { PackId::from_hex(id) } else { None }
 }
 
 /// The id in the name of an index object.
 pub fn parse_index(name: &str) -> Option<IndexId> {
-    IndexId::from_hex(name.strip_prefix(INDEX_FOLDER)?)
+    IndexId::from_hex(name.strip_prefix(INDEX_FOLDER)?.strip_prefix('/')?)
 }
 
 /// The number in the name of an index generation.
 pub fn parse_generation(name: &str) -> Option<u64> {
-    parse_number(name.strip_prefix(GENERATIONS_FOLDER)?, SEQUENCE_DIGITS)
+    parse_number(name.strip_prefix(GENERATIONS_FOLDER)?.strip_prefix('/')?, SEQUENCE_DIGITS)
 }
 
 /// The id in the name of a manifest.
 pub fn parse_snapshot(name: &str) -> Option<SnapshotId> {
-    SnapshotId::from_hex(name.strip_prefix(SNAPSHOTS_FOLDER)?)
+    SnapshotId::from_hex(name.strip_prefix(SNAPSHOTS_FOLDER)?.strip_prefix('/')?)
 }
 
 /// Writer and sequence in the name of a log slot.
 pub fn parse_log(name: &str) -> Option<(WriterId, u64)> {
-    parse_place(name.strip_prefix(LOG_FOLDER)?)
+    parse_place(name.strip_prefix(LOG_FOLDER)?.strip_prefix('/')?)
 }
 
 /// Writer and sequence in the name of a session record.
 pub fn parse_session(name: &str) -> Option<(WriterId, u64)> {
-    parse_place(name.strip_prefix(SESSIONS_FOLDER)?)
+    parse_place(name.strip_prefix(SESSIONS_FOLDER)?.strip_prefix('/')?)
 }
 
 fn parse_place(text: &str) -> Option<(WriterId, u64)> {

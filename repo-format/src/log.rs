@@ -118,6 +118,21 @@ impl LogSlot {
     }
 }
 
+impl LogSlot {
+    /// The unsigned payload, for a local catalog of slots that were opened once.
+    pub fn to_payload(&self) -> Vec<u8> {
+        to_cbor(&Payload::from(self))
+    }
+
+    /// Reads what [`LogSlot::to_payload`] gave. Proves nothing about who wrote it.
+    ///
+    /// # Errors
+    /// Malformed.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
+        Self::try_from(from_cbor::<Payload>(payload, WHAT)?)
+    }
+}
+
 fn message(repository: RepositoryId, payload: &[u8]) -> Vec<u8> {
     [SIGNATURE_LABEL, repository.as_bytes(), payload].concat()
 }

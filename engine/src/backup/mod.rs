@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use keepfast_repo_format::id::SnapshotId;
-use keepfast_repo_format::manifest::{Manifest, Problem, Totals};
+use keepfast_repo_format::manifest::{Completeness, MAX_PROBLEMS, Manifest, Problem, Totals, packs_digest};
 use keepfast_repo_format::tree::entry::Timestamp;
 
 use crate::error::{Error, Result};
@@ -86,9 +86,6 @@ pub struct Summary {
     /// Everything that is missing or doubtful.
     pub problems: Vec<Problem>,
 }
-
-/// Problems kept in the manifest; more are only counted.
-const MAX_STORED_PROBLEMS: usize = 10_000;
 
 /// Backs up. Problems with single paths do not stop it; they are in the summary, and the snapshot is marked partial.
 ///
@@ -162,7 +159,7 @@ fn backup_in(
     let packs = writer.into_records();
     summary.totals.stored_bytes = packs.iter().map(|pack| pack.length).sum();
     let (writer_id, sequence) = session.place();
-    let ids: Vec<u8> = packs.iter().flat_map(|pack| pack.id.0).collect();
+    let ids: Vec<_> = packs.iter().map(|pack| pack.id).collect();
     let manifest = Manifest {
         writer: writer_id,
         sequence,
@@ -180,11 +177,11 @@ fn backup_in(
         description: options.description.clone(),
         config_generation: repository.config_generation,
         totals: summary.totals.clone(),
-        problems: summary.problems.iter().take(MAX_STORED_PROBLEMS).cloned().collect(),
-        partial: !summary.problems.is_empty(),
+        problems: summary.problems.iter().take(MAX_PROBLEMS).cloned().collect(),
+        completeness: if summary.problems.is_empty() { Completeness::Complete } else { Completeness::Partial },
         pack_count: packs.len() as u64,
         pack_bytes: summary.totals.stored_bytes,
-        pack_digest: *blake3::hash(&ids).as_bytes(),
+        packs_digest: packs_digest(&ids),
     };
     Ok((manifest, packs, summary))
 }

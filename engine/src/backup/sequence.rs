@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::manifest::{Problem, ProblemCode};
+use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::boundary::link_group;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 use keepfast_repo_format::tree::order;
@@ -214,10 +214,4 @@ fn is_unchanged(entry: &Entry, found: &Found) -> bool {
         && entry.marks.0 & doubtful == 0
         && old.mode == new.mode
         && (old.owner.uid, old.owner.gid) == (new.uid, new.gid)
-}
-
-/// The problem that an error of a source stands for.
-pub(super) fn problem_of(error: &source::SourceError, path: Vec<u8>) -> Problem {
-    let code = if error.is_vanished() { ProblemCode::Vanished } else { ProblemCode::Unreadable };
-    Problem { path, code, text: error.to_string() }
 }

@@ -15,7 +15,7 @@ use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
 
 use super::assemble::Step;
-use super::sequence::{Tools, problem_of};
+use super::sequence::Tools;
 use super::Plan;
 use crate::error::{Error, Result};
 use crate::pool::Pool;
@@ -97,8 +97,9 @@ pub(super) struct BatchDone {
 /// The chunker with the repository's parameters and secret table.
 pub(super) fn chunker(repository: &Repository) -> Result<Chunker> {
     let stored = &repository.config.chunker;
-    let params = Params { min: stored.min, average: stored.avg, max: stored.max, normalization: stored.normalization };
-    Chunker::new(&params, &repository.keys.gear_table()).map_err(|error| Error::Invalid(error.to_string()))
+    let params = Params::new(stored.min, stored.avg, stored.max, stored.normalization)
+        .map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(Chunker::new(&params, &repository.keys.gear_table()))
 }
 
 /// A batch with nothing to read.
@@ -127,7 +128,7 @@ pub(super) fn read_batch(plan: &Plan, writer: &Writer, tools: &Tools, batch: Bat
                     plan.events.path_done(&done.entry.name, done.entry.metadata.size);
                     result.done.push(done);
                 }
-                result.problems[before..].iter().for_each(|problem| plan.events.problem(problem));
+                result.problems.iter().skip(before).for_each(|problem| plan.events.problem(problem));
             }
         }
     }
@@ -161,7 +162,7 @@ fn read_path(
         Ok((entry, pieces)) => Ok(Some(Done { entry, pieces, state })),
         Err(ReadError::Repository(error)) => Err(error),
         Err(ReadError::Source(error)) => {
-            result.problems.push(problem_of(&error, task.found.path()));
+            result.problems.push(error.to_problem());
             Ok(if error.is_vanished() { None } else { Some(unreadable(tools, &task, state)) })
         }
     }
@@ -198,7 +199,7 @@ fn read_file(
     for attempt in 1.. {
         let now = (plan.options.clock)();
         let before = file.stat()?;
-        let (metadata, problems) = tools.completer.file_metadata(&file, &task.found, &before, task.link_group);
+        let (metadata, problems) = file.metadata(&tools.completer, &before, task.link_group);
         let mut pieces = Vec::new();
         read_small(writer, tools, plan, &file, &before, &mut result.buffer, &mut pieces)?;
         let holds_still = is_same(&before, &file.stat()?);
@@ -249,17 +250,17 @@ fn read_small(
     buffer: &mut Vec<u8>,
     pieces: &mut Vec<Piece>,
 ) -> std::result::Result<(), ReadError> {
-    for extent in file.extents(stat) {
-        let range = match extent? {
-            Extent::Hole(range) => {
-                pieces.push(Piece { length: range.end - range.start, chunk: None });
+    for extent in file.extents(stat.size) {
+        let range = match extent {
+            Extent::Hole { start, end } => {
+                pieces.push(Piece { length: end - start, chunk: None });
                 continue;
             }
-            Extent::Data(range) => range,
+            Extent::Data { start, end } => start..end,
         };
         let start = buffer.len();
         buffer.resize(start + (range.end - range.start) as usize, 0);
-        let read = file.read_full_at(range.start, &mut buffer[start..])?;
+        let read = file.read_at(range.start, &mut buffer[start..])?;
         buffer.truncate(start + read);
         hash_run(writer, tools, plan, buffer, start, pieces).map_err(ReadError::Repository)?;
     }
@@ -309,20 +310,20 @@ pub(super) fn read_big<'env>(
     let (file, before) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            let problem = problem_of(&error, task.found.path());
+            let problem = error.to_problem();
             plan.events.problem(&problem);
             let done = if error.is_vanished() { Vec::new() } else { vec![unreadable(tools, &task, state)] };
             return send(Step::done(BatchDone { done, problems: vec![problem], buffer: Vec::new() }));
         }
     };
     let now = (plan.options.clock)();
-    let (mut metadata, mut problems) = tools.completer.file_metadata(&file, &task.found, &before, task.link_group);
+    let (mut metadata, mut problems) = file.metadata(&tools.completer, &before, task.link_group);
     let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
     let failed = match cutter.extents(&file, &before) {
         Ok(()) => false,
         Err(ReadError::Repository(error)) => return Err(error),
         Err(ReadError::Source(error)) => {
-            problems.push(problem_of(&error, task.found.path()));
+            problems.push(error.to_problem());
             true
         }
     };
@@ -362,14 +363,14 @@ pub(super) struct Cutter<'a, 'env> {
 
 impl Cutter<'_, '_> {
     fn extents(&mut self, file: &SourceFile, stat: &Stat) -> std::result::Result<(), ReadError> {
-        for extent in file.extents(stat) {
-            match extent? {
-                Extent::Hole(range) => self.hole(range.end - range.start).map_err(ReadError::Repository)?,
-                Extent::Data(range) => {
-                    let mut at = range.start;
+        for extent in file.extents(stat.size) {
+            match extent {
+                Extent::Hole { start, end } => self.hole(end - start).map_err(ReadError::Repository)?,
+                Extent::Data { start, end } => {
+                    let mut at = start;
                     self.run(&mut |buffer: &mut [u8]| {
-                        let wanted = buffer.len().min((range.end - at) as usize);
-                        let read = file.read_full_at(at, &mut buffer[..wanted])?;
+                        let wanted = buffer.len().min((end - at) as usize);
+                        let read = file.read_at(at, &mut buffer[..wanted])?;
                         at += read as u64;
                         Ok(read)
                     })?;
@@ -447,7 +448,7 @@ impl Cutter<'_, '_> {
         let outcome = self.run(&mut |buffer| loop {
             match input.read(buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                other => return other.map_err(|source| SourceError::read(path.to_vec(), source)),
+                other => return other.map_err(|source| SourceError::Io { path: path.to_vec(), operation: "read", source }),
             }
         });
         match outcome {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing and reading the tree of a snapshot: entries in, one root id out, and back. Knows nodes and chunks, not packs.
 
+mod below;
 mod content;
 mod cursor;
 mod lookup;
 mod writer;
 
+pub use below::{Below, below, is_inside};
 pub use content::{ContentBuilder, ContentItems};
 pub use cursor::{Cursor, Direction};
 pub use lookup::{find, find_below};

@@ -2,7 +2,7 @@
 //! Builds the tree bottom up while entries stream by: at most one unfinished node per level is held.
 
 use keepfast_repo_format::id::ChunkId;
-use keepfast_repo_format::tree::boundary::{NodeCutter, entry_weight};
+use keepfast_repo_format::tree::boundary::{NodeCutter, child_weight, entry_weight};
 use keepfast_repo_format::tree::entry::Entry;
 use keepfast_repo_format::tree::inner::Child;
 use keepfast_repo_format::tree::{inner, leaf};
@@ -95,7 +95,7 @@ impl TreeWriter {
             self.levels.push(Level { children: Vec::new(), cutter });
         }
         let above = &mut self.levels[level];
-        let weight = 40 + (child.last_directory.len() + child.last_name.len()) as u32;
+        let weight = child_weight(&child);
         let ends = above.cutter.ends_after(level as u8 + 1, &child.last_directory, &child.last_name, weight);
         above.children.push(child);
         // A node with one child would only add a level; it also ends the recursion when one key is a boundary everywhere.
