@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Damage matrix: every record, every flipped bit, every truncation, and bytes that nobody wrote.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its ground is not as it must be")]
+
 mod samples;
 
 use keepfast_repo_format::FormatError;
@@ -68,20 +70,7 @@ fn undamaged_records_open() {
 fn every_flipped_bit_is_noticed() {
     let keys = samples::keys();
     for (name, object, open) in records(&keys) {
-        // One bit of every byte, another one from byte to byte: all bits of all bytes take eight times as long.
-        for byte in 0..object.len() {
-            let mut damaged = object.clone();
-            damaged[byte] ^= 1 << (byte % 8);
-            assert!(open(&keys, &damaged).is_err(), "{name}, byte {byte}");
-        }
-    }
-}
-
-#[test]
-fn every_flipped_bit_of_every_header_is_noticed() {
-    let keys = samples::keys();
-    for (name, object, open) in records(&keys) {
-        for bit in 0..64 * 8 {
+        for bit in 0..object.len() * 8 {
             let mut damaged = object.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(open(&keys, &damaged).is_err(), "{name}, bit {bit}");
