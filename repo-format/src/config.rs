@@ -207,3 +207,6 @@ fn message(header: &[u8], payload: &[u8]) -> Vec<u8> {
 fn malformed(why: &str) -> FormatError {
     FormatError::Malformed { what: WHAT, why: why.into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,3 +121,6 @@ impl LogSlot {
 fn message(repository: RepositoryId, payload: &[u8]) -> Vec<u8> {
     [SIGNATURE_LABEL, repository.as_bytes(), payload].concat()
 }
+
+#[cfg(test)]
+mod tests;

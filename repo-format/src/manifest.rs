@@ -267,3 +267,6 @@ mod byte_strings {
         d.array_iter_with(context)?.map(|string| string.map(|bytes: ByteVec| bytes.into())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! and manifest have in common. Knows no fields.
 
 use minicbor::{Decode, Encode};
+use zeroize::Zeroizing;
 
 use crate::crypto::{NONCE_LEN, TAG_LEN, hedged_nonce, open, random, seal};
 use crate::envelope::{Envelope, HEADER_LEN, Header, Kind};
@@ -10,6 +11,9 @@ use crate::error::FormatError;
 use crate::frame;
 use crate::keys::Keys;
 use crate::wire::Reader;
+
+/// Room for a key bundle without growing: a vector that grows leaves copies of a secret behind.
+const CBOR_ROOM: usize = 128;
 
 /// An object of `kind` (index, generation, log slot, session record) that holds `plain`, sealed with the structure key.
 ///
@@ -32,7 +36,9 @@ pub fn open_structure(keys: &Keys, kind: Kind, object: &[u8]) -> Result<Vec<u8>,
 
 /// `value` as deterministic CBOR.
 pub fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
-    minicbor::to_vec(value).expect("a vector takes every byte, and no encoder of this crate fails")
+    let mut bytes = Vec::with_capacity(CBOR_ROOM);
+    minicbor::encode(value, &mut bytes).expect("a vector takes every byte, and no encoder of this crate fails");
+    bytes
 }
 
 /// Reads deterministic CBOR; `what` names the structure in errors.
@@ -45,7 +51,8 @@ where
     T: Encode<()> + for<'b> Decode<'b, ()>,
 {
     let value: T = minicbor::decode(bytes).map_err(|error| FormatError::Malformed { what, why: error.to_string() })?;
-    if to_cbor(&value) != bytes {
+    let again = Zeroizing::new(to_cbor(&value));
+    if *again != bytes {
         return Err(FormatError::Malformed { what, why: "it is not canonical CBOR of known fields".into() });
     }
     Ok(value)

@@ -6,8 +6,9 @@
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem, X25519HkdfSha256};
-use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
+use hpke::{Deserializable, HpkeError, OpModeR, OpModeS, PskBundle, Serializable};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::Keys;
 use crate::crypto::{SymmetricKey, object_hash};
@@ -91,13 +92,9 @@ impl SessionKey {
             hpke::setup_sender::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&mode, &public, &info(keys, kind))
                 .expect("a public key that was derived from its secret key is no low-order point");
         let enc = enc.to_bytes().into();
-        let mut exported = [[0; 32]; 2];
-        for (out, label) in exported.iter_mut().zip([KEY_LABEL, COMMITMENT_LABEL]) {
-            context.export(label, out).expect("32 bytes are not too many to export");
-        }
-        let [key, commitment] = exported;
+        let (key, commitment) = exported(|label, out| context.export(label, out));
         let row = KeyRow::new(enc, commitment);
-        Self { id: row.id, kind, row, key: SymmetricKey::new(key) }
+        Self { id: row.id, kind, row, key }
     }
 
     /// Finds the key of `row` again.
@@ -122,12 +119,7 @@ impl SessionKey {
             &info(keys, kind),
         )
         .map_err(|_| malformed("its encapsulated key is a low-order point"))?;
-        let mut exported = [[0; 32]; 2];
-        for (out, label) in exported.iter_mut().zip([KEY_LABEL, COMMITMENT_LABEL]) {
-            context.export(label, out).expect("32 bytes are not too many to export");
-        }
-        let [key, commitment] = exported;
-        let key = SymmetricKey::new(key);
+        let (key, commitment) = exported(|label, out| context.export(label, out));
         if !bool::from(commitment.ct_eq(&row.commitment)) {
             return Err(FormatError::Commitment);
         }
@@ -143,6 +135,14 @@ impl SessionKey {
     pub fn key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
+}
+
+/// The session key and its commitment, from the exporter of either side.
+fn exported(export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> (SymmetricKey, [u8; 32]) {
+    let (mut key, mut commitment) = (Zeroizing::new([0; 32]), [0; 32]);
+    export(KEY_LABEL, &mut *key).expect("32 bytes are not too many to export");
+    export(COMMITMENT_LABEL, &mut commitment).expect("32 bytes are not too many to export");
+    (SymmetricKey::new(*key), commitment)
 }
 
 /// The X25519 public key of a secret.
