@@ -69,6 +69,22 @@ pub enum FormatError {
     /// The key commitment does not fit.
     #[error("the key does not fit its commitment")]
     Commitment,
+    /// An object that says it stands at another place than its name.
+    #[error("{what} says that it belongs at {found}, but stands at {expected}")]
+    WrongPlace {
+        /// The structure.
+        what: &'static str,
+        /// The place that its name gives.
+        expected: String,
+        /// The place that its content gives.
+        found: String,
+    },
+    /// The memory for a key derivation is not to be had.
+    #[error("the key derivation needs {kib} KiB of memory")]
+    Memory {
+        /// KiB asked for.
+        kib: u32,
+    },
     /// A signature does not fit.
     #[error("the signature of {what} is not valid")]
     Signature {

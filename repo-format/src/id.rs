@@ -30,7 +30,7 @@ macro_rules! id_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                Hex(&self.0).fmt(f)
             }
         }
 
@@ -72,7 +72,17 @@ id_type!(/** Random; one per client and state directory: names a chain of log sl
 id_type!(/** Random; names one session. */ SessionId, 16);
 id_type!(/** First 16 bytes of `H(enc)`: names a session key in key tables. */ KeyId, 16);
 
-fn decode_hex(text: &[u8], out: &mut [u8]) -> bool {
+/// Prints bytes as lower-case hex.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Reads lower-case hex that fills `out` exactly; false for anything else.
+pub(crate) fn decode_hex(text: &[u8], out: &mut [u8]) -> bool {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

@@ -23,6 +23,8 @@ pub mod record;
 pub mod segment;
 pub mod session;
 pub mod tree;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 pub use error::FormatError;

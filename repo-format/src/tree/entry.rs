@@ -25,6 +25,27 @@ pub enum FileType {
     Socket = 7,
 }
 
+impl FileType {
+    /// The type with this stored number.
+    pub fn from_stored(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::File,
+            2 => Self::Directory,
+            3 => Self::Symlink,
+            4 => Self::Fifo,
+            5 => Self::CharDevice,
+            6 => Self::BlockDevice,
+            7 => Self::Socket,
+            _ => return None,
+        })
+    }
+
+    /// Whether it has device numbers.
+    pub fn is_device(self) -> bool {
+        matches!(self, Self::CharDevice | Self::BlockDevice)
+    }
+}
+
 /// Seconds and nanoseconds since 1970; the nanoseconds count upwards from the second, also before 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp {
