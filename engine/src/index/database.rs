@@ -31,13 +31,13 @@ const CACHE_KIB: i64 = 32 * 1024;
 const JOURNAL_LIMIT_BYTES: i64 = 16 << 20;
 
 /// Numbers of packs are never used twice (`AUTOINCREMENT`): rows in `chunks` outlive their pack until they are swept.
-/// `cached.digest` and `packs.content` are hashes: what does not fit them does not exist.
+/// Directories stand apart so that a list of packs reads few pages. `cached.digest` and `packs.content` are hashes: what does not fit them does not exist.
 const SCHEMA: &str = "
 CREATE TABLE facts(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE objects(number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, digest BLOB NOT NULL);
 CREATE TABLE packs(number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL UNIQUE, id BLOB NOT NULL,
-    kind INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, session BLOB NOT NULL, keys BLOB NOT NULL,
-    directory BLOB NOT NULL);
+    kind INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, session BLOB NOT NULL);
+CREATE TABLE directories(pack INTEGER PRIMARY KEY, keys BLOB NOT NULL, directory BLOB NOT NULL);
 CREATE TABLE listings(object INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY(object, pack)) WITHOUT ROWID;
 CREATE INDEX listings_by_pack ON listings(pack);
 CREATE TABLE chunks(prefix INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY(prefix, pack)) WITHOUT ROWID;

@@ -15,9 +15,9 @@ use super::row::{PackRow, Packed, ids, object_digest};
 use super::{IndexError, PackSummary};
 
 /// Names the columns used here; see `database`.
-pub(super) const PROBE: &str = "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks, p.session, p.keys,
-    p.directory, c.prefix, c.pack FROM listings l JOIN objects o ON o.number = l.object JOIN packs p ON p.number = l.pack
-    JOIN chunks c ON c.pack = p.number LIMIT 0";
+pub(super) const PROBE: &str = "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks, p.session,
+    d.keys, d.directory, c.prefix, c.pack FROM listings l JOIN objects o ON o.number = l.object JOIN packs p ON p.number = l.pack
+    JOIN directories d ON d.pack = p.number JOIN chunks c ON c.pack = p.number LIMIT 0";
 
 /// Dead chunk rows are swept when they are more than one in this many: a sweep reads the whole table.
 const SWEEP_SHARE: i64 = 4;
@@ -87,7 +87,8 @@ pub(super) fn load(connection: &mut Connection, object: &IndexId, packs: &[PackR
     }
     // In the order of the table: neighbours share pages.
     chunks.sort_unstable();
-    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO chunks VALUES(?1, ?2)")?;
+    chunks.dedup();
+    let mut insert = transaction.prepare_cached("INSERT INTO chunks VALUES(?1, ?2)")?;
     for (prefix, pack) in chunks {
         insert.execute([prefix, pack])?;
     }
@@ -107,6 +108,7 @@ pub(super) fn forget(connection: &mut Connection, visible: &HashSet<IndexId>) ->
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute("DELETE FROM packs WHERE number NOT IN (SELECT pack FROM listings)", [])?;
+    transaction.execute("DELETE FROM directories WHERE pack NOT IN (SELECT number FROM packs)", [])?;
     transaction.execute("UPDATE facts SET value = value + ?1 WHERE name = 'dead rows'", [dead])?;
     for object in gone {
         drop_object(&transaction, &object.0)?;
@@ -139,7 +141,7 @@ pub(super) fn prefixes(connection: &Connection, mut each: impl FnMut(i64)) -> Re
 
 /// The whole record of a pack; `None` if another handle removed it.
 pub(super) fn pack(connection: &Connection, number: i64, content: &[u8; 32]) -> Result<Option<PackRecord>, IndexError> {
-    let sql = "SELECT id, kind, length, session, keys, directory FROM packs WHERE number = ?1";
+    let sql = "SELECT id, kind, length, session, keys, directory FROM packs JOIN directories ON pack = number WHERE number = ?1";
     let row = connection.prepare_cached(sql)?.query_row([number], |row| {
         let (id, kind, length) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(PackRow { id, kind, length, session: row.get(3)?, keys: row.get(4)?, directory: row.get(5)? })
@@ -157,11 +159,14 @@ fn number_of(transaction: &Transaction<'_>, content: &[u8; 32]) -> Result<Option
 fn insert_pack(transaction: &Transaction<'_>, record: &PackRecord, packed: Packed) -> Result<i64, IndexError> {
     let content = packed.content;
     let row = packed.into_row(record)?;
-    let sql = "INSERT INTO packs(content, id, kind, length, chunks, session, keys, directory) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-        RETURNING number";
+    let sql =
+        "INSERT INTO packs(content, id, kind, length, chunks, session) VALUES(?1, ?2, ?3, ?4, ?5, ?6) RETURNING number";
     let chunks = i64::try_from(record.directory.chunks.len()).unwrap_or(i64::MAX);
-    let values = params![&content[..], row.id, row.kind, row.length, chunks, row.session, row.keys, row.directory];
-    Ok(transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+    let values = params![&content[..], row.id, row.kind, row.length, chunks, row.session];
+    let number = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    let sql = "INSERT INTO directories VALUES(?1, ?2, ?3)";
+    transaction.prepare_cached(sql)?.execute(params![number, row.keys, row.directory])?;
+    Ok(number)
 }
 
 fn drop_object(transaction: &Transaction<'_>, object: &[u8]) -> Result<(), IndexError> {
