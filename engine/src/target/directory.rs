@@ -289,6 +289,8 @@ pub(super) fn file_type_of(raw_mode: u32) -> Option<FileType> {
     })
 }
 
+// The fields' widths differ between architectures.
+#[allow(clippy::unnecessary_cast)]
 fn existing_of(stat: &Stat) -> Option<Existing> {
     let file_type = file_type_of(stat.st_mode)?;
     let device = matches!(file_type, FileType::CharDevice | FileType::BlockDevice);
@@ -302,7 +304,7 @@ fn existing_of(stat: &Stat) -> Option<Existing> {
         gid: stat.st_gid,
         inode: stat.st_ino,
         device: stat.st_dev,
-        links: stat.st_nlink,
+        links: stat.st_nlink as u64,
         device_numbers: device.then(|| (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev))),
     })
 }
