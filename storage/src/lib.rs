@@ -54,8 +54,8 @@ pub struct Listed {
 /// * **Read your writes**: from the return of `put_if_absent` on, `get` and `list` on every machine see the object;
 ///   from the return of a `delete` that said [`Delete::Deleted`] on, they do not.
 /// * **Durable after a barrier**: objects put before a successful [`Backend::barrier`] survive a crash of the machine
-///   that stores them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before a
-///   barrier.
+///   that stores them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before
+///   a barrier.
 /// * **Complete lists**: `list` returns every object of the prefix or an error. A failed list is never a short list.
 ///
 /// All methods may be called from many threads at once.
