@@ -52,11 +52,10 @@ pub struct Listed {
 /// * **Create once**: of several callers that put the same name, on any machine, exactly one is told [`Put::Created`].
 ///   Nothing is ever overwritten, renamed or appended to.
 /// * **Read your writes**: from the return of `put_if_absent` on, `get` and `list` on every machine see the object;
-///   from the
-///   return of a `delete` that said [`Delete::Deleted`] on, they do not.
+///   from the return of a `delete` that said [`Delete::Deleted`] on, they do not.
 /// * **Durable after a barrier**: objects put before a successful [`Backend::barrier`] survive a crash of the machine
-///   that stores
-///   them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before a barrier.
+///   that stores them. Before it they may vanish, but only as a whole. In the same way a delete may come undone before
+///   a barrier.
 /// * **Complete lists**: `list` returns every object of the prefix or an error. A failed list is never a short list.
 ///
 /// All methods may be called from many threads at once.

@@ -32,8 +32,9 @@ use self::temporary::{Sweep, Temporary};
 use self::walk::{Found, Wanted};
 use crate::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
 
-/// How often a put starts over when its temporary file or folder is taken away. Twice in a row is already strange.
-const PUT_ATTEMPTS: usize = 3;
+/// How often a put may start over when its temporary file or folder is taken away. A sweep can take a file that is made
+/// but not locked yet; with sweeps in an endless loop on a busy machine, three attempts were not always enough.
+const PUT_ATTEMPTS: usize = 20;
 
 /// Permissions of folders that are made: only the owner. What is in them is encrypted, but there is no reason to show
 /// it.

@@ -51,7 +51,7 @@ fn publish_by_link(calls: &dyn Calls, root: BorrowedFd<'_>, temporary: &str, nam
         Some(Errno::IO | Errno::TIMEDOUT) if ours() => Ok(Published::Created),
         Some(Errno::NOENT) => Ok(Published::Vanished),
         Some(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => Err(io::Error::other(
-            "this file system can neither rename without replacing nor make hard links, so nothing can be created exactly once",
+            "this file system can neither rename without replacing nor link, so nothing can be created exactly once",
         )),
         _ => Err(error),
     }

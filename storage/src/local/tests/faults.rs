@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io::{IoSlice, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 
@@ -17,6 +18,8 @@ enum Answer {
     WorksThenFails(Errno),
     /// Works on at most so many bytes.
     Short(usize),
+    /// Works, but takes its time.
+    Slow,
     /// Removes the first path, as a sweep elsewhere would, then fails.
     LosesFile,
 }
@@ -26,6 +29,7 @@ struct State {
     /// Answers to the next calls, then the last one for ever.
     answers: HashMap<&'static str, Vec<Answer>>,
     calls: Vec<&'static str>,
+    slow_done: usize,
 }
 
 /// The system's calls, except for the answers that a test planned.
@@ -59,6 +63,12 @@ impl Planned {
             None | Some(Answer::Short(_)) => work(),
             Some(Answer::Fails(errno)) => Err(errno.into()),
             Some(Answer::WorksThenFails(errno)) => work().and(Err(errno.into())),
+            Some(Answer::Slow) => {
+                std::thread::sleep(Duration::from_millis(100));
+                let done = work();
+                self.0.lock().unwrap().slow_done += 1;
+                done
+            }
             Some(Answer::LosesFile) => {
                 lose();
                 Err(Errno::NOENT.into())
@@ -318,4 +328,19 @@ fn barriers_of_many_threads_flush_all_that_their_threads_put() {
     let before = planned.count("sync_folder");
     backend.barrier().unwrap();
     assert_eq!(planned.count("sync_folder"), before);
+}
+
+#[test]
+fn a_barrier_does_not_return_while_another_still_flushes() {
+    let planned = Planned::default().always("sync_folder", Answer::Slow);
+    let (_folder, backend) = backend(&planned);
+    put(&backend, "a", b"");
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                backend.barrier().unwrap();
+                assert_eq!(planned.0.lock().unwrap().slow_done, 1);
+            });
+        }
+    });
 }

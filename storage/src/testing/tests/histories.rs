@@ -22,9 +22,10 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let bytes = proptest::collection::vec(any::<u8>(), 0..4);
+    let range = proptest::option::of((0..5_u64, 0..5_u64));
     let step = prop_oneof![
         4 => (0..NAMES.len(), bytes).prop_map(|(name, bytes)| Step::Put(name, bytes)),
-        3 => (0..NAMES.len(), proptest::option::of((0..5_u64, 0..5_u64))).prop_map(|(name, range)| Step::Get(name, range)),
+        3 => (0..NAMES.len(), range).prop_map(|(name, range)| Step::Get(name, range)),
         2 => (0..NAMES.len()).prop_map(Step::Delete),
         1 => prop_oneof![Just(""), Just("b"), Just("b/d"), Just("z"), Just("absent")].prop_map(Step::List),
         1 => Just(Step::Barrier),
