@@ -36,6 +36,8 @@ pub struct History {
     links: HashMap<WriterId, HashMap<WriterId, u64>>,
     /// Slots that could not be opened, and why: they count as VOID.
     damaged: Vec<(String, FormatError)>,
+    /// Slots that do not name the one before them.
+    broken_links: Vec<String>,
 }
 
 /// A slot with its place and hash.
@@ -61,6 +63,7 @@ impl History {
             clock: 0,
             links: HashMap::new(),
             damaged,
+            broken_links: broken_links(&slots),
         };
         let mut ordered: Vec<(u64, &Placed)> = Vec::new();
         for placed in &slots {
@@ -128,6 +131,11 @@ impl History {
         &self.damaged
     }
 
+    /// Log slots that do not follow the one before them. They count; the one before was lost or replaced.
+    pub fn broken_links(&self) -> &[String] {
+        &self.broken_links
+    }
+
     /// Reads the manifest of every visible snapshot, oldest first by its own clock. Damaged ones are returned apart.
     pub fn snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
         let mut snapshots = Vec::with_capacity(self.commits.len());
@@ -145,6 +153,24 @@ impl History {
         snapshots.sort_by_key(|snapshot| (snapshot.manifest.started, snapshot.manifest.sequence));
         Ok((snapshots, damaged))
     }
+}
+
+fn broken_links(slots: &[Placed]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut before: Option<&Placed> = None;
+    for placed in slots {
+        let expected = before.filter(|before| before.writer == placed.writer);
+        let follows = match expected {
+            Some(before) => before.sequence + 1 == placed.sequence,
+            None => placed.sequence == 0,
+        };
+        let names = |slot: &LogSlot| slot.previous == expected.map(|before| before.hash);
+        if !follows || !placed.slot.as_ref().is_none_or(names) {
+            broken.push(layout::log(&placed.writer, placed.sequence));
+        }
+        before = Some(placed);
+    }
+    broken
 }
 
 fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {

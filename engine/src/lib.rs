@@ -6,18 +6,25 @@
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
+pub mod check;
+pub mod diff;
+pub mod dump;
 pub mod error;
 pub mod events;
 pub mod filter;
 pub mod history;
 pub mod identity;
 pub mod index;
+pub mod key;
 mod pool;
 pub mod reader;
 pub mod repository;
 pub mod restore;
+pub mod select;
 pub mod session;
 pub mod source;
+pub mod stats;
+pub mod tag;
 pub mod target;
 pub mod tree;
 pub mod writer;

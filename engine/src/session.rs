@@ -12,6 +12,7 @@ use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::session::SessionRecord;
+use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::{crypto, layout, record};
 use keepfast_storage::Put;
 
@@ -21,7 +22,7 @@ use crate::identity::Identity;
 use crate::repository::{Repository, object_name};
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
-const INDEX_OBJECT_BYTES: usize = 12 << 20;
+const INDEX_OBJECT_BYTES: u64 = 12 << 20;
 
 /// Where a collector announces itself (`docs/format.md` section 2).
 const GC_FOLDER: &str = "gc";
@@ -120,8 +121,8 @@ impl<'a> Session<'a> {
         while start < packs.len() {
             let mut end = start;
             let mut bytes = 0;
-            while end < packs.len() && (end == start || bytes + packs[end].encoded_len() <= INDEX_OBJECT_BYTES) {
-                bytes += packs[end].encoded_len();
+            while end < packs.len() && (end == start || bytes + encoded_len(&packs[end]) <= INDEX_OBJECT_BYTES) {
+                bytes += encoded_len(&packs[end]);
                 end += 1;
             }
             let plain = keepfast_repo_format::index::encode(&packs[start..end]);

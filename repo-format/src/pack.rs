@@ -145,6 +145,30 @@ impl PackBuilder {
         self.segments.push(segment.stored);
     }
 
+    /// Whether all segments of `other` could be put into this pack as well, so that `pack_size` bytes are enough.
+    pub fn has_room_for(&self, other: &Self, pack_size: u64) -> bool {
+        let segments = other.directory.segments.len() as u64;
+        let bytes = other.next_offset - HEADER_LEN as u64;
+        let (chunks, edges) = (other.directory.chunks.len(), other.directory.edges.len());
+        // Room is counted with one row of a segment and no new key; the rest is added here.
+        let rows = padme(SEGMENT_BYTES * segments) + (KeyRow::LEN * other.keys.len()) as u64;
+        self.room(pack_size, chunks, edges).is_some_and(|room| room >= bytes + rows)
+    }
+
+    /// Puts all segments of `other` behind this pack's own. Ask [`PackBuilder::has_room_for`] first.
+    pub fn append(&mut self, other: Self) {
+        let key_rows: Vec<u16> = other.keys.into_iter().map(|key| self.add_key(key)).collect();
+        for (mut row, stored) in other.directory.segments.into_iter().zip(other.segments) {
+            row.offset = self.next_offset as u32;
+            row.key_row = key_rows[usize::from(row.key_row)];
+            self.next_offset += stored.len() as u64;
+            self.directory.segments.push(row);
+            self.segments.push(stored);
+        }
+        self.directory.chunks.extend(other.directory.chunks);
+        self.directory.edges.extend(other.directory.edges);
+    }
+
     /// Closes the pack. A pack that is already longer than `Padding::Full` asks for (nobody asked for room) is padded
     /// as `Padding::Padme`.
     pub fn finish(self, padding: Padding, keys: &Keys) -> FinishedPack {

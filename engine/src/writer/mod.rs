@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
+use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, SessionId};
 use keepfast_repo_format::keys::{Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackRecord};
-use keepfast_repo_format::{layout, segment};
+use keepfast_repo_format::segment::{self, Sealed};
+use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::Backend;
 
 use crate::error::{Error, Result};
@@ -29,7 +31,7 @@ pub struct OpenSegment {
     kind: Kind,
     number: u32,
     plain: Vec<u8>,
-    chunks: Vec<(ChunkId, u32)>,
+    chunks: Vec<ChunkRow>,
 }
 
 /// What a session has written so far.
@@ -52,6 +54,7 @@ pub struct Writer {
     packs: Mutex<Packs>,
     records: Mutex<Vec<PackRecord>>,
     uploads: Mutex<Option<Sender<FinishedPack>>>,
+    drops: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     /// What was written.
@@ -68,7 +71,7 @@ impl Writer {
         let session_keys =
             [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
         let config = &repository.config;
-        let packs = Packs::new(keys.clone(), session, config.pack_size, &session_keys);
+        let packs = Packs::new(keys.clone(), session, config.pack_size.into(), session_keys.clone());
         let writer = Self {
             backend: repository.backend.clone(),
             index: repository.index.clone(),
@@ -76,6 +79,7 @@ impl Writer {
             packs: Mutex::new(packs),
             records: Mutex::default(),
             uploads: Mutex::new(Some(uploads)),
+            drops: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             written: Written::default(),
@@ -92,7 +96,7 @@ impl Writer {
 
     /// Compresses, seals, *opens again and compares*, then packs a segment. Failures are kept for [`Writer::check`].
     pub fn seal(&self, open: OpenSegment, scratch: &mut Scratch) {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.failed.load(Ordering::Relaxed) || self.drops.load(Ordering::Relaxed) {
             return;
         }
         if let Err(error) = self.try_seal(open, scratch) {
@@ -102,30 +106,39 @@ impl Writer {
 
     fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
         let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
-        let repository = self.keys.repository();
-        let ids: Vec<ChunkId> = open.chunks.iter().map(|(id, _)| *id).collect();
-        let (codec, payload) = scratch.compressor.compress(&open.plain);
-        let stored = segment::seal(key, &repository, open.number, codec, open.plain.len() as u32, payload, &ids);
-        let verify = || {
-            let copy = stored.clone();
-            let plain = segment::open(key, &repository, copy, codec, open.plain.len() as u32, &mut scratch.decompressor)?;
-            let mut rest = &plain[..];
-            for (id, length) in &open.chunks {
-                let (chunk, after) = rest.split_at(*length as usize);
-                let found =
-                    if open.kind == Kind::TreePack { self.keys.tree_chunk_id(chunk) } else { self.keys.data_chunk_id(chunk) };
-                if found != *id {
-                    return Err(keepfast_repo_format::FormatError::ChunkContent { id: *id });
-                }
-                rest = after;
-            }
-            Ok(())
-        };
+        let ids: Vec<ChunkId> = open.chunks.iter().map(|chunk| chunk.id).collect();
+        let payload = scratch.compressor.compress(&open.plain);
+        let sealed = segment::seal(key, &self.keys.repository(), open.number, payload, &ids);
         let number = open.number;
-        let mut verify = verify;
-        verify().map_err(|source| Error::SelfCheck { number, source })?;
-        let full = self.packs.lock().expect("no holder panics").push(open.kind, stored, codec, &open.chunks);
+        self.verify(&open, key, &sealed, scratch).map_err(|source| Error::SelfCheck { number, source })?;
+        let full = self.packs.lock().expect("no holder panics").push(open.kind, sealed, &open.chunks);
         full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// Takes the sealed bytes all the way back: bad memory or a broken compressor must not reach the repository.
+    fn verify(
+        &self,
+        open: &OpenSegment,
+        key: &SessionKey,
+        sealed: &Sealed,
+        scratch: &mut Scratch,
+    ) -> Result<(), FormatError> {
+        let Sealed { stored, codec, plain_len } = sealed;
+        let repository = self.keys.repository();
+        let plain = segment::open(key, &repository, stored.clone(), *codec, *plain_len, &mut scratch.decompressor)?;
+        let mut rest = &plain[..];
+        for ChunkRow { id, length } in &open.chunks {
+            let (chunk, after) = rest.split_at(*length as usize);
+            rest = after;
+            let found = match open.kind {
+                Kind::TreePack => self.keys.tree_chunk_id(chunk),
+                _ => self.keys.data_chunk_id(chunk),
+            };
+            if found != *id {
+                return Err(FormatError::ChunkContent { id: *id });
+            }
+        }
+        Ok(())
     }
 
     /// Hands over a finished pack; waits while another one is being uploaded.
@@ -163,6 +176,11 @@ impl Writer {
         let sent = rest.into_iter().try_for_each(|pack| self.send(pack));
         self.uploads.lock().expect("no holder panics").take();
         self.check().and(sent)
+    }
+
+    /// From now on segments are dropped instead of sealed: for a dry run.
+    pub fn write_nothing(&self) {
+        self.drops.store(true, Ordering::Relaxed);
     }
 
     /// Closes the queue without ending the open packs.

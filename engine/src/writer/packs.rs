@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use keepfast_repo_format::crypto;
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{ChunkId, SessionId};
+use keepfast_repo_format::directory::ChunkRow;
+use keepfast_repo_format::id::SessionId;
 use keepfast_repo_format::keys::{Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackBuilder, Padding};
-use keepfast_repo_format::segment::Codec;
+use keepfast_repo_format::segment::Sealed;
+
+/// A session has one key per kind, so it is the first in every table.
+const FIRST_KEY_ROW: u16 = 0;
 
 pub(super) struct Packs {
     keys: Arc<Keys>,
     session: SessionId,
-    pack_size: u32,
+    pack_size: u64,
     session_keys: [Arc<SessionKey>; 2],
     data: [Option<PackBuilder>; 2],
     tree: Option<PackBuilder>,
@@ -23,7 +27,7 @@ pub(super) struct Packs {
 /// A pack that takes no further segment, to be finished outside the lock.
 pub(super) struct FullPack {
     builder: PackBuilder,
-    pack_size: u32,
+    pack_size: u64,
 }
 
 /// Pads, seals the directory of, and names a full pack.
@@ -32,17 +36,16 @@ pub(super) fn finish_full(full: FullPack, keys: &Keys) -> FinishedPack {
 }
 
 impl Packs {
-    pub(super) fn new(keys: Arc<Keys>, session: SessionId, pack_size: u32, session_keys: &[Arc<SessionKey>; 2]) -> Self {
-        Self { keys, session, pack_size, session_keys: session_keys.clone(), data: [None, None], tree: None }
+    pub(super) fn new(keys: Arc<Keys>, session: SessionId, pack_size: u64, session_keys: [Arc<SessionKey>; 2]) -> Self {
+        Self { keys, session, pack_size, session_keys, data: [None, None], tree: None }
     }
 
     /// Adds a sealed segment. Returns a pack that became full by it.
     pub(super) fn push(
         &mut self,
         kind: Kind,
-        stored: Vec<u8>,
-        codec: Codec,
-        chunks: &[(ChunkId, u32)],
+        segment: Sealed,
+        chunks: &[ChunkRow],
     ) -> Option<FullPack> {
         let (keys, session, pack_size) = (self.keys.clone(), self.session, self.pack_size);
         let key_row = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
@@ -52,7 +55,8 @@ impl Packs {
             builder
         };
         let fits = |pack: &Option<PackBuilder>| {
-            pack.as_ref().is_none_or(|builder| builder.fits(pack_size, stored.len(), chunks.len()))
+            let room = |builder: &PackBuilder| builder.room(pack_size, chunks.len(), 0).unwrap_or(0);
+            pack.as_ref().is_none_or(|builder| room(builder) >= segment.stored.len() as u64)
         };
         let slot = match kind {
             Kind::TreePack => &mut self.tree,
@@ -63,7 +67,7 @@ impl Packs {
             }
         };
         let full = if fits(slot) { None } else { slot.take() };
-        slot.get_or_insert_with(open).push(stored, codec, 0, chunks);
+        slot.get_or_insert_with(open).push(segment, FIRST_KEY_ROW, chunks, &[]);
         full.map(|builder| FullPack { builder, pack_size })
     }
 
@@ -71,10 +75,10 @@ impl Packs {
     pub(super) fn finish(&mut self) -> Vec<FinishedPack> {
         let (first, second) = (self.data[0].take(), self.data[1].take());
         let mut left = match (first, second) {
-            (Some(first), Some(second)) => match first.merge(second, self.pack_size) {
-                Ok(merged) => vec![merged],
-                Err((first, second)) => vec![first, second],
-            },
+            (Some(mut first), Some(second)) if first.has_room_for(&second, self.pack_size) => {
+                first.append(second);
+                vec![first]
+            }
             (first, second) => first.into_iter().chain(second).collect(),
         };
         left.extend(self.tree.take());

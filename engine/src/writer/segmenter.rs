@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::Ordering;
 
+use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 
@@ -54,7 +55,7 @@ impl<'env> Segmenter<'env> {
             open.plain.reserve_exact(target + bytes.len());
         }
         open.plain.extend_from_slice(bytes);
-        open.chunks.push((id, bytes.len() as u32));
+        open.chunks.push(ChunkRow { id, length: bytes.len() as u32 });
         self.writer.written.chunks.fetch_add(1, Ordering::Relaxed);
         self.writer.written.plain_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if open.plain.len() >= target {
