@@ -197,7 +197,7 @@ impl<'b, C> Decode<'b, C> for ChunkerParams {
             *field = d.u32()?;
         }
         let [algorithm, min, avg, max, normalization] = fields;
-        if algorithm != CHUNKER_ALGORITHM.into() {
+        if algorithm != u32::from(CHUNKER_ALGORITHM) {
             return Err(DecodeError::message("unknown chunker algorithm"));
         }
         let normalization = normalization.try_into().map_err(|_| DecodeError::message("unknown normalization"))?;
