@@ -9,9 +9,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use keepfast_engine::index::LocalIndex;
-use keepfast_engine::index::stand_in::{ChunkRow, Directory, PackRecord, SegmentRow};
+use keepfast_repo_format::directory::{ChunkRow, Directory, SegmentRow};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId, SessionId};
+use keepfast_repo_format::keys::KeyRow;
+use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::Codec;
 
 /// Chunks of a pack: 32 MiB of 32 KiB chunks.
 const CHUNKS: u32 = 1024;
@@ -25,14 +28,27 @@ fn chunk(n: u64) -> ChunkId {
     ChunkId(*blake3::hash(&n.to_le_bytes()).as_bytes())
 }
 
+fn segment(row: u32) -> SegmentRow {
+    let (stored_len, plain_len) = (256 << 10, 512 << 10);
+    let offset = 64 + row * stored_len;
+    SegmentRow { offset, stored_len, plain_len, codec: Codec::Zstd, key_row: 0, chunks: 16, edges: 0 }
+}
+
 fn pack(n: u32) -> PackRecord {
     let rows = 0..CHUNKS;
-    let chunks = rows.map(|row| ChunkRow { id: chunk(u64::from(n * CHUNKS + row)), len: 32 << 10 }).collect();
-    let segments = (0..CHUNKS / 16).map(|row| SegmentRow { offset: 64 + row * (256 << 10), chunks: 16 }).collect();
+    let chunks = rows.map(|row| ChunkRow { id: chunk(u64::from(n * CHUNKS + row)), length: 32 << 10 }).collect();
+    let segments = (0..CHUNKS / 16).map(segment).collect();
     let directory = Directory { segments, chunks, edges: Vec::new() };
     // Four bytes: never the hash input of a chunk.
     let id = PackId(*blake3::hash(&n.to_le_bytes()).as_bytes());
-    PackRecord { id, length: 32 << 20, kind: Kind::DataPack, session: SessionId([2; 16]), keys: Vec::new(), directory }
+    PackRecord {
+        id,
+        length: 32 << 20,
+        kind: Kind::DataPack,
+        session: SessionId([2; 16]),
+        keys: vec![KeyRow::new([3; 32], [4; 32])],
+        directory,
+    }
 }
 
 fn time(what: &str, times: u64, mut work: impl FnMut(u64) -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
@@ -84,7 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let missing = index.retain(&objects.into_iter().collect())?;
     println!("retain: {} us, {} missing", start.elapsed().as_micros(), missing.len());
     time("miss in the database (the first 900)", 900, |n| nothing(&index, n))?;
-    time("misses until the filter is there", rows / 32 + 200, |n| nothing(&index, n))?;
+    time("misses until the filter is there", rows / 256 + 200, |n| nothing(&index, n))?;
     time("miss in the filter", 10_000_000, |n| nothing(&index, n))?;
     time("first hit in a pack", u64::from(packs).min(400), |n| {
         black_box(index.find(Kind::DataPack, &chunk(n * u64::from(CHUNKS)))?.ok_or("not found")?);

@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let excludes = Excludes::default();
     let options = SourceOptions { paths, excludes, one_file_system: OneFileSystem::Cross, threads };
     let completes = std::env::var_os("COMPLETE").is_some();
-    for _ in 0..5 {
+    for round in 0..5 {
         let started = Instant::now();
         let completer = Completer::new();
         let (mut entries, mut problems, mut bytes) = (0_u64, 0_u64, 0_u64);
@@ -29,7 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                         problems += completer.metadata(&found, None).1.len() as u64;
                     }
                 }
-                Walked::Problem(_) => problems += 1,
+                Walked::Problem(problem) => {
+                    problems += 1;
+                    if round == 0 {
+                        println!("{}: {}", problem.path.escape_ascii(), problem.text);
+                    }
+                }
             }
         }
         println!("{entries} entries, {bytes} bytes, {problems} problems: {:.3} s", started.elapsed().as_secs_f64());

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use keepfast_repo_format::envelope::{HEADER_LEN, Kind};
 use keepfast_repo_format::id::{ChunkId, PackId};
-use keepfast_repo_format::pack::{self, PackRecord};
+use keepfast_repo_format::pack::{self, FOOTER_LEN, Footer, PackRecord};
 use keepfast_repo_format::segment::{self, Decompressor};
 use keepfast_repo_format::tree::entry::{Content, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
@@ -222,7 +222,14 @@ impl Checker<'_> {
     fn compare_tail(&self, record: &PackRecord, name: &str, header: &[u8], tail: &[u8]) -> Result<()> {
         let truncated = FormatError::Truncated { what: "pack", needed: HEADER_LEN as u64, found: header.len() as u64 };
         let header = header.first_chunk::<HEADER_LEN>().ok_or(truncated).map_err(Error::object(name))?;
-        let opened = pack::open_directory(&self.repository.keys, header, tail).map_err(Error::object(name))?;
+        let footer = tail.last_chunk::<FOOTER_LEN>().ok_or(FormatError::Truncated {
+            what: "pack",
+            needed: FOOTER_LEN as u64,
+            found: tail.len() as u64,
+        });
+        let footer = footer.and_then(Footer::decode).map_err(Error::object(name))?;
+        let start = tail.len().saturating_sub(usize::try_from(footer.tail_len()).unwrap_or(usize::MAX));
+        let opened = pack::open_directory(&self.repository.keys, header, &tail[start..]).map_err(Error::object(name))?;
         if (&opened.keys, &opened.directory, opened.session) != (&record.keys, &record.directory, record.session) {
             self.found(name, "its directory is not what the index says");
         }

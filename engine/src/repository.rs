@@ -121,7 +121,7 @@ impl Found {
         {
             return Err(Error::NotARepository { location, why: "its root key is not the one in the key file".into() });
         }
-        let config = self.config.verify(&keys).map_err(Error::object(layout::config(self.generation)))?;
+        let config = self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
         let index = match &folders.cache {
             Some(folder) => LocalIndex::open(&folder.join(id.to_string()), id)?,
             None => LocalIndex::in_memory(id)?,
@@ -273,6 +273,7 @@ fn config_of(parameters: &Parameters, keys: &Keys, now: u64) -> Config {
         meta_public: keys.meta_public(),
         data_public: keys.data_public(),
         min_reader: "keepfast 0.1".to_string(),
+        generation: 0,
         features: Features::default(),
     }
 }

@@ -67,6 +67,9 @@ pub struct Config {
     /// The least program version that reads this repository, for people.
     #[n(9)]
     pub min_reader: String,
+    /// Its number, as in its name: an old config under a new name is noticed.
+    #[n(10)]
+    pub generation: u64,
     /// The masks of the header; they speak for the whole repository.
     #[cbor(skip)]
     pub features: Features,
@@ -159,8 +162,9 @@ impl UnverifiedConfig {
     /// The config, when the root key signed it and it names the public keys that the root secret gives.
     ///
     /// # Errors
-    /// Wrong repository, out of range for another key epoch, signature, malformed for other public keys.
-    pub fn verify(self, keys: &Keys) -> Result<Config, FormatError> {
+    /// Wrong repository, out of range for another key epoch or for another generation than the name says, signature,
+    /// malformed for other public keys.
+    pub fn verify(self, keys: &Keys, generation: u64) -> Result<Config, FormatError> {
         let (expected, found) = (keys.repository(), self.header.repository);
         if expected != found {
             return Err(FormatError::WrongRepository { expected, found });
@@ -168,6 +172,7 @@ impl UnverifiedConfig {
         within("key epoch", self.header.epoch.into(), keys.epoch().into(), keys.epoch().into())?;
         self.signed.verify(&keys.root_public(), &self.message, WHAT)?;
         self.config.check_keys(keys)?;
+        within("config generation", self.config.generation, generation, generation)?;
         Ok(self.config)
     }
 }
@@ -192,7 +197,7 @@ impl<'b, C> Decode<'b, C> for ChunkerParams {
             *field = d.u32()?;
         }
         let [algorithm, min, avg, max, normalization] = fields;
-        if algorithm != CHUNKER_ALGORITHM.into() {
+        if algorithm != u32::from(CHUNKER_ALGORITHM) {
             return Err(DecodeError::message("unknown chunker algorithm"));
         }
         let normalization = normalization.try_into().map_err(|_| DecodeError::message("unknown normalization"))?;

@@ -17,7 +17,7 @@ pub const MAX_SEGMENTS: u64 = 1 << 20;
 /// Chunks of a pack at most.
 pub const MAX_CHUNKS: u64 = 1 << 24;
 /// Three counts.
-pub(crate) const HEAD_BYTES: u64 = 12;
+const HEAD_BYTES: u64 = 12;
 /// Five numbers, a row, a codec.
 pub(crate) const SEGMENT_BYTES: u64 = 23;
 /// A length and an id.

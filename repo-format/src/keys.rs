@@ -75,7 +75,8 @@ impl Keys {
             meta_secret,
             data_secret,
             psk: key("keepfast 2026 v1 psk"),
-            root_signing: SigningKey::from_bytes(key("keepfast 2026 v1 root signing").as_bytes()),
+            // Without the epoch: key files pin it, and they must outlive a rotation.
+            root_signing: SigningKey::from_bytes(&derive("keepfast 2026 v1 root signing", &[root.as_bytes()])),
         }
     }
 

@@ -9,7 +9,7 @@ mod footer;
 pub use footer::{FOOTER_LEN, Footer};
 
 use crate::crypto::{NONCE_LEN, TAG_LEN, derive_xof, hedged_nonce, random, seal_in_place};
-use crate::directory::{CHUNK_BYTES, ChunkRow, Directory, EDGE_BYTES, HEAD_BYTES, SEGMENT_BYTES, SegmentRow};
+use crate::directory::{CHUNK_BYTES, ChunkRow, Directory, EDGE_BYTES, SEGMENT_BYTES, SegmentRow};
 use crate::envelope::{HEADER_LEN, Header, Kind, MAX_PACK_BYTES};
 use crate::error::FormatError;
 use crate::frame::{self, padme};
@@ -169,7 +169,8 @@ impl PackBuilder {
         self.directory.edges.extend(other.directory.edges);
     }
 
-    /// Closes the pack. A pack that is already longer than `Padding::Full` asks for (nobody asked for room) is padded
+    /// Closes the pack, which is not empty: no reader would open one without a key. A pack that is already longer than
+    /// `Padding::Full` asks for (nobody asked for room) is padded
     /// as `Padding::Padme`.
     pub fn finish(self, padding: Padding, keys: &Keys) -> FinishedPack {
         let frame = frame::encode(&self.directory.encode());
@@ -281,8 +282,6 @@ fn hash_of(parts: &[Vec<u8>]) -> PackId {
     });
     PackId(*hasher.finalize().as_bytes())
 }
-
-const _: () = assert!(HEAD_BYTES + SEGMENT_BYTES < MAX_TABLE_BYTES);
 
 #[cfg(test)]
 mod tests;

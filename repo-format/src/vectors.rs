@@ -22,11 +22,14 @@ impl Vectors {
         assert!(self.made.insert(name.to_owned(), hex).is_none(), "two vectors named {name}");
     }
 
+    /// The stored bytes of the vector `name`, for vectors that can not be made again.
+    pub(crate) fn stored(&self, name: &str) -> Option<Vec<u8>> {
+        self.stored.get(name).map(|hex| from_hex(hex))
+    }
+
     /// The stored bytes of the vector `name`; what was made, if it is not stored yet ([`Vectors::finish`] then fails).
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
-        let hex = self.stored.get(name).unwrap_or(&self.made[name]).as_bytes();
-        let digit = |byte: u8| char::from(byte).to_digit(16).expect("a hex digit") as u8;
-        hex.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+        from_hex(self.stored.get(name).unwrap_or(&self.made[name]))
     }
 
     /// Fails unless the vectors made are exactly those stored, and says what the file would have to hold. Only a new
@@ -35,4 +38,9 @@ impl Vectors {
         let made = serde_json::to_string_pretty(&self.made).expect("strings have a JSON form");
         assert!(self.stored == self.made, "docs/vectors/{}.json does not hold what is made:\n{made}", self.file);
     }
+}
+
+fn from_hex(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a hex digit") as u8;
+    hex.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

@@ -166,7 +166,7 @@ fn a_stored_config_is_the_one_that_is_made_today() {
     let object = unhex(&objects["config"]);
     let unverified = UnverifiedConfig::decode(&object).unwrap();
     assert_eq!((unverified.repository(), unverified.epoch()), (REPOSITORY, 0));
-    assert_eq!(unverified.verify(&keys), Ok(samples::config()));
+    assert_eq!(unverified.verify(&keys, 0), Ok(samples::config()));
     assert_eq!(samples::config().seal(&keys), Ok(object));
 }
 

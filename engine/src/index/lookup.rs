@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::stand_in::PackRecord;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, PackId};
+use keepfast_repo_format::pack::PackRecord;
 
 use super::filter::Filter;
 use super::recent::{PackRows, prefix_of};
@@ -18,8 +18,9 @@ use super::{IndexError, LocalIndex, Location, State, Store, rows};
 /// Misses in the database before a filter is built, however small the index is.
 const LEAST_MISSES: u64 = 1000;
 
-/// Reading one row into a filter costs about this share of a miss in the database (measured with `examples/index_timing.rs`).
-const ROWS_PER_MISS: u64 = 32;
+/// A filter is built when one miss was paid for this many rows. Reading a row into it costs about 1/90 of a miss while the file is in memory
+/// (`examples/index_timing.rs`), and far less of one that has to wait for the disk.
+const ROWS_PER_MISS: u64 = 256;
 
 /// A filter is made for this share of rows more than there are, so that it need not be built again after each `load`.
 const SPARE_SHARE: u64 = 4;
@@ -78,7 +79,7 @@ impl LocalIndex {
             return Ok(Some(location));
         }
         for number in rows::candidates(&store.connection, prefix)? {
-            if !self.state().usable.get(&number).is_some_and(|pack| pack.summary.kind == kind) {
+            if self.state().usable.get(&number).is_none_or(|pack| pack.summary.kind != kind) {
                 continue;
             }
             if let Some(location) = self.pull(store, number, |rows| rows.locate(id))?.flatten() {
@@ -91,15 +92,15 @@ impl LocalIndex {
 
     /// Brings a usable pack into memory, if it is not there, and looks at it.
     fn pull<T>(&self, store: &Store, number: i64, look: impl Fn(&PackRows) -> T) -> Result<Option<T>, IndexError> {
-        let content = {
+        let listed = {
             let state = self.state();
             if let Some(rows) = state.recent.by_number(number) {
                 return Ok(Some(look(rows)));
             }
             let Some(listed) = state.usable.get(&number) else { return Ok(None) };
-            listed.content
+            *listed
         };
-        let Some(record) = rows::pack(&store.connection, number, &content)? else { return Ok(None) };
+        let Some(record) = rows::pack(&store.connection, &listed)? else { return Ok(None) };
         let pulled = PackRows::new(number, record);
         let seen = look(&pulled);
         let mut state = self.state_mut();

@@ -13,7 +13,6 @@ mod lookup;
 mod recent;
 mod row;
 mod rows;
-pub mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId, RepositoryId};
+use keepfast_repo_format::pack::PackRecord;
 use rusqlite::Connection;
-use stand_in::PackRecord;
 
 use database::{Company, Lock};
 pub use error::IndexError;

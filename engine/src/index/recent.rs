@@ -9,9 +9,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::stand_in::PackRecord;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, PackId};
+use keepfast_repo_format::pack::PackRecord;
 
 use super::Location;
 
@@ -38,14 +38,12 @@ pub(super) struct PackRows {
 impl PackRows {
     pub(super) fn new(number: i64, record: PackRecord) -> Self {
         let mut places = Vec::with_capacity(record.directory.chunks.len());
-        let mut chunks = record.directory.chunks.iter();
-        for (segment, row) in (0..).zip(&record.directory.segments) {
-            let mut offset = 0_u32;
-            for chunk in chunks.by_ref().take(row.chunks as usize) {
-                places.push((segment, offset));
-                offset = offset.saturating_add(chunk.len);
-            }
-        }
+        places.extend(
+            record
+                .directory
+                .locate()
+                .map(|found| (u32::try_from(found.segment).expect("the format ends at 2^20 segments"), found.offset)),
+        );
         Self { number, record: Arc::new(record), places }
     }
 
@@ -57,7 +55,7 @@ impl PackRows {
 
     fn location(&self, index: usize) -> Option<Location> {
         let (chunk, &(segment, offset)) = (self.record.directory.chunks.get(index)?, self.places.get(index)?);
-        Some(Location { pack: Arc::clone(&self.record), segment, offset, length: chunk.len })
+        Some(Location { pack: Arc::clone(&self.record), segment, offset, length: chunk.length })
     }
 
     fn bytes(&self) -> usize {

@@ -5,24 +5,25 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::stand_in::PackRecord;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId};
+use keepfast_repo_format::pack::PackRecord;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::recent::prefix_of;
-use super::row::{PackRow, Packed, ids, object_digest};
+use super::row::{Packed, ids, object_digest, unpack};
 use super::{IndexError, PackSummary};
 
 /// Names the columns used here; see `database`.
-pub(super) const PROBE: &str = "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks, p.session,
-    d.keys, d.directory, c.prefix, c.pack FROM listings l JOIN objects o ON o.number = l.object JOIN packs p ON p.number = l.pack
+pub(super) const PROBE: &str = "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks,
+    d.record, c.prefix, c.pack FROM listings l JOIN objects o ON o.number = l.object JOIN packs p ON p.number = l.pack
     JOIN directories d ON d.pack = p.number JOIN chunks c ON c.pack = p.number LIMIT 0";
 
 /// Dead chunk rows are swept when they are more than one in this many: a sweep reads the whole table.
 const SWEEP_SHARE: i64 = 4;
 
 /// A listed pack: its number in the database and what is known without reading its directory.
+#[derive(Clone, Copy)]
 pub(super) struct Listed {
     pub(super) number: i64,
     pub(super) content: [u8; 32],
@@ -53,7 +54,7 @@ pub(super) fn listing(connection: &Connection, object: &IndexId) -> Result<Optio
     let mut rows = statement.query([number])?;
     let mut packs = Vec::new();
     while let Some(row) = rows.next()? {
-        let kind = if row.get::<_, u8>(3)? == Kind::TreePack as u8 { Kind::TreePack } else { Kind::DataPack };
+        let Some(kind) = Kind::from_letter(row.get(3)?) else { return Ok(None) };
         let (Ok(content), Ok(id)) = (row.get::<_, Vec<u8>>(1)?.try_into(), row.get::<_, Vec<u8>>(2)?.try_into()) else {
             return Ok(None);
         };
@@ -78,7 +79,7 @@ pub(super) fn load(connection: &mut Connection, object: &IndexId, packs: &[PackR
         let pack = match number_of(&transaction, &packed.content)? {
             Some(pack) => pack,
             None => {
-                let pack = insert_pack(&transaction, record, packed)?;
+                let pack = insert_pack(&transaction, record, &packed)?;
                 chunks.extend(ids(record).map(|id| (prefix_of(id), pack)));
                 pack
             }
@@ -140,15 +141,15 @@ pub(super) fn prefixes(connection: &Connection, mut each: impl FnMut(i64)) -> Re
 }
 
 /// The whole record of a pack; `None` if another handle removed it.
-pub(super) fn pack(connection: &Connection, number: i64, content: &[u8; 32]) -> Result<Option<PackRecord>, IndexError> {
-    let sql = "SELECT id, kind, length, session, keys, directory FROM packs JOIN directories ON pack = number WHERE number = ?1";
-    let row = connection.prepare_cached(sql)?.query_row([number], |row| {
-        let (id, kind, length) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(PackRow { id, kind, length, session: row.get(3)?, keys: row.get(4)?, directory: row.get(5)? })
-    });
-    let Some(row) = row.optional()? else { return Ok(None) };
-    let damaged = || IndexError::Damaged { what: format!("row of pack {number} does not have its hash") };
-    row.into_record(content).ok_or_else(damaged).map(Some)
+pub(super) fn pack(connection: &Connection, listed: &Listed) -> Result<Option<PackRecord>, IndexError> {
+    let mut statement = connection.prepare_cached("SELECT record FROM directories WHERE pack = ?1")?;
+    let mut rows = statement.query([listed.number])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let record = unpack(row.get_ref(0)?.as_blob().unwrap_or_default(), &listed.content);
+    let as_listed =
+        |record: &PackRecord| listed.summary == PackSummary { id: record.id, length: record.length, kind: record.kind };
+    let damaged = || IndexError::Damaged { what: format!("the row of pack {}", listed.summary.id) };
+    record.filter(as_listed).ok_or_else(damaged).map(Some)
 }
 
 fn number_of(transaction: &Transaction<'_>, content: &[u8; 32]) -> Result<Option<i64>, IndexError> {
@@ -156,16 +157,14 @@ fn number_of(transaction: &Transaction<'_>, content: &[u8; 32]) -> Result<Option
     Ok(statement.query_row([&content[..]], |row| row.get(0)).optional()?)
 }
 
-fn insert_pack(transaction: &Transaction<'_>, record: &PackRecord, packed: Packed) -> Result<i64, IndexError> {
-    let content = packed.content;
-    let row = packed.into_row(record)?;
-    let sql =
-        "INSERT INTO packs(content, id, kind, length, chunks, session) VALUES(?1, ?2, ?3, ?4, ?5, ?6) RETURNING number";
+fn insert_pack(transaction: &Transaction<'_>, record: &PackRecord, packed: &Packed) -> Result<i64, IndexError> {
+    let sql = "INSERT INTO packs(content, id, kind, length, chunks) VALUES(?1, ?2, ?3, ?4, ?5) RETURNING number";
     let chunks = i64::try_from(record.directory.chunks.len()).unwrap_or(i64::MAX);
-    let values = params![&content[..], row.id, row.kind, row.length, chunks, row.session];
+    let length = record.length.cast_signed();
+    let values = params![&packed.content[..], &record.id.0[..], record.kind.letter(), length, chunks];
     let number = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
-    let sql = "INSERT INTO directories VALUES(?1, ?2, ?3)";
-    transaction.prepare_cached(sql)?.execute(params![number, row.keys, row.directory])?;
+    let sql = "INSERT INTO directories VALUES(?1, ?2)";
+    transaction.prepare_cached(sql)?.execute(params![number, packed.bytes])?;
     Ok(number)
 }
 

@@ -6,13 +6,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use keepfast_repo_format::directory::{ChunkRow, Directory, SegmentRow};
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{ChunkId, IndexId, KeyId, PackId, RepositoryId, SessionId};
+use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId, SessionId};
+use keepfast_repo_format::keys::KeyRow;
+use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::{Codec, OVERHEAD};
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::{Config, TestCaseError};
 use tempfile::tempdir;
 
-use super::stand_in::{ChunkRow, Directory, KeyRow, PackRecord, SegmentRow};
 use super::{LocalIndex, database};
 
 const REPOSITORY: RepositoryId = RepositoryId([7; 16]);
@@ -30,19 +33,20 @@ fn object(n: u8) -> IndexId {
 
 fn record(n: u8, kind: Kind, chunks: &[u8]) -> PackRecord {
     let length = |c: u8| u32::from(c) + 1;
-    let row = |c: &u8| ChunkRow { id: chunk(*c), len: length(*c) };
+    let row = |c: &u8| ChunkRow { id: chunk(*c), length: length(*c) };
     let mut segments = Vec::new();
     for (number, part) in (0..).zip(chunks.chunks(3)) {
         let plain_len = part.iter().map(|c| length(*c)).sum();
         segments.push(segment_row(64 + number * 1000, plain_len, u32::try_from(part.len()).unwrap()));
     }
     let directory = Directory { segments, chunks: chunks.iter().map(row).collect(), edges: Vec::new() };
-    let keys = vec![KeyRow { key_id: KeyId([n; 16]), enc: [1; 32], commitment: [2; 32] }];
+    let keys = vec![KeyRow::new([n; 32], [2; 32])];
     PackRecord { id: PackId([n; 32]), length: 1 << 20, kind, session: SessionId([n; 16]), keys, directory }
 }
 
-fn segment_row(offset: u32, _plain_len: u32, chunks: u32) -> SegmentRow {
-    SegmentRow { offset, chunks }
+fn segment_row(offset: u32, plain_len: u32, chunks: u32) -> SegmentRow {
+    let stored_len = plain_len + u32::try_from(OVERHEAD).unwrap();
+    SegmentRow { offset, stored_len, plain_len, codec: Codec::Raw, key_row: 0, chunks, edges: 0 }
 }
 
 /// Pack `n` always has the same content: its name is a hash.
@@ -118,8 +122,8 @@ impl Model {
             let rows = &found.pack.directory.chunks;
             let at = rows.iter().position(|row| row.id == chunk(c)).unwrap();
             prop_assert_eq!(found.segment as usize, at / 3);
-            prop_assert_eq!(found.offset, rows[at / 3 * 3..at].iter().map(|row| row.len).sum::<u32>());
-            prop_assert_eq!(found.length, rows[at].len);
+            prop_assert_eq!(found.offset, rows[at / 3 * 3..at].iter().map(|row| row.length).sum::<u32>());
+            prop_assert_eq!(found.length, rows[at].length);
         }
         let packs: HashSet<u8> = index.packs().iter().map(|pack| pack.id.0[0]).collect();
         prop_assert_eq!(&packs, &usable);
@@ -221,7 +225,8 @@ fn a_reopened_index_finds_again_once_it_is_told_what_is_visible() {
 
 #[test]
 fn unusable_files_are_made_anew() {
-    let damages: [(&str, fn(&Path)); 7] = [
+    type Damage = (&'static str, fn(&Path));
+    let damages: [Damage; 7] = [
         ("garbage", |path| fs::write(path, vec![0xa5; 50_000]).unwrap()),
         ("empty", |path| fs::write(path, []).unwrap()),
         ("cut short", |path| fs::write(path, &fs::read(path).unwrap()[..5000]).unwrap()),
@@ -268,7 +273,7 @@ fn a_file_that_somebody_stands_on_is_not_removed() {
 fn a_changed_row_is_damage_and_the_file_is_made_anew() {
     let folder = tempdir().unwrap();
     drop(warm(folder.path()));
-    sql(&folder.path().join("index.sqlite"), "UPDATE packs SET session = zeroblob(16)");
+    sql(&folder.path().join("index.sqlite"), "UPDATE directories SET record = zeroblob(90)");
     let (index, _) = warm(folder.path());
     assert!(index.find(Kind::DataPack, &chunk(3)).is_err());
     drop(index);

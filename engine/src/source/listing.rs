@@ -33,8 +33,9 @@ const DIRECTORY_BYTES_MAX: usize = 1 << 20;
 /// Buffer for `getdents64`, in bytes: some 800 names a call.
 const DIRENTS_BYTES: usize = 32 << 10;
 
-/// Names between two looks at whether the walk was dropped.
-const STOP_INTERVAL_NAMES: usize = 1024;
+/// Names that are looked at in one go: as many as keep the order of inodes worth having, while the memory of a huge folder
+/// is that of its entries alone. Between two of them a dropped walk is noticed.
+const STAT_BATCH_NAMES: usize = 8192;
 
 /// Something that is there, as one `statx` saw it.
 #[derive(Clone, Debug)]
@@ -165,14 +166,18 @@ impl Lister {
         // A folder that changes while it is read may give a name twice.
         names.dedup_by(|a, b| a.bytes == b.bytes);
         self.drop_excluded(task, folder.as_fd(), &mut names);
-        let stats = self.stat_all(folder.as_fd(), &names);
         let planned = task.plan.map(|id| &self.plan.node(id).children).filter(|children| !children.is_empty());
         let mut reached = HashSet::new();
         listing.entries.reserve(names.len());
-        for (name, stat) in names.into_iter().zip(stats) {
-            match planned.and_then(|children| children.get(&name.bytes)) {
-                Some(child) => self.meet_planned(task, *child, &stat, &name.bytes, &mut reached, listing),
-                None => self.add_entry(task, name.bytes, stat, listing),
+        let mut names = names.into_iter();
+        while !names.as_slice().is_empty() && !self.is_stopped() {
+            let batch: Vec<Name> = names.by_ref().take(STAT_BATCH_NAMES).collect();
+            let stats = stat_all(folder.as_fd(), &batch);
+            for (name, stat) in batch.into_iter().zip(stats) {
+                match planned.and_then(|children| children.get(&name.bytes)) {
+                    Some(child) => self.meet_planned(task, *child, &stat, &name.bytes, &mut reached, listing),
+                    None => self.add_entry(task, name.bytes, stat, listing),
+                }
             }
         }
         reached
@@ -198,7 +203,7 @@ impl Lister {
                     break;
                 }
             }
-            if names.len() % STOP_INTERVAL_NAMES == 0 && self.is_stopped() {
+            if names.len() % STAT_BATCH_NAMES == 0 && self.is_stopped() {
                 break;
             }
         }
@@ -231,20 +236,6 @@ impl Lister {
         let mut tags = self.excludes.tags().iter();
         let tag = tags.find(|tag| present(&tag.name) && tag.is_valid_in(folder))?;
         Some(tag.name.clone())
-    }
-
-    /// One `statx` per name, in the order of the inodes: on a disk that turns, that is the order of the tracks.
-    fn stat_all(&self, folder: BorrowedFd<'_>, names: &[Name]) -> Vec<Result<Stat, Errno>> {
-        let mut by_inode: Vec<usize> = (0..names.len()).collect();
-        by_inode.sort_unstable_by_key(|index| names[*index].inode);
-        let mut stats = vec![Err(Errno::CANCELED); names.len()];
-        for (done, index) in by_inode.into_iter().enumerate() {
-            if done % STOP_INTERVAL_NAMES == 0 && self.is_stopped() {
-                break;
-            }
-            stats[index] = Stat::of_name(folder, names[index].bytes.as_slice());
-        }
-        stats
     }
 
     fn is_stopped(&self) -> bool {
@@ -286,6 +277,17 @@ impl Lister {
     pub(super) fn is_other_device(&self, task: &Task, stat: &Stat) -> bool {
         self.one_file_system == OneFileSystem::Stay && stat.device != task.device
     }
+}
+
+/// One `statx` per name, in the order of the inodes: on a disk that turns, that is the order of the tracks.
+fn stat_all(folder: BorrowedFd<'_>, names: &[Name]) -> Vec<Result<Stat, Errno>> {
+    let mut by_inode: Vec<usize> = (0..names.len()).collect();
+    by_inode.sort_unstable_by_key(|index| names[*index].inode);
+    let mut stats = vec![Err(Errno::CANCELED); names.len()];
+    for index in by_inode {
+        stats[index] = Stat::of_name(folder, names[index].bytes.as_slice());
+    }
+    stats
 }
 
 fn is_folder(folder: BorrowedFd<'_>, name: &Name) -> bool {

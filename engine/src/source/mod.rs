@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The file system that is backed up: what is there, in the order of the tree, and how to read it.
 //!
-//! For the backup: [`walk`] lists, [`Completer`] adds what one `statx` does not tell, [`open`] gives the content.
+//! For the backup: [`walk()`] lists, [`Completer`] adds what one `statx` does not tell, [`open`] gives the content.
 //! It never writes to the source, never follows a symbolic link below a named path, and knows nothing of a repository.
 //! Reading order: `stat`, `error`, `order`; `root`, `excludes`, `plan`; `listing`, `walk`; `attributes`, `owner`,
 //! `complete`, `file`.

@@ -34,6 +34,13 @@ struct Visit {
     is_reached: bool,
 }
 
+impl Visit {
+    /// Whether it belongs to the snapshot even if it is no folder.
+    fn is_wanted_itself(&self) -> bool {
+        self.is_reached || self.named == Some(Links::Keep)
+    }
+}
+
 /// What a planned name turned out to be.
 struct Seen {
     stat: Stat,
@@ -102,15 +109,22 @@ impl Lister {
 
     fn see(&self, visit: &Visit, (root, folder): &(Arc<Root>, OwnedFd)) -> Result<Seen, Errno> {
         let stat = Stat::of_name(folder.as_fd(), visit.name.as_slice())?;
-        let is_followed = stat.file_type == FileType::Symlink && (visit.leads_on || visit.named == Some(Links::Follow));
-        if is_followed {
-            let root = Root::open(self.plan.source(visit.base, &visit.path), visit.path.clone())?;
-            return Ok(Seen { stat: Stat::of_open(root.fd())?, root: Arc::new(root), is_followed });
+        let seen = Seen { stat, root: Arc::clone(root), is_followed: false };
+        match stat.file_type {
+            FileType::Directory => Ok(seen),
+            FileType::Symlink if visit.leads_on || visit.named == Some(Links::Follow) => match self.follow(visit) {
+                // The link itself is wanted; that it leads nowhere concerns only what was named behind it.
+                Err(_) if visit.is_wanted_itself() => Ok(seen),
+                followed => followed,
+            },
+            _ if visit.is_wanted_itself() => Ok(seen),
+            _ => Err(Errno::NOTDIR),
         }
-        if visit.named.is_none() && stat.file_type != FileType::Directory {
-            return Err(Errno::NOTDIR);
-        }
-        Ok(Seen { stat, root: Arc::clone(root), is_followed })
+    }
+
+    fn follow(&self, visit: &Visit) -> Result<Seen, Errno> {
+        let root = Root::open(self.plan.source(visit.base, &visit.path), visit.path.clone())?;
+        Ok(Seen { stat: Stat::of_open(root.fd())?, root: Arc::new(root), is_followed: true })
     }
 
     fn add_planned(&self, task: &Task, visit: Visit, seen: Seen, listing: &mut Listing) {
@@ -120,7 +134,8 @@ impl Lister {
         if !is_folder && visit.leads_on {
             self.report_below(&visit, Errno::NOTDIR, listing);
         }
-        if (!is_wanted && !(is_folder && visit.leads_on)) || self.is_too_large(&stat) {
+        let is_needed = is_wanted || (is_folder && visit.leads_on);
+        if !is_needed || self.is_too_large(&stat) {
             return;
         }
         let directory = Arc::clone(&task.directory);
@@ -130,6 +145,11 @@ impl Lister {
         }
         // A link that was named without a `/` at its end, and is followed only because of a path through it.
         let is_mere_passage = is_followed && visit.named != Some(Links::Follow);
+        if is_mere_passage && is_wanted {
+            let text = "this link is saved as a folder, because a named path leads through it".to_owned();
+            let path = visit.path.clone();
+            listing.entries.push(Walked::Problem(Problem { path, code: ProblemCode::Metadata, text }));
+        }
         listing.folders.push(Task {
             directory: visit.path.into(),
             root,

@@ -90,6 +90,8 @@ pub(super) fn open_named(source: &[u8], flags: OFlags, links: Links) -> Result<O
 fn open_beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.is_empty() { b".".as_slice() } else { path };
     match open_in_pieces(root, path, flags, PATH_BYTES_MAX) {
+        // With NOATIME this is said of a foreign file, and the caller tries once more without.
+        Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => Err(Errno::PERM),
         // Kernels before 5.6 lack openat2, and sandboxes from before it forbid it: one name at a time does the same.
         Err(Errno::NOSYS | Errno::PERM) => open_in_pieces(root, path, flags, 0),
         other => other,
@@ -127,4 +129,30 @@ fn split_path(path: &[u8], limit: usize) -> Result<(&[u8], &[u8]), Errno> {
     };
     let slash = slash.ok_or(Errno::NAMETOOLONG)?;
     Ok((&path[..slash], &path[slash + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn no_piece_length_follows_a_link_on_the_way_or_at_the_end() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temporary.path().join("aa/bb/cc")).unwrap();
+        std::fs::write(temporary.path().join("aa/bb/cc/file"), b"").unwrap();
+        symlink("bb", temporary.path().join("aa/to-bb")).unwrap();
+        symlink("file", temporary.path().join("aa/bb/cc/to-file")).unwrap();
+        let root = openat(CWD, temporary.path(), HOLD, Mode::empty()).unwrap();
+        // 0 is the way without openat2.
+        for limit in [0, 9, 10, 11, 12, PATH_BYTES_MAX] {
+            let open = |path: &[u8], flags| open_in_pieces(root.as_fd(), path, flags | OFlags::NOFOLLOW, limit);
+            assert!(open(b"aa/bb/cc/file", OFlags::RDONLY).is_ok(), "{limit}");
+            assert!(open(b".", OFlags::RDONLY).is_ok(), "{limit}");
+            assert!(open(b"aa/bb/cc/to-file", OFlags::PATH).is_ok(), "{limit}");
+            assert_eq!(open(b"aa/bb/cc/to-file", OFlags::RDONLY).err(), Some(Errno::LOOP), "{limit}");
+            let refused = open(b"aa/to-bb/cc/file", OFlags::RDONLY).err();
+            assert!(matches!(refused, Some(Errno::LOOP | Errno::NOTDIR)), "{limit}: {refused:?}");
+        }
+    }
 }

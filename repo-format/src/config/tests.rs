@@ -23,6 +23,7 @@ fn config() -> Config {
         meta_public: keys.meta_public(),
         data_public: keys.data_public(),
         min_reader: String::new(),
+        generation: 0,
         features: Features::default(),
     }
 }

@@ -1,2 +1,152 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tests
+//! Segments come back, in every codec, and open only as what they were sealed as.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::{Codec, Compressor, Decompressor, MAX_PLAIN_BYTES, OVERHEAD, Sealed, open, seal};
+use crate::envelope::Kind;
+use crate::error::FormatError;
+use crate::id::{ChunkId, RepositoryId};
+use crate::keys::{Keys, RootSecret, SessionKey};
+
+const REPOSITORY: RepositoryId = RepositoryId([2; 16]);
+
+fn session_key(kind: Kind) -> SessionKey {
+    SessionKey::create(&Keys::derive(&RootSecret::from_bytes([1; 32]), REPOSITORY, 0), kind)
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    crate::crypto::derive_xof("test noise", &[], &mut bytes);
+    bytes
+}
+
+fn sealed(key: &SessionKey, plain: &[u8]) -> Sealed {
+    seal(key, &REPOSITORY, 7, Compressor::new(3).compress(plain), &[ChunkId([3; 32])])
+}
+
+fn opened(key: &SessionKey, segment: &Sealed) -> Result<Vec<u8>, FormatError> {
+    open(key, &REPOSITORY, segment.stored.clone(), segment.codec, segment.plain_len, &mut Decompressor::new())
+}
+
+proptest! {
+    #![proptest_config(Config::with_cases(48))]
+
+    #[test]
+    fn what_was_sealed_comes_back(plain in prop::collection::vec(0_u8..20, 0..3000), level in -7..12_i32, repeat in 1_usize..5) {
+        let key = session_key(Kind::DataPack);
+        let plain = plain.repeat(repeat);
+        let mut compressor = Compressor::new(level);
+        for _ in 0..2 {
+            let segment = seal(&key, &REPOSITORY, 0, compressor.compress(&plain), &[]);
+            prop_assert_eq!(opened(&key, &segment).unwrap(), plain.clone());
+            prop_assert_eq!(segment.plain_len as usize, plain.len());
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused(stored in prop::collection::vec(any::<u8>(), 0..200), plain_len: u32, zstd: bool) {
+        let codec = if zstd { Codec::Zstd } else { Codec::Raw };
+        let segment = Sealed { stored, codec, plain_len };
+        prop_assert!(opened(&session_key(Kind::TreePack), &segment).is_err());
+    }
+}
+
+#[test]
+fn what_does_not_get_smaller_is_stored_raw() {
+    let key = session_key(Kind::DataPack);
+    for plain in [noise(100_000), Vec::new(), vec![1]] {
+        let segment = sealed(&key, &plain);
+        assert_eq!((segment.codec, segment.stored.len()), (Codec::Raw, plain.len() + OVERHEAD));
+        assert_eq!(opened(&key, &segment).unwrap(), plain);
+    }
+    let text = sealed(&key, &b"all work and no play ".repeat(1000));
+    assert!(text.codec == Codec::Zstd && text.stored.len() < 300, "{text:?}");
+    let largest = vec![0; MAX_PLAIN_BYTES];
+    assert!(opened(&key, &sealed(&key, &largest)).unwrap() == largest);
+}
+
+#[test]
+fn a_segment_opens_only_with_its_key_kind_repository_codec_and_length() {
+    let key = session_key(Kind::DataPack);
+    let segment = sealed(&key, &b"some text ".repeat(100));
+    let unauthentic = Err(FormatError::Unauthentic { what: "segment" });
+    assert_eq!(opened(&session_key(Kind::DataPack), &segment), unauthentic);
+    let mut as_tree = key.clone();
+    as_tree.kind = Kind::TreePack;
+    assert_eq!(opened(&as_tree, &segment), unauthentic);
+    let mut decompressor = Decompressor::new();
+    let mut with = |repository: [u8; 16], codec, plain_len| {
+        open(&key, &RepositoryId(repository), segment.stored.clone(), codec, plain_len, &mut decompressor)
+    };
+    assert_eq!(with([3; 16], Codec::Zstd, 1000), unauthentic);
+    assert_eq!(with([2; 16], Codec::Raw, 1000), Err(FormatError::Decompress { what: "segment", expected: 1000 }));
+    for plain_len in [0, 1, 999, 1001, MAX_PLAIN_BYTES as u32] {
+        assert!(matches!(with([2; 16], Codec::Zstd, plain_len), Err(FormatError::Decompress { .. })));
+    }
+    let too_long = with([2; 16], Codec::Zstd, MAX_PLAIN_BYTES as u32 + 1);
+    assert!(matches!(too_long, Err(FormatError::OutOfRange { .. })));
+    assert!(with([2; 16], Codec::Zstd, 1000).is_ok());
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_is_noticed() {
+    let key = session_key(Kind::TreePack);
+    let segment = sealed(&key, b"short");
+    for at in 0..segment.stored.len() {
+        for bit in 0..8 {
+            let mut damaged = segment.clone();
+            damaged.stored[at] ^= 1 << bit;
+            assert!(opened(&key, &damaged).is_err());
+        }
+        let mut cut = segment.clone();
+        cut.stored.truncate(at);
+        assert!(opened(&key, &cut).is_err());
+    }
+}
+
+#[test]
+fn a_delta_segment_is_refused_by_the_name_of_its_feature() {
+    let key = session_key(Kind::DataPack);
+    let segment = Sealed { codec: Codec::Delta, ..sealed(&key, b"x") };
+    let expected = FormatError::Features { mask: "read", names: "delta".into() };
+    assert_eq!(opened(&key, &segment), Err(expected));
+}
+
+#[test]
+fn no_nonce_is_used_twice() {
+    let key = session_key(Kind::DataPack);
+    let nonce = |_| sealed(&key, b"the same").stored[..24].to_vec();
+    let nonces: std::collections::HashSet<Vec<u8>> = (0..1000).map(nonce).collect();
+    assert_eq!(nonces.len(), 1000);
+}
+
+/// Prints the speed of one core; the figures are for people.
+#[test]
+fn sealing_and_opening_are_timed() {
+    let key = session_key(Kind::DataPack);
+    let word = |number: u32| format!("{} = \"{}\";\n", number.wrapping_mul(2_654_435_761) % 977, number % 7919);
+    let text: Vec<u8> = (0..70_000).flat_map(|number| word(number).into_bytes()).collect();
+    for (name, plain) in [("text", text), ("noise", noise(1 << 20))] {
+        let (mut compressor, mut decompressor) = (Compressor::new(3), Decompressor::new());
+        let (mut compressing, mut sealing, mut opening) = <(std::time::Duration, _, _)>::default();
+        for _ in 0..20 {
+            let start = std::time::Instant::now();
+            let payload = compressor.compress(&plain);
+            compressing += start.elapsed();
+            let segment = seal(&key, &REPOSITORY, 0, payload, &[]);
+            sealing += start.elapsed();
+            let start = std::time::Instant::now();
+            open(&key, &REPOSITORY, segment.stored, segment.codec, segment.plain_len, &mut decompressor).unwrap();
+            opening += start.elapsed();
+        }
+        let speed = |time: std::time::Duration| (20 * plain.len()) as f64 / time.as_secs_f64() / 1e6;
+        println!(
+            "{name}: compressed at {:.0} MB/s, compressed and sealed at {:.0}, opened at {:.0}",
+            speed(compressing),
+            speed(sealing),
+            speed(opening)
+        );
+    }
+}

@@ -53,7 +53,8 @@ impl NodeCutter {
         self.message.extend_from_slice(directory);
         self.message.push(b'/');
         self.message.extend_from_slice(name);
-        first_u64(blake3::keyed_hash(&self.key, &self.message).as_bytes()) % u64::from(self.target) == 0
+        let hash = blake3::keyed_hash(&self.key, &self.message);
+        first_u64(hash.as_bytes()).is_multiple_of(self.target.into())
     }
 }
 
@@ -84,7 +85,7 @@ impl ListCutter {
     /// Adds an item to the node, and says whether the node ends after it; the next call then begins a new node.
     pub fn ends_after(&mut self, item: &ContentItem) -> bool {
         self.items += 1;
-        let by_id = item.id.is_some_and(|id| first_u64(&id.0) % LIST_TARGET == 0);
+        let by_id = item.id.is_some_and(|id| first_u64(&id.0).is_multiple_of(LIST_TARGET));
         let ends = by_id || self.items >= MAX_LIST_ITEMS;
         if ends {
             self.items = 0;

@@ -43,6 +43,7 @@ pub fn config() -> Config {
         meta_public: keys.meta_public(),
         data_public: keys.data_public(),
         min_reader: "keepfast 0.1".into(),
+        generation: 0,
         features: Features { read: 0, write: 0, prune: Features::DELTA },
     }
 }
