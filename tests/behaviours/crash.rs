@@ -89,9 +89,10 @@ impl Script {
             }
             let images = distinct(disk.crash_images(seed));
             for (number, image) in images.iter().enumerate() {
-                let is_extreme = number == 0 || number + 1 == images.len();
+                // The program died, the machine did not: what happens most.
+                let is_likely = number + 1 == images.len();
                 let rotating = LOSSES[(cut + number) % LOSSES.len()];
-                for loss in LOSSES.into_iter().filter(|loss| is_extreme || *loss == rotating) {
+                for loss in LOSSES.into_iter().filter(|loss| is_likely || *loss == rotating) {
                     println!("step {}, seed {seed:#x}, cut after {cut}, image {number}, lost: {loss:?}", self.steps);
                     let crash = Crash { script: self, who, machine: &machine, place: &place, paths, promised: &after };
                     crash.look(image, loss, &expected, result.is_ok());
@@ -196,6 +197,5 @@ fn a_power_cut_after_any_operation_loses_nothing_that_was_committed() {
     // Another writer, with chunks that it finds in the repository.
     write_files(&one[0], 3, 2000);
     script.step(1, Action::BackUp, &one);
-    script.step(0, Action::BackUp, &one);
-    assert_eq!(script.promised.len(), 6);
+    assert_eq!(script.promised.len(), 5);
 }
