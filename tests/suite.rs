@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The promises of keepfast, spelt out as tests: one binary, one module for each kind of behaviour.
+//! For whoever asks "does it hold?". Tests here see the program from outside (the `keepfast` command) or through the
+//! engine's public interface; what only one crate can see is tested in that crate.
+
+// Helpers outside a `#[test]` function fail a test by panicking and report by printing, which is what they are for.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod support;
+
+/// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
+mod behaviours {
+    mod architecture;
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What several behaviours need: the places of the workspace and of the program under test.
+//! It must not hold an assertion about keepfast: those stand in `behaviours`, where they have a name.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace, the one that holds the root `Cargo.toml`.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies inside the workspace").to_path_buf()
+}
