@@ -206,7 +206,7 @@ impl Default for Parameters {
             data_segment: 1 << 20,
             tree_segment: 1 << 20,
             pack_size: 16 << 20,
-            leaf_target: 64,
+            leaf_target: 16,
         }
     }
 }
