@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keepfast_repo_format::config::{Config, UnverifiedConfig};
+use keepfast_repo_format::config::{ChunkerParams, Config, UnverifiedConfig};
 use keepfast_repo_format::envelope::{Features, Kind};
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
@@ -186,7 +186,7 @@ pub struct InitOptions {
 #[derive(Clone, Debug)]
 pub struct Parameters {
     /// Smallest, average, largest chunk in bytes, and FastCDC normalization.
-    pub chunker: keepfast_repo_format::config::ChunkerParams,
+    pub chunker: ChunkerParams,
     /// Segment target for data in bytes.
     pub data_segment: u32,
     /// Segment target for tree nodes in bytes.
@@ -195,6 +195,20 @@ pub struct Parameters {
     pub pack_size: u32,
     /// Entries per leaf on average.
     pub leaf_target: u32,
+}
+
+impl Default for Parameters {
+    /// Small chunks find more that is equal; segments of many chunks compress as well as large chunks would. Packs are
+    /// large enough that a cloud's price per request does not matter, small enough that rewriting one is cheap.
+    fn default() -> Self {
+        Self {
+            chunker: ChunkerParams { min: 8 << 10, avg: 32 << 10, max: 256 << 10, normalization: 2 },
+            data_segment: 1 << 20,
+            tree_segment: 1 << 20,
+            pack_size: 16 << 20,
+            leaf_target: 64,
+        }
+    }
 }
 
 /// How the first key slot is made.

@@ -95,7 +95,7 @@ pub fn backup(repository: &Repository, client: &Client, options: &BackupOptions,
     let started = (options.clock)();
     if options.mode == Mode::DryRun {
         let history = repository.history()?;
-        let parent = find_parent(repository, &history, options, client)?;
+        let parent = find_parent(repository, &history, options, client, events)?;
         let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent: true };
         let (writer, _) = Writer::new(repository, keepfast_repo_format::id::SessionId([0; 16]));
         writer.write_nothing();
@@ -148,7 +148,7 @@ fn backup_in(
     events: &dyn Events,
     started: Timestamp,
 ) -> Result<(Manifest, Packs, Summary)> {
-    let parent = find_parent(repository, &session.history, options, client)?;
+    let parent = find_parent(repository, &session.history, options, client, events)?;
     // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, that needs no look-up per chunk.
     let trusts_parent = session.lost_packs.is_empty();
     let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent };
@@ -240,6 +240,7 @@ fn find_parent(
     history: &History,
     options: &BackupOptions,
     client: &Client,
+    events: &dyn Events,
 ) -> Result<Option<Snapshot>> {
     if options.parent == Parent::None {
         return Ok(None);
@@ -250,6 +251,10 @@ fn find_parent(
         _ => snapshot.manifest.host == client.host && snapshot.manifest.paths == options.paths,
     };
     let found = snapshots.iter().rev().find(fits).cloned();
+    if let Some(Snapshot { manifest: Manifest { totals, .. }, .. }) = &found {
+        // The best guess there is without walking twice.
+        events.expected(totals.files + totals.directories + totals.others, totals.bytes);
+    }
     match (&options.parent, found) {
         (Parent::Snapshot(id), None) => Err(Error::NoSnapshot { selector: id.to_string() }),
         (_, found) => Ok(found),
