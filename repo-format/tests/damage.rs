@@ -31,7 +31,7 @@ fn records(keys: &Keys) -> Vec<(&'static str, Vec<u8>, Open)> {
         (
             "config",
             samples::config().seal(keys).unwrap(),
-            Box::new(|keys, object| UnverifiedConfig::decode(object)?.verify(keys).map(drop)),
+            Box::new(|keys, object| UnverifiedConfig::decode(object)?.verify(keys, 0).map(drop)),
         ),
         (
             "generation",

@@ -30,6 +30,11 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// ... or this many paths.
 const BATCH_PATHS: usize = 512;
 
+/// Linux stamps changes with the time of the last timer tick: 10 ms at the slowest configuration (HZ=100), doubled.
+const TICK_NANOSECONDS: i128 = 20_000_000;
+/// File systems that store whole seconds: two of them, as FAT does.
+const COARSE_TICK_NANOSECONDS: i128 = 2_000_000_000;
+
 /// Everything a worker or the sequencer needs to read and cut a file.
 pub(super) struct Tools {
     pub(super) chunker: keepfast_chunker::Chunker,
@@ -95,7 +100,7 @@ impl Sequencer<'_, '_> {
         let group = self.link_group(&found);
         let previous = self.previous(&found);
         let unchanged = match &previous {
-            Some(entry) => is_unchanged(entry, &found) && self.is_stored(entry)?,
+            Some(entry) => is_unchanged(entry, &found) && !self.is_recent(entry) && self.is_stored(entry)?,
             None => false,
         };
         if let (true, Some(mut entry)) = (unchanged, previous.clone()) {
@@ -131,6 +136,16 @@ impl Sequencer<'_, '_> {
                 std::cmp::Ordering::Greater => return None,
             }
         }
+    }
+
+    /// Whether the file changed so shortly before the parent's backup began, or later, that another change with the same
+    /// time stamp may have followed after it was read. Time stamps move in ticks.
+    fn is_recent(&self, entry: &Entry) -> bool {
+        let Some(parent) = self.plan.parent else { return false };
+        let changed = entry.metadata.changed;
+        let tick = if changed.nanos == 0 { COARSE_TICK_NANOSECONDS } else { TICK_NANOSECONDS };
+        let changed = i128::from(changed.seconds) * 1_000_000_000 + i128::from(changed.nanos);
+        changed + tick > i128::from(parent.manifest.started)
     }
 
     /// Whether all chunks of the parent's entry are where a session may rely on them.
@@ -205,7 +220,7 @@ impl Sequencer<'_, '_> {
 /// Same size, times and inode as when it was read last, and nothing was doubtful about it then.
 fn is_unchanged(entry: &Entry, found: &Found) -> bool {
     let (old, new) = (&entry.metadata, &found.stat);
-    let doubtful = Marks::TORN | Marks::UNREADABLE | Marks::RACY;
+    let doubtful = Marks::TORN | Marks::UNREADABLE;
     old.file_type == new.file_type
         && old.changed == new.changed
         && old.modified == new.modified

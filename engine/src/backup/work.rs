@@ -12,7 +12,7 @@ use keepfast_chunker::{Chunker, Params};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
-use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
 
 use super::assemble::Step;
 use super::sequence::Tools;
@@ -25,11 +25,6 @@ use crate::writer::Writer;
 
 /// How often a changing file is read before it is taken as torn.
 const READ_ATTEMPTS: usize = 3;
-
-/// A change this shortly before the reading may be followed by another one with the same time stamp (kernels stamp in
-/// ticks of up to 10 ms; 50 ms leaves room). File systems with whole-second stamps get two seconds.
-const RACY_NANOSECONDS: i128 = 50_000_000;
-const RACY_COARSE_NANOSECONDS: i128 = 2_000_000_000;
 
 /// Bytes of a big file that are cut and hashed at a time.
 const PIECE_BYTES: usize = 2 << 20;
@@ -144,13 +139,12 @@ fn read_path(
 ) -> Result<Option<Done>> {
     let state = if task.is_new { State::New } else { State::Changed };
     if task.found.stat.file_type != FileType::File {
-        let now = (plan.options.clock)();
         let (metadata, problems) = tools.completer.metadata(&task.found, task.link_group);
         if problems.iter().any(|problem| problem.code == ProblemCode::Vanished) {
             result.problems.extend(problems);
             return Ok(None);
         }
-        let mut marks = racy(&metadata, now);
+        let mut marks = Marks::default();
         if !problems.is_empty() {
             marks.0 |= Marks::UNREADABLE;
         }
@@ -197,7 +191,6 @@ fn read_file(
     let file = source::open(&task.found)?;
     let start = result.buffer.len();
     for attempt in 1.. {
-        let now = (plan.options.clock)();
         let before = file.stat()?;
         let (metadata, problems) = file.metadata(&tools.completer, &before, task.link_group);
         let mut pieces = Vec::new();
@@ -207,7 +200,7 @@ fn read_file(
             result.buffer.truncate(start);
             continue;
         }
-        let (metadata, marks) = judge(metadata, &pieces, &problems, holds_still, now);
+        let (metadata, marks) = judge(metadata, &pieces, &problems, holds_still);
         if !holds_still {
             result.problems.push(torn(&task.found));
         }
@@ -223,10 +216,9 @@ pub(super) fn judge(
     pieces: &[Piece],
     problems: &[Problem],
     holds_still: bool,
-    now: Timestamp,
 ) -> (Metadata, Marks) {
     metadata.size = pieces.iter().map(|piece| piece.length).sum();
-    let mut marks = racy(&metadata, now);
+    let mut marks = Marks::default();
     if !holds_still {
         marks.0 |= Marks::TORN;
     }
@@ -316,7 +308,6 @@ pub(super) fn read_big<'env>(
             return send(Step::done(BatchDone { done, problems: vec![problem], buffer: Vec::new() }));
         }
     };
-    let now = (plan.options.clock)();
     let (mut metadata, mut problems) = file.metadata(&tools.completer, &before, task.link_group);
     let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
     let failed = match cutter.extents(&file, &before) {
@@ -330,7 +321,7 @@ pub(super) fn read_big<'env>(
     // Too big to read again at once: a change is marked, and the next backup reads it anew.
     let holds_still = file.stat().is_ok_and(|after| is_same(&before, &after));
     metadata.size = cutter.read;
-    let (metadata, mut marks) = judge_big(metadata, &problems, holds_still, now);
+    let (metadata, mut marks) = judge_big(metadata, &problems, holds_still);
     if !holds_still {
         problems.push(torn(&task.found));
     }
@@ -343,9 +334,9 @@ pub(super) fn read_big<'env>(
     send(Step::FileEnd { entry, state, problems })
 }
 
-fn judge_big(metadata: Metadata, problems: &[Problem], holds_still: bool, now: Timestamp) -> (Metadata, Marks) {
+fn judge_big(metadata: Metadata, problems: &[Problem], holds_still: bool) -> (Metadata, Marks) {
     let size = metadata.size;
-    let (mut metadata, marks) = judge(metadata, &[], problems, holds_still, now);
+    let (mut metadata, marks) = judge(metadata, &[], problems, holds_still);
     metadata.size = size;
     (metadata, marks)
 }
@@ -486,13 +477,4 @@ fn entry(found: &Found, metadata: Metadata, marks: Marks) -> Entry {
 
 fn is_same(before: &Stat, after: &Stat) -> bool {
     (before.size, before.modified, before.changed) == (after.size, after.modified, after.changed)
-}
-
-fn racy(metadata: &Metadata, now: Timestamp) -> Marks {
-    let nanoseconds = |time: Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let changed = metadata.changed.max(metadata.modified);
-    let margin = if changed.nanos == 0 { RACY_COARSE_NANOSECONDS } else { RACY_NANOSECONDS };
-    // A time in the future says nothing about when the change was; it is compared like any other by the next backup.
-    let age = nanoseconds(now) - nanoseconds(metadata.changed);
-    Marks(if (0..margin).contains(&age) || age < 0 { Marks::RACY } else { 0 })
 }

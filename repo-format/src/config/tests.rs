@@ -44,7 +44,7 @@ fn an_unopened_repository_tells_what_it_is() {
     let unverified = UnverifiedConfig::decode(&object).unwrap();
     assert_eq!((unverified.repository(), unverified.epoch()), (keys().repository(), 0));
     assert!(unverified.claimed().features.check_write().is_err());
-    assert_eq!(unverified.verify(&keys()).unwrap().features, features);
+    assert_eq!(unverified.verify(&keys(), 0).unwrap().features, features);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn parameters_outside_their_limits_are_neither_written_nor_read() {
 #[test]
 fn public_keys_of_another_are_refused_even_when_signed() {
     let good = seal_unchecked(&config(), &keys());
-    assert_eq!(UnverifiedConfig::decode(&good).unwrap().verify(&keys()), Ok(config()));
+    assert_eq!(UnverifiedConfig::decode(&good).unwrap().verify(&keys(), 0), Ok(config()));
     for bad in [
         Config { root_public: [1; 32], ..config() },
         Config { meta_public: [1; 32], ..config() },
@@ -94,7 +94,7 @@ fn public_keys_of_another_are_refused_even_when_signed() {
     ] {
         assert!(bad.seal(&keys()).is_err());
         let object = seal_unchecked(&bad, &keys());
-        let error = UnverifiedConfig::decode(&object).unwrap().verify(&keys()).unwrap_err();
+        let error = UnverifiedConfig::decode(&object).unwrap().verify(&keys(), 0).unwrap_err();
         assert!(matches!(error, FormatError::Malformed { .. }), "{error}");
     }
 }
@@ -103,7 +103,7 @@ fn public_keys_of_another_are_refused_even_when_signed() {
 fn a_config_that_another_root_key_signed_is_refused() {
     let other = Keys::derive(&RootSecret::from_bytes([9; 32]), RepositoryId([2; 16]), 0);
     let object = seal_unchecked(&config(), &other);
-    let error = UnverifiedConfig::decode(&object).unwrap().verify(&keys()).unwrap_err();
+    let error = UnverifiedConfig::decode(&object).unwrap().verify(&keys(), 0).unwrap_err();
     assert_eq!(error, FormatError::Signature { what: "config" });
 }
 

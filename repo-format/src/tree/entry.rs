@@ -103,8 +103,6 @@ impl Marks {
     pub const TORN: u8 = 1;
     /// The content or a part of the metadata could not be read.
     pub const UNREADABLE: u8 = 2;
-    /// Changed so shortly before it was read that the next backup reads it again.
-    pub const RACY: u8 = 4;
     /// Content came from a command or from standard input.
     pub const STREAM: u8 = 32;
 

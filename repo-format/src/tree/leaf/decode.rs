@@ -22,7 +22,7 @@ type Filled = Result<(), FormatError>;
 /// Length of a name, type, marks, owner, mode, two times of two numbers, inode, flags, xattr row.
 const MIN_ENTRY_BYTES: u64 = 12;
 /// All bits that stored marks can have.
-const KNOWN_MARKS: u8 = Marks::TORN | Marks::UNREADABLE | Marks::RACY | Marks::STREAM | HAS_BIRTH | HAS_LINK_GROUP;
+const KNOWN_MARKS: u8 = Marks::TORN | Marks::UNREADABLE | Marks::STREAM | HAS_BIRTH | HAS_LINK_GROUP;
 
 /// The entries of a leaf.
 ///

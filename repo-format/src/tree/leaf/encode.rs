@@ -52,7 +52,7 @@ fn put_keys(out: &mut Vec<u8>, entries: &[Entry]) {
 }
 
 fn stored_marks(entry: &Entry) -> u8 {
-    let known = Marks::TORN | Marks::UNREADABLE | Marks::RACY | Marks::STREAM;
+    let known = Marks::TORN | Marks::UNREADABLE | Marks::STREAM;
     let born = if entry.metadata.born.is_some() { HAS_BIRTH } else { 0 };
     let link = if entry.metadata.link_group.is_some() { HAS_LINK_GROUP } else { 0 };
     entry.marks.0 & known | born | link

@@ -88,7 +88,7 @@ fn every_type() -> Vec<Entry> {
         entry(b"etc", b"b-char", null, 0, Content::default()),
         entry(b"etc", b"c-fifo", of(FileType::Fifo), 2, Content::default()),
         entry(b"etc", b"d-link", link, 0, Content::default()),
-        entry(b"etc", b"e-hard", hard, 4, content(0, &[(100, Some(1)), (1 << 40, None), (3, Some(2))])),
+        entry(b"etc", b"e-hard", hard, 0, content(0, &[(100, Some(1)), (1 << 40, None), (3, Some(2))])),
         entry(b"etc", b"f-empty", odd, 32, Content::default()),
         entry(b"etc", b"g-socket", of(FileType::Socket), 0, Content::default()),
         entry(b"etc/sub", b"large", large, 1, content(2, &[(1 << 33, Some(3)), (77, Some(4))])),
