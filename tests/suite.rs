@@ -11,4 +11,6 @@ mod support;
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
     mod architecture;
+    mod incremental;
+    mod round_trip;
 }
