@@ -194,6 +194,8 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })
             || self.is_not_found()
+            // The object is shorter than what was stored.
+            || matches!(self, Self::Storage(error) if error.kind == ErrorKind::Range)
     }
 }
 

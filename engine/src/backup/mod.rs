@@ -156,8 +156,11 @@ fn backup_in(
     started: Timestamp,
 ) -> Result<(Manifest, Packs, Summary)> {
     let parent = find_parent(repository, &session.history, options, client, events)?;
-    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, that needs no look-up per chunk.
-    let trusts_parent = session.lost_packs.is_empty();
+    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, or a log slot that made packs
+    // visible, that needs no look-up per chunk.
+    let history = &session.history;
+    let trusts_parent =
+        session.lost_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
     let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent };
     let (writer, queue) = Writer::new(repository, session.id);
     let outcome = run(&plan, &writer, Some(&queue))?;

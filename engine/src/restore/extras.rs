@@ -73,7 +73,10 @@ impl Pass<'_, '_> {
         }
         let directory = match target.directory(&folder) {
             Ok(directory) => directory,
-            Err(error) if error.kind == TargetErrorKind::NotFound => return Ok(()),
+            // In a dry run something may be there that a restore would have replaced by the folder.
+            Err(error) if error.kind == TargetErrorKind::NotFound || self.shared.options.mode == Mode::DryRun => {
+                return Ok(());
+            }
             Err(error) => {
                 self.shared.failed(&folder, error.into());
                 return Ok(());

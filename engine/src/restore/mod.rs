@@ -8,8 +8,9 @@
 mod content;
 mod extras;
 mod files;
+mod links;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,7 @@ use crate::target::{
 };
 use crate::tree::{Cursor, Direction, Root, find, find_below};
 use files::{FileJob, Jobs};
+use links::{Groups, Role};
 
 /// What to restore, and how.
 pub struct RestoreOptions {
@@ -132,6 +134,8 @@ struct Shared<'a> {
     problems: Mutex<Vec<Problem>>,
     /// The first error that ends the restore.
     fatal: Mutex<Option<Error>>,
+    /// Link groups whose existing file stays.
+    kept_groups: Mutex<HashSet<u64>>,
     /// Told of every change, in no certain order.
     changes: &'a (dyn Fn(&[u8], Change) + Sync),
 }
@@ -162,6 +166,7 @@ pub fn restore(
         written: AtomicU64::new(0),
         problems: Mutex::default(),
         fatal: Mutex::default(),
+        kept_groups: Mutex::default(),
         changes,
     };
     let selection = Selection::new(&reader, root, options)?;
@@ -175,11 +180,8 @@ pub fn restore(
     })
     .and_then(|pass_end| {
         shared.check()?;
-        let Some(target) = target.as_ref() else { return Ok(()) };
-        if options.mode == Mode::DryRun {
-            return Ok(());
-        }
-        pass_end.links(&shared, target)?;
+        pass_end.links(&shared, target.as_ref())?;
+        let Some(target) = target.as_ref().filter(|_| options.mode == Mode::Write) else { return Ok(()) };
         folders(&shared, &selection, target, selection.cursor(&reader, root, Direction::Backward)?, &pass_end.parents)
     })?;
     shared.check()?;
@@ -308,8 +310,8 @@ impl<'a> Selection<'a> {
 /// What the forward walk leaves to be done.
 #[derive(Default)]
 struct PassEnd {
-    /// Later names of files with several names: path, path of the first name.
-    links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Later names of files with several names: path, path of the first name, group.
+    links: Vec<(Vec<u8>, Vec<u8>, u64)>,
     /// Folders that were made only because something in them is restored.
     parents: HashSet<Vec<u8>>,
 }
@@ -320,7 +322,7 @@ struct Pass<'a, 'env> {
     selection: &'a Selection<'a>,
     target: Option<&'env Target>,
     jobs: Jobs<'env>,
-    first_names: HashMap<u64, Vec<u8>>,
+    groups: Groups,
     end: PassEnd,
     /// The folder of the entries that come now: where it is, and whether it is new and empty.
     current: Option<(Vec<u8>, Option<Directory>, bool)>,
@@ -343,7 +345,7 @@ impl<'a, 'env> Pass<'a, 'env> {
             selection,
             target,
             jobs,
-            first_names: HashMap::new(),
+            groups: Groups::default(),
             end: PassEnd::default(),
             current,
             fresh,
@@ -395,6 +397,13 @@ impl<'a, 'env> Pass<'a, 'env> {
         self.enter(parent)?;
         let (_, directory, is_fresh) = self.current.as_ref().expect("`enter` sets it");
         let (directory, is_fresh) = (directory.clone(), *is_fresh);
+        let shares = match self.groups.role(&entry, path, directory.as_ref().filter(|_| !is_fresh))? {
+            Role::First(shares) => shares,
+            Role::Later(first) => {
+                self.end.links.push((path.to_vec(), first, entry.metadata.link_group.unwrap_or_default()));
+                return Ok(());
+            }
+        };
         let Some(directory) = directory else {
             // A dry run below a folder that does not exist.
             self.shared.changed(path, Change::Created);
@@ -407,20 +416,7 @@ impl<'a, 'env> Pass<'a, 'env> {
         if entry.metadata.file_type == FileType::Directory {
             return self.folder(&directory, path, name, is_fresh);
         }
-        if let Some(group) = entry.metadata.link_group
-            && self.shared.options.mode == Mode::Write
-        {
-            match self.first_names.get(&group) {
-                Some(first) => {
-                    self.end.links.push((path.to_vec(), first.clone()));
-                    return Ok(());
-                }
-                None => {
-                    self.first_names.insert(group, path.to_vec());
-                }
-            }
-        }
-        let job = FileJob { directory, entry, path: path.to_vec(), name: name.to_vec(), is_fresh };
+        let job = FileJob { directory, entry, path: path.to_vec(), name: name.to_vec(), is_fresh, shares };
         self.jobs.add(job)
     }
 
@@ -430,7 +426,8 @@ impl<'a, 'env> Pass<'a, 'env> {
             return Ok(());
         }
         let is_fresh = self.fresh.remove(folder);
-        let Some(target) = self.target else {
+        // Nothing is there, or a dry run leaves there what a restore would have replaced by a folder.
+        let Some(target) = self.target.filter(|_| !is_fresh || self.shared.options.mode == Mode::Write) else {
             self.current = Some((folder.to_vec(), None, true));
             return Ok(());
         };
@@ -461,6 +458,9 @@ impl<'a, 'env> Pass<'a, 'env> {
     fn folder(&mut self, directory: &Directory, path: &[u8], name: &[u8], parent_is_fresh: bool) -> Result<()> {
         let existing = if parent_is_fresh { None } else { directory.existing(name)? };
         let is_folder = existing.is_some_and(|existing| existing.file_type == FileType::Directory);
+        if is_folder {
+            self.extras.expect(path);
+        }
         if self.shared.options.mode == Mode::DryRun {
             if !is_folder {
                 self.shared.changed(path, Change::Created);
@@ -472,7 +472,6 @@ impl<'a, 'env> Pass<'a, 'env> {
             directory.remove(name)?;
         }
         if is_folder {
-            self.extras.expect(path);
             // Whatever its mode was, the restore needs to write into it; the walk back sets the mode.
             directory.make_directory(name)?;
         } else {
@@ -482,37 +481,6 @@ impl<'a, 'env> Pass<'a, 'env> {
         }
         Ok(())
     }
-}
-
-impl PassEnd {
-    /// Makes the later names of files with several names.
-    fn links(&self, shared: &Shared, target: &Target) -> Result<()> {
-        for (path, first) in &self.links {
-            shared.check()?;
-            if let Err(error) = link(shared, target, path, first) {
-                shared.failed(path, error);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn link(shared: &Shared, target: &Target, path: &[u8], first: &[u8]) -> Result<()> {
-    let ((folder, name), (first_folder, first_name)) = (order::split(path), order::split(first));
-    let (folder, first_folder) = (target.directory(folder)?, target.directory(first_folder)?);
-    let (there, wanted) = (folder.existing(name)?, first_folder.existing(first_name)?);
-    if let (Some(there), Some(wanted)) = (there, wanted)
-        && (there.inode, there.device) == (wanted.inode, wanted.device)
-    {
-        shared.changed(path, Change::Unchanged);
-        return Ok(());
-    }
-    if there.is_some() {
-        folder.remove(name)?;
-    }
-    folder.hard_link(name, &first_folder, first_name)?;
-    shared.changed(path, Change::Created);
-    Ok(())
 }
 
 /// The walk back: metadata of folders, contents before their folders.
