@@ -2,7 +2,9 @@
 //! How results look: as text for people, as JSON for programs. Nothing else in the program writes to the standard streams,
 //! but `progress` (the terminal) and `dump` (bytes).
 
+pub mod entry;
 pub mod json;
+pub mod object;
 mod output;
 pub mod snapshot;
 pub mod table;

@@ -33,3 +33,21 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "bytes_stored": totals.stored_bytes,
     })
 }
+
+/// Everything that a snapshot says of itself.
+pub fn to_full_json(snapshot: &Snapshot) -> Value {
+    let manifest = &snapshot.manifest;
+    let mut object = to_json(snapshot);
+    object["writer"] = manifest.writer.to_string().into();
+    object["sequence"] = manifest.sequence.into();
+    object["session"] = manifest.session.to_string().into();
+    object["root"] = manifest.root.to_string().into();
+    object["root_level"] = manifest.root_level.into();
+    object["tags_at_backup"] = json!(manifest.tags);
+    object["config_generation"] = manifest.config_generation.into();
+    object["problem_list"] = js::problems(&manifest.problems);
+    object["pack_count"] = manifest.pack_count.into();
+    object["pack_bytes"] = manifest.pack_bytes.into();
+    object["packs_digest"] = js::hex(&manifest.packs_digest).into();
+    object
+}
