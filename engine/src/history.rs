@@ -54,7 +54,8 @@ impl History {
         let generation = newest_generation(repository)?;
         let mut damaged = Vec::new();
         let slots = read_slots(repository, &mut damaged)?;
-        let absorbed: HashMap<WriterId, u64> = generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
+        let absorbed: HashMap<WriterId, u64> =
+            generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),

@@ -121,7 +121,8 @@ impl Found {
         {
             return Err(Error::NotARepository { location, why: "its root key is not the one in the key file".into() });
         }
-        let config = self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
+        let config =
+            self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
         let index = match &folders.cache {
             Some(folder) => LocalIndex::open(&folder.join(id.to_string()), id)?,
             None => LocalIndex::in_memory(id)?,
@@ -143,7 +144,9 @@ fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> R
     let mut tried = 0;
     for (slot_id, slot) in &slots {
         let opened = match credential {
-            Credential::Password(password) if slot.protection() != Protection::KeyFile => slot.open_with_password(password),
+            Credential::Password(password) if slot.protection() != Protection::KeyFile => {
+                slot.open_with_password(password)
+            }
             Credential::KeyFile(file) if slot.protection() == Protection::KeyFile => slot.open_with_key_file(file),
             _ => continue,
         };
@@ -236,7 +239,10 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
     }
     let foreign = existing.iter().find(|object| !is_init_leftover(object.name.as_str()));
     if let Some(object) = foreign {
-        return Err(Error::NotARepository { location, why: format!("the place is not empty: it holds {}", object.name) });
+        return Err(Error::NotARepository {
+            location,
+            why: format!("the place is not empty: it holds {}", object.name),
+        });
     }
     remove_leftovers(backend, &existing)?;
     let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
@@ -277,7 +283,8 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
 fn remove_leftovers(backend: &dyn Backend, leftovers: &[Listed]) -> Result<()> {
     for object in leftovers.iter().filter(|object| object.name.as_str() != layout::README_NAME) {
         if backend.delete(&object.name)? == Delete::Refused {
-            let why = format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
+            let why =
+                format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
             return Err(Error::NotARepository { location: backend.location(), why });
         }
     }
@@ -292,7 +299,12 @@ fn is_init_leftover(name: &str) -> bool {
     name == layout::README_NAME || name == layout::generation(0) || layout::parse_key_slot(name).is_some()
 }
 
-fn first_slot(keys: &Keys, root: &RootSecret, options: &InitOptions, key: &FirstKey) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
+fn first_slot(
+    keys: &Keys,
+    root: &RootSecret,
+    options: &InitOptions,
+    key: &FirstKey,
+) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
     use keepfast_repo_format::key_slot::{seal_key_file, seal_password};
     let id = keys.repository();
     match key {
@@ -336,7 +348,8 @@ impl Repository {
         for id in self.index.retain(visible)? {
             let name = layout::index(&id);
             let object = self.get_hashed(&name, &id.0)?;
-            let plain = record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
+            let plain =
+                record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
             let packs = keepfast_repo_format::index::decode(&plain).map_err(Error::object(name.as_str()))?;
             self.index.load(id, &packs)?;
         }

@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId, SessionId, SnapshotId};
+use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::session::SessionRecord;
-use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::{crypto, layout, record};
 use keepfast_storage::Put;
 
@@ -67,7 +67,10 @@ impl<'a> Session<'a> {
         // Condemn lists are read after the session record exists, the index after them. This version knows no collector yet:
         // a repository that has one is refused rather than misread.
         if let Some(object) = repository.backend.list(GC_FOLDER)?.into_iter().next() {
-            return Err(Error::Unsupported { location: repository.backend.location(), object: object.name.to_string() });
+            return Err(Error::Unsupported {
+                location: repository.backend.location(),
+                object: object.name.to_string(),
+            });
         }
         let history = repository.history()?;
         make_durable(repository, unsettled(repository, &history)?)?;
@@ -159,10 +162,7 @@ impl<'a> Session<'a> {
     fn moved_heads(&self) -> Vec<Head> {
         let others = self.history.heads().iter().filter(|(writer, _)| **writer != self.identity.writer);
         let known = self.history.last_links(&self.identity.writer);
-        others
-            .filter(|(writer, head)| known.get(*writer) != Some(&head.sequence))
-            .map(|(_, head)| *head)
-            .collect()
+        others.filter(|(writer, head)| known.get(*writer) != Some(&head.sequence)).map(|(_, head)| *head).collect()
     }
 }
 
@@ -200,7 +200,9 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
                 repository.backend.barrier()?;
                 return Ok(sequence);
             }
-            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there).ok().filter(|record| unfinished.contains(&record.session));
+            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there)
+                .ok()
+                .filter(|record| unfinished.contains(&record.session));
             let Some(dead) = dead else {
                 // Somebody else writes under this id: a cloned machine or an old state folder. Take a new id.
                 identity.renew()?;
@@ -239,7 +241,8 @@ fn unsettled(repository: &Repository, history: &History) -> Result<Vec<String>> 
     // Listed after the log: a record that is gone by now had its slot made durable.
     let records = repository.backend.list(layout::SESSIONS_FOLDER)?;
     let records = records.iter().filter_map(|object| layout::parse_session(object.name.as_str()));
-    let ends = records.filter(|(writer, sequence)| history.heads().get(writer).is_some_and(|head| head.sequence == *sequence));
+    let ends =
+        records.filter(|(writer, sequence)| history.heads().get(writer).is_some_and(|head| head.sequence == *sequence));
     Ok(ends.map(|(writer, sequence)| layout::log(&writer, sequence)).collect())
 }
 
@@ -301,10 +304,8 @@ fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
 
 fn lost_packs(repository: &Repository) -> Result<HashSet<PackId>> {
     let listed = repository.backend.list(layout::PACKS_FOLDER)?;
-    let there: std::collections::HashMap<PackId, u64> = listed
-        .iter()
-        .filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)))
-        .collect();
+    let there: std::collections::HashMap<PackId, u64> =
+        listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
     let known = repository.index.packs();
     Ok(known.iter().filter(|pack| there.get(&pack.id) != Some(&pack.length)).map(|pack| pack.id).collect())
 }

@@ -17,7 +17,9 @@ use super::crash_aftermath::{
     Promised, View, assert_goes_on, assert_invariants, assert_no_name_is_reused, assert_nothing_changed, assert_whole,
     open_sessions, seen, writers,
 };
-use crate::support::history_script::{Contents, Machine, init_small, on_disk, open_bare, random_bytes, scratch, write_files};
+use crate::support::history_script::{
+    Contents, Machine, init_small, on_disk, open_bare, random_bytes, scratch, write_files,
+};
 
 /// Chooses the crash images that are looked at; printed with every failure.
 const SEED: u64 = 0x6b66_0001;
@@ -110,7 +112,13 @@ impl Script {
         panic!("a step has more than {ENDLESS} operations");
     }
 
-    fn perform(&self, disk: &Arc<SimBackend>, machine: &Machine, action: Action, paths: &[PathBuf]) -> Result<Option<SnapshotId>> {
+    fn perform(
+        &self,
+        disk: &Arc<SimBackend>,
+        machine: &Machine,
+        action: Action,
+        paths: &[PathBuf],
+    ) -> Result<Option<SnapshotId>> {
         match action {
             Action::BackUp => Ok(machine.back_up(disk.clone(), &self.key, paths)?.snapshot),
             Action::Tag(id) => {

@@ -39,7 +39,8 @@ pub fn assert_invariants(image: &Image, key: &KeyFile, scratch: &Path) {
         let manifest = Manifest::open(keys, object(layout::snapshot(&snapshot))).expect("I1: the manifest opens");
         assert_eq!((manifest.writer, manifest.sequence, manifest.session), (writer, sequence, session));
         for id in indexes {
-            let plain = record::open_structure(keys, Kind::Index, object(layout::index(&id))).expect("an index object opens");
+            let plain =
+                record::open_structure(keys, Kind::Index, object(layout::index(&id))).expect("an index object opens");
             for pack in index::decode(&plain).expect("an index object decodes") {
                 let stored = object(layout::pack(&pack.id));
                 assert_eq!(blake3::hash(stored).as_bytes(), &pack.id.0, "I3: a visible row has its pack");
@@ -59,7 +60,13 @@ pub fn assert_whole(repository: &Repository, promised: &Promised, attempted: &Co
     for snapshot in &snapshots {
         let expected = promised.get(&snapshot.id).unwrap_or(attempted);
         let found = in_snapshot(repository, snapshot).unwrap();
-        assert!(found == *expected, "snapshot {} holds {:?} instead of {:?}", snapshot.id, found.keys(), expected.keys());
+        assert!(
+            found == *expected,
+            "snapshot {} holds {:?} instead of {:?}",
+            snapshot.id,
+            found.keys(),
+            expected.keys()
+        );
     }
     let report = check(repository, ReadData::All, 1, &Silent).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
@@ -96,7 +103,13 @@ pub fn assert_no_name_is_reused(log: &[Mutation]) {
 }
 
 /// The next backup of `machine` works on `image`, and leaves a repository as good as one that never crashed.
-pub fn assert_goes_on(image: &Image, machine: &Machine, key: &KeyFile, paths: &[PathBuf], promised: &Promised) -> Image {
+pub fn assert_goes_on(
+    image: &Image,
+    machine: &Machine,
+    key: &KeyFile,
+    paths: &[PathBuf],
+    promised: &Promised,
+) -> Image {
     let disk = Arc::new(SimBackend::from_image(image.clone()));
     let summary = machine.back_up(disk.clone(), key, paths).expect("the next backup works");
     let attempted = on_disk(paths);

@@ -19,7 +19,9 @@ use keepfast_storage::Backend;
 use keepfast_storage::local::LocalBackend;
 
 use super::crash_aftermath::{open_sessions, writers};
-use crate::support::history_script::{Contents, Machine, in_snapshot, init_small, on_disk, random_bytes, scratch, write_files};
+use crate::support::history_script::{
+    Contents, Machine, in_snapshot, init_small, on_disk, random_bytes, scratch, write_files,
+};
 
 /// Where the child finds everything.
 const FOLDER_VARIABLE: &str = "KEEPFAST_TEST_CRASH_FOLDER";
@@ -135,7 +137,9 @@ fn a_backup_killed_at_any_moment_harms_nothing() {
 fn kill_a_child(place: &Place, moment: Duration) {
     let lines = place.read().len();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([CHILD, "--exact", "--ignored", "--nocapture"]).env(FOLDER_VARIABLE, place.machine.folder.parent().unwrap());
+    command
+        .args([CHILD, "--exact", "--ignored", "--nocapture"])
+        .env(FOLDER_VARIABLE, place.machine.folder.parent().unwrap());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     while place.read().len() == lines {

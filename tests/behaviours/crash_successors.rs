@@ -8,7 +8,9 @@ use keepfast_engine::repository::{Credential, FirstKey, Found, LocalFolders};
 use keepfast_storage::testing::SimBackend;
 
 use super::crash_aftermath::{Promised, assert_goes_on, assert_invariants, assert_whole, seen};
-use crate::support::history_script::{Contents, Machine, init_small, init_with, on_disk, open_bare, scratch, write_files};
+use crate::support::history_script::{
+    Contents, Machine, init_small, init_with, on_disk, open_bare, scratch, write_files,
+};
 
 /// Who comes after the dead program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +61,11 @@ fn what_was_seen_and_built_upon_outlives_a_power_cut() {
                 let bare = open_bare(after.clone(), &key, &place).unwrap();
                 let view = assert_whole(&bare, &promised, &attempted);
                 for machine in [&alpha, &beta] {
-                    assert_eq!(seen(&machine.open(after.clone(), &key).unwrap()), view, "a cache shows what is not there");
+                    assert_eq!(
+                        seen(&machine.open(after.clone(), &key).unwrap()),
+                        view,
+                        "a cache shows what is not there"
+                    );
                 }
                 let image = assert_goes_on(&image, &alpha, &key, &source, &promised);
                 let after = Arc::new(SimBackend::from_image(image.clone()));
@@ -92,7 +98,8 @@ fn a_repository_that_was_used_outlives_the_death_of_its_init() {
             let client = Machine::new("alpha", scratch.path()).client();
             let options = crate::support::history_script::options(&source);
             let summary =
-                keepfast_engine::backup::backup(&repository, &client, &options, &keepfast_engine::events::Silent).unwrap();
+                keepfast_engine::backup::backup(&repository, &client, &options, &keepfast_engine::events::Silent)
+                    .unwrap();
             let promised = Promised::from([(summary.snapshot.unwrap(), on_disk(&source))]);
             for (number, image) in disk.crash_images(cut as u64).into_iter().enumerate() {
                 println!("cut after {cut}, image {number}");

@@ -14,8 +14,8 @@ use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::SessionRecord;
 use keepfast_repo_format::{crypto, layout};
-use keepfast_storage::testing::{MemBackend, SimBackend};
 use keepfast_storage::local::LocalBackend;
+use keepfast_storage::testing::{MemBackend, SimBackend};
 use keepfast_storage::{Backend, Name, Put};
 
 use super::crash_aftermath::{Promised, assert_nothing_changed, assert_whole, open_sessions, seen, writers};
@@ -29,7 +29,13 @@ fn source(base: &Path, number: u64) -> PathBuf {
     source
 }
 
-fn back_up_at_once(backend: &Arc<dyn Backend>, key: &KeyFile, machines: &[Machine], rounds: usize, base: &Path) -> Promised {
+fn back_up_at_once(
+    backend: &Arc<dyn Backend>,
+    key: &KeyFile,
+    machines: &[Machine],
+    rounds: usize,
+    base: &Path,
+) -> Promised {
     let promised = Mutex::new(Promised::new());
     std::thread::scope(|scope| {
         for (number, machine) in machines.iter().enumerate() {
@@ -39,7 +45,8 @@ fn back_up_at_once(backend: &Arc<dyn Backend>, key: &KeyFile, machines: &[Machin
                 for round in 0..rounds {
                     write_files(&source[0].join("own"), 2, 7000 + (number * 100 + round) as u64);
                     let contents = on_disk(&source);
-                    let summary = machine.back_up(backend.clone(), key, &source).expect("writers do not disturb each other");
+                    let summary =
+                        machine.back_up(backend.clone(), key, &source).expect("writers do not disturb each other");
                     promised.lock().unwrap().insert(summary.snapshot.unwrap(), contents);
                 }
             });

@@ -13,7 +13,9 @@ use keepfast_engine::backup::{BackupOptions, Mode, Parent, Summary, backup};
 use keepfast_engine::error::Result;
 use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
-use keepfast_engine::repository::{Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init};
+use keepfast_engine::repository::{
+    Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init,
+};
 use keepfast_engine::session::Client;
 use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::tree::{ContentItems, Cursor, Direction, Root};
@@ -140,7 +142,8 @@ pub fn write_files(folder: &Path, count: usize, seed: u64) {
     for number in 0..count {
         let below = folder.join(format!("d{}", number % 4));
         fs::create_dir_all(&below).unwrap();
-        fs::write(below.join(format!("f{number}")), random_bytes(seed + number as u64, 37 * (number * number % 97))).unwrap();
+        fs::write(below.join(format!("f{number}")), random_bytes(seed + number as u64, 37 * (number * number % 97)))
+            .unwrap();
     }
 }
 

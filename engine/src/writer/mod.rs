@@ -68,8 +68,7 @@ impl Writer {
         // No slack: at most one pack is being uploaded and one is waiting, so memory stays bounded.
         let (uploads, queue) = crossbeam_channel::bounded(0);
         let keys = repository.keys.clone();
-        let session_keys =
-            [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
+        let session_keys = [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
         let config = &repository.config;
         let packs = Packs::new(keys.clone(), session, config.pack_size.into(), session_keys.clone());
         let writer = Self {
