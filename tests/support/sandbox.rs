@@ -203,6 +203,7 @@ pub fn client() -> Client {
 pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
     BackupOptions {
         source: SourceOptions {
+            working_directory: PathBuf::from("/"),
             paths: paths.to_vec(),
             excludes: Excludes::default(),
             one_file_system: OneFileSystem::Cross,

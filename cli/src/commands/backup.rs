@@ -50,6 +50,7 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
     Ok(BackupOptions {
         paths: sources::recorded_paths(&paths, &streams)?,
         source: SourceOptions {
+            working_directory: machine::working_directory()?,
             paths,
             excludes: sources::excludes(args, &own)?,
             one_file_system: if args.exclude.one_file_system { OneFileSystem::Stay } else { OneFileSystem::Cross },

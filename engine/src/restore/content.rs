@@ -7,8 +7,8 @@ use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::ContentItem;
 
 use super::files::FileJob;
-use super::{Shared, describe};
-use crate::error::Result;
+use super::Shared;
+use crate::error::{Result, describe};
 use crate::target::TargetFile;
 use crate::tree::ContentItems;
 
