@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::ContentItem;
 
-use super::files::FileJob;
 use super::Shared;
+use super::files::FileJob;
 use crate::error::{Result, describe};
 use crate::target::TargetFile;
 use crate::tree::ContentItems;

@@ -26,9 +26,7 @@ use crate::events::Events;
 use crate::filter::Filter;
 use crate::pool::Pool;
 use crate::reader::Reader;
-use crate::target::{
-    FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind,
-};
+use crate::target::{FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind};
 use crate::tree::{Cursor, Direction, Root};
 use files::Jobs;
 use pass::Pass;

@@ -2,6 +2,7 @@
 //! The walk forwards: folders are made here, one after the other, everything else is handed to the workers.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
@@ -162,7 +163,13 @@ impl<'a, 'env> Pass<'a, 'env> {
         Ok(directory)
     }
 
-    pub(super) fn folder(&mut self, directory: &Directory, path: &[u8], name: &[u8], parent_is_fresh: bool) -> Result<()> {
+    pub(super) fn folder(
+        &mut self,
+        directory: &Directory,
+        path: &[u8],
+        name: &[u8],
+        parent_is_fresh: bool,
+    ) -> Result<()> {
         let existing = if parent_is_fresh { None } else { directory.existing(name)? };
         let is_folder = existing.is_some_and(|existing| existing.file_type == FileType::Directory);
         if is_folder {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::FileType;
 
-use super::{make, options, see};
+use super::{make, options, see, within};
 use crate::source::{SourceError, walk};
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{make, options, see};
+use super::{make, options, see, within};
 use crate::source::{Completer, Found, SourceFile, Walk, Walked, walk};
 
 /// The order as the format page says it: `/` as a byte below every other, then the name.
