@@ -39,6 +39,9 @@ pub struct Summary {
     pub removed_bytes: u64,
 }
 
+/// Is told of a difference: the entry before and after.
+pub type Each<'a> = &'a mut dyn FnMut(Difference, Option<&Entry>, Option<&Entry>);
+
 /// Tells every difference at or below `path`, in tree order, with the entry before and after.
 ///
 /// # Errors
@@ -49,7 +52,7 @@ pub fn diff(
     after: Root,
     path: &[u8],
     events: &dyn Events,
-    each: &mut dyn FnMut(Difference, Option<&Entry>, Option<&Entry>),
+    each: Each,
 ) -> Result<Summary> {
     let mut summary = Summary::default();
     if before == after {

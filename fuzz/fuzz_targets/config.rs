@@ -6,11 +6,16 @@
 mod support;
 
 use keepfast_repo_format::config::UnverifiedConfig;
+use keepfast_repo_format::envelope::Kind;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(config) = UnverifiedConfig::decode(data) {
-        let _ = config.claimed();
-        assert!(config.verify(support::keys(), 0).is_err(), "nobody can sign by chance");
+    let signed = support::signed(data);
+    for object in [data.to_vec(), support::object(Kind::Config, &[], data), support::object(Kind::Config, &[], &signed)]
+    {
+        if let Ok(config) = UnverifiedConfig::decode(&object) {
+            let _ = config.claimed();
+            assert!(config.verify(support::keys(), 0).is_err(), "nobody can sign by chance");
+        }
     }
 });

@@ -6,6 +6,7 @@
 //! threads), `assemble` puts results in order, deduplicates and builds the tree (one thread), the writer seals and stores.
 
 mod assemble;
+mod big;
 mod sequence;
 mod streams;
 mod work;
@@ -91,7 +92,12 @@ pub struct Summary {
 ///
 /// # Errors
 /// The repository could not be read or written, or the user cancelled. No snapshot is visible then.
-pub fn backup(repository: &Repository, client: &Client, options: &BackupOptions, events: &dyn Events) -> Result<Summary> {
+pub fn backup(
+    repository: &Repository,
+    client: &Client,
+    options: &BackupOptions,
+    events: &dyn Events,
+) -> Result<Summary> {
     let started = (options.clock)();
     if options.mode == Mode::DryRun {
         let history = repository.history()?;
@@ -105,7 +111,8 @@ pub fn backup(repository: &Repository, client: &Client, options: &BackupOptions,
     let session = Session::open(repository, client.clone())?;
     match backup_in(&session, repository, client, options, events, started) {
         Ok((manifest, packs, mut summary)) => {
-            let unchanged = summary.parent.is_some() && packs.is_empty() && is_parents_tree(repository, &session, &manifest)?;
+            let unchanged =
+                summary.parent.is_some() && packs.is_empty() && is_parents_tree(repository, &session, &manifest)?;
             if options.mode == Mode::CommitIfChanged && unchanged && summary.problems.is_empty() {
                 session.abandon()?;
             } else {
@@ -176,7 +183,7 @@ fn backup_in(
         program: client.program.clone(),
         description: options.description.clone(),
         config_generation: repository.config_generation,
-        totals: summary.totals.clone(),
+        totals: summary.totals,
         problems: summary.problems.iter().take(MAX_PROBLEMS).cloned().collect(),
         completeness: if summary.problems.is_empty() { Completeness::Complete } else { Completeness::Partial },
         pack_count: packs.len() as u64,
@@ -229,7 +236,7 @@ fn run(
     });
     // A failure inside the writer is the cause of whatever the others saw.
     match (writer.check(), result) {
-        (Err(cause), Err(seen)) if matches!(cause, Error::Cancelled) => Err(seen),
+        (Err(Error::Cancelled), Err(seen)) => Err(seen),
         (Err(cause), _) => Err(cause),
         (Ok(()), result) => result,
     }

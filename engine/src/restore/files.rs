@@ -248,11 +248,14 @@ fn finish(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool, wrote
         content::verify(shared, job, file)?;
     }
     shared.metadata_failures(&job.path, &file.apply_metadata(&job.entry.metadata, &shared.ownership));
-    shared.changed(&job.path, match (is_new, wrote > 0 || length != size) {
-        (true, _) => Change::Created,
-        (false, true) => Change::Updated,
-        (false, false) => Change::Unchanged,
-    });
+    shared.changed(
+        &job.path,
+        match (is_new, wrote > 0 || length != size) {
+            (true, _) => Change::Created,
+            (false, true) => Change::Updated,
+            (false, false) => Change::Unchanged,
+        },
+    );
     if job.entry.marks.has(Marks::TORN) {
         let text = "it changed while it was backed up: its content is a mixture of moments".to_string();
         shared.problem(job.path.clone(), ProblemCode::Torn, text);

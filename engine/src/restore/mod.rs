@@ -24,7 +24,9 @@ use crate::events::Events;
 use crate::filter::Filter;
 use crate::pool::Pool;
 use crate::reader::Reader;
-use crate::target::{Directory, FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind};
+use crate::target::{
+    Directory, FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind,
+};
 use crate::tree::{Cursor, Direction, Root, find, find_below};
 use files::{FileJob, Jobs};
 
@@ -292,7 +294,8 @@ impl<'a> Selection<'a> {
 
     /// Whether a forward cursor has left the subtree.
     fn is_past(&self, entry: &Entry) -> bool {
-        let inside = entry.directory.strip_prefix(&self.prefix[..]).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+        let inside =
+            entry.directory.strip_prefix(&self.prefix[..]).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
         !self.prefix.is_empty() && !inside && order::compare_directories(&entry.directory, &self.prefix).is_gt()
     }
 
@@ -335,7 +338,17 @@ impl<'a, 'env> Pass<'a, 'env> {
     ) -> Self {
         let extras = extras::Extraneous::default();
         let (current, fresh) = (None, HashSet::new());
-        Self { shared, selection, target, jobs, first_names: HashMap::new(), end: PassEnd::default(), current, fresh, extras }
+        Self {
+            shared,
+            selection,
+            target,
+            jobs,
+            first_names: HashMap::new(),
+            end: PassEnd::default(),
+            current,
+            fresh,
+            extras,
+        }
     }
 
     fn forward(&mut self, cursor: Cursor) -> Result<PassEnd> {
