@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Done, Failure> {
     let outcome = diff(&repository.reader(), root(before), root(after), &path, &progress, &mut show);
     drop(progress);
     context.output.check().map_err(Failure::Output)?;
-    let summary = outcome?;
+    let summary = outcome.map_err(scope::name_snapshot(after))?;
     let [added, removed, modified, type_changed, metadata] = summary.paths;
     let count = text::count;
     context.output.note(&format!(

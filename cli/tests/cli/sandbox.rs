@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,6 +47,8 @@ impl Sandbox {
     /// With a repository and one snapshot of the source.
     pub fn with_snapshot() -> Self {
         let sandbox = Self::new();
+        // A file that is younger than a tick of the file system's clock when it is backed up is read again the next time.
+        std::thread::sleep(Duration::from_millis(50));
         sandbox.ok(&["backup", "."]);
         sandbox
     }
