@@ -217,6 +217,8 @@ fn run(
             let assembled = assembler.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // Whoever stops first has the cause; the other only finds its neighbour gone.
             match (sequenced, assembled) {
+                // Half a tree makes all sorts of errors; none of them is news to the user who asked to stop.
+                (Err(_), _) | (_, Err(_)) if plan.events.cancelled() => Err(Error::Cancelled),
                 (Err(error), _) if !matches!(error, Error::Cancelled) => Err(error),
                 (Err(error), Ok(_)) => Err(error),
                 (_, assembled) => assembled,
