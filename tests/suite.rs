@@ -11,6 +11,8 @@ mod support;
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
     mod architecture;
+    mod damage;
+    mod faults;
     mod incremental;
     mod round_trip;
 }
