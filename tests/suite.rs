@@ -11,6 +11,14 @@ mod support;
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
     mod architecture;
+    mod crash;
+    mod crash_aftermath;
+    mod crash_full_disk;
+    mod crash_init;
+    mod crash_order;
+    mod crash_processes;
+    mod crash_successors;
+    mod crash_writers;
     mod damage;
     mod faults;
     mod incremental;

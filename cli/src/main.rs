@@ -1,4 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The `keepfast` program.
+//! `keepfast`, the program: parse, run, exit. What it does is in the engine, how it looks is in `render`.
+//!
+//! Reading order: `args` (what was typed), `options` (what that means on this machine), `commands` (options, engine,
+//! render), `exit` (what went wrong, as exit code and hint).
 
-fn main() {}
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod options;
+mod progress;
+mod render;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::context::Context;
+use crate::render::{Format, Output};
+use crate::signals::Signals;
+
+fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    let verb = cli.command.name();
+    let output = Output::new(format, verb, &cli.global);
+    let context = Context { global: cli.global, output, signals: Signals::install() };
+    let result = commands::run(&context, &cli.command);
+    exit::report(&context, result)
+}

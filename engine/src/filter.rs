@@ -27,7 +27,10 @@ impl Filter {
                 let invalid = |error| Error::Invalid(format!("{pattern:?} is not a valid pattern: {error}"));
                 builder.add_line(None, pattern).map_err(invalid)?;
             }
-            builder.build().map(Some).map_err(|error| Error::Invalid(format!("the patterns do not work together: {error}")))
+            builder
+                .build()
+                .map(Some)
+                .map_err(|error| Error::Invalid(format!("the patterns do not work together: {error}")))
         };
         Ok(Self { include: compile(include)?, exclude: compile(exclude)? })
     }

@@ -54,7 +54,8 @@ impl History {
         let generation = newest_generation(repository)?;
         let mut damaged = Vec::new();
         let slots = read_slots(repository, &mut damaged)?;
-        let absorbed: HashMap<WriterId, u64> = generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
+        let absorbed: HashMap<WriterId, u64> =
+            generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
@@ -209,6 +210,7 @@ fn newest_generation(repository: &Repository) -> Result<Generation> {
 /// Every slot, sorted by writer and sequence.
 fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>) -> Result<Vec<Placed>> {
     let mut slots = Vec::new();
+    let mut fetched = Vec::new();
     for object in repository.backend.list(layout::LOG_FOLDER)? {
         let name = object.name.as_str();
         let Some((writer, sequence)) = layout::parse_log(name) else { continue };
@@ -223,7 +225,7 @@ fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>)
         let hash = *blake3::hash(&bytes).as_bytes();
         let slot = match LogSlot::open(&repository.keys, writer, sequence, &bytes) {
             Ok(slot) => {
-                repository.index.cache(name, &[&hash[..], &slot.to_payload()].concat())?;
+                fetched.push((writer, sequence, [&hash[..], &slot.to_payload()].concat()));
                 Some(slot)
             }
             Err(error) => {
@@ -234,5 +236,23 @@ fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>)
         slots.push(Placed { writer, sequence, hash: LogHash(hash), slot });
     }
     slots.sort_by_key(|placed| (placed.writer, placed.sequence));
+    cache_durable(repository, &slots, fetched)?;
     Ok(slots)
+}
+
+/// Caches slots that no power cut can take back and give their name to others: those with a successor, and those whose session
+/// record is gone, which happens only after the barrier.
+fn cache_durable(repository: &Repository, slots: &[Placed], fetched: Vec<(WriterId, u64, Vec<u8>)>) -> Result<()> {
+    if fetched.is_empty() {
+        return Ok(());
+    }
+    let records = repository.backend.list(layout::SESSIONS_FOLDER)?;
+    let open: HashSet<_> = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).collect();
+    let heads: HashMap<WriterId, u64> = slots.iter().map(|placed| (placed.writer, placed.sequence)).collect();
+    for (writer, sequence, bytes) in fetched {
+        if heads.get(&writer) != Some(&sequence) || !open.contains(&(writer, sequence)) {
+            repository.index.cache(&layout::log(&writer, sequence), &bytes)?;
+        }
+    }
+    Ok(())
 }

@@ -30,3 +30,7 @@ pub mod tree;
 pub mod writer;
 
 pub use error::{Error, Result};
+/// The values that operations take and give back, for whoever uses no other crate than this one.
+pub use keepfast_repo_format as format;
+/// Where a repository can be.
+pub use keepfast_storage as storage;

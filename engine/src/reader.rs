@@ -100,7 +100,8 @@ impl Reader {
             return Err(wrong_content(id));
         }
         let chunk = Chunk { segment, range };
-        let found = if kind == Kind::TreePack { self.keys.tree_chunk_id(&chunk) } else { self.keys.data_chunk_id(&chunk) };
+        let found =
+            if kind == Kind::TreePack { self.keys.tree_chunk_id(&chunk) } else { self.keys.data_chunk_id(&chunk) };
         if found == *id { Ok(chunk) } else { Err(wrong_content(id)) }
     }
 

@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keepfast_repo_format::config::{Config, UnverifiedConfig};
+use keepfast_repo_format::config::{ChunkerParams, Config, UnverifiedConfig};
 use keepfast_repo_format::envelope::{Features, Kind};
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
 use keepfast_repo_format::key_slot::{KdfParams, KeyFile, KeySlot, OpenedSlot, Protection};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout, record};
-use keepfast_storage::{Backend, Name, Put};
+use keepfast_storage::{Backend, Delete, ErrorKind, Listed, Name, Put};
 
 use crate::error::{Error, Result};
 use crate::history::History;
@@ -74,7 +74,7 @@ impl Found {
         let location = backend.location();
         let listed = match backend.list(layout::CONFIG_FOLDER) {
             Ok(listed) => listed,
-            Err(error) if error.kind == keepfast_storage::ErrorKind::NotFound => {
+            Err(error) if error.kind == ErrorKind::NotFound => {
                 return Err(Error::NoRepository { location });
             }
             Err(error) => return Err(error.into()),
@@ -121,7 +121,8 @@ impl Found {
         {
             return Err(Error::NotARepository { location, why: "its root key is not the one in the key file".into() });
         }
-        let config = self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
+        let config =
+            self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
         let index = match &folders.cache {
             Some(folder) => LocalIndex::open(&folder.join(id.to_string()), id)?,
             None => LocalIndex::in_memory(id)?,
@@ -143,7 +144,9 @@ fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> R
     let mut tried = 0;
     for (slot_id, slot) in &slots {
         let opened = match credential {
-            Credential::Password(password) if slot.protection() != Protection::KeyFile => slot.open_with_password(password),
+            Credential::Password(password) if slot.protection() != Protection::KeyFile => {
+                slot.open_with_password(password)
+            }
             Credential::KeyFile(file) if slot.protection() == Protection::KeyFile => slot.open_with_key_file(file),
             _ => continue,
         };
@@ -186,7 +189,7 @@ pub struct InitOptions {
 #[derive(Clone, Debug)]
 pub struct Parameters {
     /// Smallest, average, largest chunk in bytes, and FastCDC normalization.
-    pub chunker: keepfast_repo_format::config::ChunkerParams,
+    pub chunker: ChunkerParams,
     /// Segment target for data in bytes.
     pub data_segment: u32,
     /// Segment target for tree nodes in bytes.
@@ -197,6 +200,20 @@ pub struct Parameters {
     pub leaf_target: u32,
 }
 
+impl Default for Parameters {
+    /// Small chunks find more that is equal; segments of many chunks compress as well as large chunks would. Packs are
+    /// large enough that a cloud's price per request does not matter, small enough that rewriting one is cheap.
+    fn default() -> Self {
+        Self {
+            chunker: ChunkerParams { min: 8 << 10, avg: 32 << 10, max: 256 << 10, normalization: 2 },
+            data_segment: 1 << 20,
+            tree_segment: 1 << 20,
+            pack_size: 16 << 20,
+            leaf_target: 16,
+        }
+    }
+}
+
 /// How the first key slot is made.
 pub enum FirstKey {
     /// A password slot.
@@ -204,6 +221,9 @@ pub enum FirstKey {
     /// A key file slot; the key file is returned.
     KeyFile,
 }
+
+/// Why an `init` gives up when it finds the traces of one that runs.
+const ANOTHER_INIT: &str = "another init is at work there";
 
 /// Creates a repository in an empty place, and the key file if one was asked for.
 ///
@@ -217,26 +237,58 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
         let found = UnverifiedConfig::decode(&object).map_err(Error::object(config.name.as_str()))?;
         return Err(Error::RepositoryExists { location, id: found.repository() });
     }
-    // An `init` that was interrupted leaves a key slot, the generation and the readme: harmless, and not a repository.
     let foreign = existing.iter().find(|object| !is_init_leftover(object.name.as_str()));
     if let Some(object) = foreign {
-        return Err(Error::NotARepository { location, why: format!("the place is not empty: it holds {}", object.name) });
+        return Err(Error::NotARepository {
+            location,
+            why: format!("the place is not empty: it holds {}", object.name),
+        });
     }
+    remove_leftovers(backend, &existing)?;
     let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
     let keys = Keys::derive(&root, id, 0);
     let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
-    let put = |name: String, bytes: &[u8]| backend.put_if_absent(&object_name(&name), &[bytes]);
-    put(layout::README_NAME.to_string(), layout::README_TEXT.as_bytes())?;
-    put(layout::key_slot(&SlotId(crypto::object_hash(&slot))), &slot)?;
-    put(layout::generation(0), &Generation::default().seal(&keys))?;
+    let put = |name: &str, bytes: &[u8]| backend.put_if_absent(&object_name(name), &[bytes]);
+    // The generation first: of several `init` at once, the one that creates it goes on, and the others leave nothing.
+    let (generation_name, generation) = (layout::generation(0), Generation::default().seal(&keys));
+    if put(&generation_name, &generation)? == Put::Exists {
+        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
+    }
+    let slot_name = layout::key_slot(&SlotId(crypto::object_hash(&slot)));
+    put(&slot_name, &slot)?;
+    put(layout::README_NAME, layout::README_TEXT.as_bytes())?;
     backend.barrier()?;
     // The config is written last: with it the repository exists.
     let config = config_of(&options.parameters, &keys, options.now);
-    if put(layout::config(0), &config.seal(&keys).map_err(invalid)?)? == Put::Exists {
+    let slot_name = object_name(&slot_name);
+    if put(&layout::config(0), &config.seal(&keys).map_err(invalid)?)? == Put::Exists {
+        backend.delete(&slot_name)?;
         return Err(Error::RepositoryExists { location, id });
+    }
+    // Another `init` may have taken the objects above for leftovers, or may have left its own.
+    let slots = backend.list(layout::KEYS_FOLDER)?;
+    let is_whole = slots.iter().map(|object| &object.name).eq([&slot_name])
+        && backend.get(&object_name(&generation_name), None)? == generation;
+    if !is_whole {
+        backend.delete(&object_name(&layout::config(0)))?;
+        backend.delete(&slot_name)?;
+        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
     }
     backend.barrier()?;
     Ok((id, file))
+}
+
+/// An `init` that was interrupted leaves a generation and a key slot that belong to no repository: with another root secret
+/// nobody can open them, and beside a config they would be damage.
+fn remove_leftovers(backend: &dyn Backend, leftovers: &[Listed]) -> Result<()> {
+    for object in leftovers.iter().filter(|object| object.name.as_str() != layout::README_NAME) {
+        if backend.delete(&object.name)? == Delete::Refused {
+            let why =
+                format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
+            return Err(Error::NotARepository { location: backend.location(), why });
+        }
+    }
+    Ok(())
 }
 
 fn invalid(error: FormatError) -> Error {
@@ -247,7 +299,12 @@ fn is_init_leftover(name: &str) -> bool {
     name == layout::README_NAME || name == layout::generation(0) || layout::parse_key_slot(name).is_some()
 }
 
-fn first_slot(keys: &Keys, root: &RootSecret, options: &InitOptions, key: &FirstKey) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
+fn first_slot(
+    keys: &Keys,
+    root: &RootSecret,
+    options: &InitOptions,
+    key: &FirstKey,
+) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
     use keepfast_repo_format::key_slot::{seal_key_file, seal_password};
     let id = keys.repository();
     match key {
@@ -291,7 +348,8 @@ impl Repository {
         for id in self.index.retain(visible)? {
             let name = layout::index(&id);
             let object = self.get_hashed(&name, &id.0)?;
-            let plain = record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
+            let plain =
+                record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
             let packs = keepfast_repo_format::index::decode(&plain).map_err(Error::object(name.as_str()))?;
             self.index.load(id, &packs)?;
         }

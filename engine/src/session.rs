@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId, SessionId, SnapshotId};
+use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::session::SessionRecord;
-use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::{crypto, layout, record};
 use keepfast_storage::Put;
 
@@ -67,9 +67,13 @@ impl<'a> Session<'a> {
         // Condemn lists are read after the session record exists, the index after them. This version knows no collector yet:
         // a repository that has one is refused rather than misread.
         if let Some(object) = repository.backend.list(GC_FOLDER)?.into_iter().next() {
-            return Err(Error::Unsupported { location: repository.backend.location(), object: object.name.to_string() });
+            return Err(Error::Unsupported {
+                location: repository.backend.location(),
+                object: object.name.to_string(),
+            });
         }
         let history = repository.history()?;
+        make_durable(repository, unsettled(repository, &history)?)?;
         let lost_packs = lost_packs(repository)?;
         repository.index.exclude_packs(&lost_packs);
         Ok(Self { repository, identity, client, sequence, id, history, lost_packs })
@@ -97,9 +101,11 @@ impl<'a> Session<'a> {
         backend.barrier()?;
         let ids = index.iter().map(|(id, _)| *id).collect();
         self.fill(LogBody::Commit { session: self.id, snapshot, indexes: ids })?;
-        self.repository.index.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest))?;
+        // The snapshot is there, whatever becomes of the cache: what it does not take now is fetched when it is needed.
+        let local = &self.repository.index;
+        let _ = local.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest));
         for (id, range) in index {
-            self.repository.index.load(id, &packs[range])?;
+            let _ = local.load(id, &packs[range]);
         }
         Ok(snapshot)
     }
@@ -151,17 +157,16 @@ impl<'a> Session<'a> {
         put_slot(self.repository, &slot)?;
         // The slot is filled, so the record has no meaning any more; whoever can not delete leaves it to the maintainer.
         let _ = self.repository.backend.delete(&object_name(&layout::session(&writer, self.sequence)));
-        self.identity.settle()
+        // Nor does a state folder that can not be written undo the slot: a session that is still noted there has ended.
+        let _ = self.identity.settle();
+        Ok(())
     }
 
     /// Heads of other writers: cross-links that make a rolled back or forked history visible.
     fn moved_heads(&self) -> Vec<Head> {
         let others = self.history.heads().iter().filter(|(writer, _)| **writer != self.identity.writer);
         let known = self.history.last_links(&self.identity.writer);
-        others
-            .filter(|(writer, head)| known.get(*writer) != Some(&head.sequence))
-            .map(|(_, head)| *head)
-            .collect()
+        others.filter(|(writer, head)| known.get(*writer) != Some(&head.sequence)).map(|(_, head)| *head).collect()
     }
 }
 
@@ -196,9 +201,12 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
             }
             let there = repository.backend.get(&name, None)?;
             if there == object {
+                repository.backend.barrier()?;
                 return Ok(sequence);
             }
-            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there).ok().filter(|record| unfinished.contains(&record.session));
+            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there)
+                .ok()
+                .filter(|record| unfinished.contains(&record.session));
             let Some(dead) = dead else {
                 // Somebody else writes under this id: a cloned machine or an old state folder. Take a new id.
                 identity.renew()?;
@@ -213,16 +221,47 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
 
 /// The sequence after the writer's last slot; clears records of ended sessions away.
 fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
-    let listed = repository.backend.list(&layout::log_folder(&identity.writer))?;
+    let writer = identity.writer;
+    let listed = repository.backend.list(&layout::log_folder(&writer))?;
     let last = listed.iter().filter_map(|object| layout::parse_log(object.name.as_str())).map(|(_, n)| n).max();
     let next = last.map_or(0, |last| last + 1);
-    // Records whose slot is filled: their writer died before it could remove them.
-    for object in repository.backend.list(&layout::session_folder(&identity.writer))? {
-        if layout::parse_session(object.name.as_str()).is_some_and(|(_, sequence)| sequence < next) {
-            let _ = repository.backend.delete(&object.name);
-        }
+    // Records whose slot is filled: their writer died before it could remove them, and maybe before its barrier.
+    let records = repository.backend.list(&layout::session_folder(&writer))?;
+    let ended = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).map(|(_, n)| n);
+    let ended: Vec<u64> = ended.filter(|sequence| *sequence < next).collect();
+    make_durable(repository, ended.iter().map(|sequence| layout::log(&writer, *sequence)).collect())?;
+    for sequence in ended {
+        let _ = repository.backend.delete(&object_name(&layout::session(&writer, sequence)));
     }
     Ok(next)
+}
+
+/// What this session sees but may vanish with the power, because whoever made it may have died before its barrier: ends of logs
+/// whose session record still stands, for that goes only after the barrier; and the config before any log.
+fn unsettled(repository: &Repository, history: &History) -> Result<Vec<String>> {
+    if history.heads().is_empty() {
+        return Ok(vec![layout::config(repository.config_generation)]);
+    }
+    // Listed after the log: a record that is gone by now had its slot made durable.
+    let records = repository.backend.list(layout::SESSIONS_FOLDER)?;
+    let records = records.iter().filter_map(|object| layout::parse_session(object.name.as_str()));
+    let ends =
+        records.filter(|(writer, sequence)| history.heads().get(writer).is_some_and(|head| head.sequence == *sequence));
+    Ok(ends.map(|(writer, sequence)| layout::log(&writer, sequence)).collect())
+}
+
+/// Puts objects that are there once more, so that the barrier of this process speaks for them.
+fn make_durable(repository: &Repository, names: Vec<String>) -> Result<()> {
+    let backend = &repository.backend;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in names {
+        let name = object_name(&name);
+        let bytes = backend.get(&name, None)?;
+        backend.put_if_absent(&name, &[&bytes])?;
+    }
+    Ok(backend.barrier()?)
 }
 
 /// This process holds the writer's lock, so its own open session belongs to a process that is gone.
@@ -245,8 +284,9 @@ fn void_own(
         body: LogBody::Void { session },
     };
     match put_slot(repository, &slot) {
-        Ok(()) | Err(Error::SessionVoid { .. }) => Ok(()),
-        Err(error) => Err(error),
+        // Somebody else filled it: whoever that was, it has to last before the record goes.
+        Err(Error::SessionVoid { .. }) => Ok(repository.backend.barrier()?),
+        result => result,
     }
 }
 
@@ -262,16 +302,15 @@ fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     }
     repository.backend.barrier()?;
     let hash = crypto::object_hash(&object);
-    repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat())?;
+    // The slot has taken effect: without the cache it is fetched next time.
+    let _ = repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat());
     Ok(())
 }
 
 fn lost_packs(repository: &Repository) -> Result<HashSet<PackId>> {
     let listed = repository.backend.list(layout::PACKS_FOLDER)?;
-    let there: std::collections::HashMap<PackId, u64> = listed
-        .iter()
-        .filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)))
-        .collect();
+    let there: std::collections::HashMap<PackId, u64> =
+        listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
     let known = repository.index.packs();
     Ok(known.iter().filter(|pack| there.get(&pack.id) != Some(&pack.length)).map(|pack| pack.id).collect())
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use keepfast_repo_format::id::ChunkId;
-use keepfast_repo_format::tree::entry::FileType;
 use keepfast_repo_format::layout;
+use keepfast_repo_format::tree::entry::FileType;
 
 use crate::error::Result;
 use crate::events::Events;

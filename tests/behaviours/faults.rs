@@ -62,6 +62,10 @@ impl Scene {
         match outcome {
             // What could not be removed is only litter.
             Ok(summary) if operation == Operation::Delete => assert_eq!(summary.problems, [], "{what}"),
+            // A parent that can not be read only costs the reading of every file.
+            Ok(summary) if operation == Operation::Get => {
+                assert_eq!((summary.problems, summary.totals.unmodified_files), (vec![], 0), "{what}");
+            }
             Ok(summary) => panic!("{what}: {summary:?}"),
             Err(Error::Storage(error)) => assert_eq!(error.kind, kind, "{what}"),
             Err(error) => panic!("{what}: not told as a failure of the storage: {error:?}"),

@@ -157,7 +157,8 @@ fn a_restore_over_an_edited_folder_gives_the_snapshot() {
         assert_same(&without_holes(capture(&sandbox.source())), &without_holes(found), &format!("seed {seed}"));
         // That a file is the last of its names, and may stay, shows only when the others are gone.
         let is_last_name = |path: &String| {
-            let shared = |(path, facts): (&Vec<u8>, &Facts)| facts.linked_to.is_some().then(|| path.escape_ascii().to_string());
+            let shared =
+                |(path, facts): (&Vec<u8>, &Facts)| facts.linked_to.is_some().then(|| path.escape_ascii().to_string());
             edited.iter().filter_map(shared).any(|name| name == *path)
         };
         let is_foretold = |path, change| match (foretold.get(path), change) {
@@ -229,7 +230,10 @@ fn extra_files_stay_unless_they_are_to_be_deleted() {
     assert_eq!(restored(Extras::Keep, &[]), (all.map(String::from).to_vec(), 0));
     assert_eq!(restored(Extras::Delete, &[]), (vec!["kept/file".to_string()], 4));
     let (left, deleted) = restored(Extras::Delete, &["*.txt", "empty"]);
-    assert_eq!((left, deleted), (["kept/empty/extra.tmp", "kept/extra.txt", "kept/file"].map(String::from).to_vec(), 2));
+    assert_eq!(
+        (left, deleted),
+        (["kept/empty/extra.tmp", "kept/extra.txt", "kept/file"].map(String::from).to_vec(), 2)
+    );
 }
 
 #[test]
@@ -303,4 +307,3 @@ fn what_is_excluded_is_not_in_the_snapshot() {
     let target = sandbox.restore(summary.snapshot.unwrap());
     assert_eq!(names(&target), ["keep.txt"]);
 }
-

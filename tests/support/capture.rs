@@ -29,7 +29,11 @@ pub struct Facts {
 pub enum Content {
     None,
     /// Size, hash, and the ranges that hold data (the rest are holes).
-    File { size: u64, hash: String, data: Vec<(u64, u64)> },
+    File {
+        size: u64,
+        hash: String,
+        data: Vec<(u64, u64)>,
+    },
     Target(Vec<u8>),
 }
 

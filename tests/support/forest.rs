@@ -14,8 +14,26 @@ use super::capture::{Capture, capture, join};
 use super::random::Random;
 
 const NAMES: [&[u8]; 20] = [
-    b"a", b"b", b"a!", b"a.txt", b"A", b"...", b"-rf", b" ", b"*", b"new\nline", b"\xff\xfe", b"\xc3\xa4", b"a\xcc\x88",
-    b"back\\slash", b"C:", b"~", b"#", b"latest", b".hidden", &[b'x'; 255],
+    b"a",
+    b"b",
+    b"a!",
+    b"a.txt",
+    b"A",
+    b"...",
+    b"-rf",
+    b" ",
+    b"*",
+    b"new\nline",
+    b"\xff\xfe",
+    b"\xc3\xa4",
+    b"a\xcc\x88",
+    b"back\\slash",
+    b"C:",
+    b"~",
+    b"#",
+    b"latest",
+    b".hidden",
+    &[b'x'; 255],
 ];
 
 fn name(random: &mut Random) -> &'static OsStr {
@@ -79,8 +97,14 @@ fn content(random: &mut Random) -> Vec<u8> {
         1 => b"the same few bytes".to_vec(),
         2 => vec![b'z'; random.below(40_000)],
         3 => format!("{}\n", random.below(4)).repeat(random.below(3000)).into_bytes(),
-        4 => { let length = random.below(30_000); random.bytes(length) }
-        _ => { let length = random.below(500); random.bytes(length) }
+        4 => {
+            let length = random.below(30_000);
+            random.bytes(length)
+        }
+        _ => {
+            let length = random.below(500);
+            random.bytes(length)
+        }
     }
 }
 
@@ -88,7 +112,11 @@ fn content(random: &mut Random) -> Vec<u8> {
 fn dress(path: &Path, random: &mut Random) {
     let kind = fs::symlink_metadata(path).unwrap().file_type();
     if !kind.is_symlink() && random.chance(30) {
-        let mode = if kind.is_dir() { *random.pick(&[0o755, 0o700, 0o1777, 0o2750]) } else { *random.pick(&[0o644, 0o400, 0o4755, 0]) };
+        let mode = if kind.is_dir() {
+            *random.pick(&[0o755, 0o700, 0o1777, 0o2750])
+        } else {
+            *random.pick(&[0o644, 0o400, 0o4755, 0])
+        };
         // An ordinary user can not look into what has no mode at all.
         let mode = if rustix::process::geteuid().is_root() { mode } else { mode | 0o400 };
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

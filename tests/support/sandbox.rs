@@ -9,18 +9,20 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use keepfast_engine::Result;
 use keepfast_engine::backup::{self, BackupOptions, Parent, backup};
 use keepfast_engine::check::{ReadData, Report, check};
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
 use keepfast_engine::history::Snapshot;
-use keepfast_engine::repository::{Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init};
+use keepfast_engine::repository::{
+    Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init,
+};
 use keepfast_engine::restore::{self, Change, Compare, Extras, RestoreOptions, Verify, restore};
 use keepfast_engine::session::Client;
 use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
-use keepfast_engine::Result;
 use keepfast_repo_format::config::ChunkerParams;
 use keepfast_repo_format::id::SnapshotId;
 use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
@@ -89,6 +91,13 @@ impl Sandbox {
 
     pub fn options(&self) -> BackupOptions {
         backup_options(&[self.source()])
+    }
+
+    /// The source as the top of the snapshot: no folder above it, which others change, counts.
+    pub fn options_at_top(&self) -> BackupOptions {
+        let mut options = backup_options(&[".".into()]);
+        options.source.working_directory = self.source();
+        options
     }
 
     /// Backs the source up on any backend, whatever comes.
@@ -189,12 +198,19 @@ pub fn init_options() -> InitOptions {
 }
 
 pub fn client() -> Client {
-    Client { host: "host".into(), user: "user".into(), process: 1, program: "keepfast tests".into(), now: 1_700_000_000 }
+    Client {
+        host: "host".into(),
+        user: "user".into(),
+        process: 1,
+        program: "keepfast tests".into(),
+        now: 1_700_000_000,
+    }
 }
 
 pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
     BackupOptions {
         source: SourceOptions {
+            working_directory: PathBuf::from("/"),
             paths: paths.to_vec(),
             excludes: Excludes::default(),
             one_file_system: OneFileSystem::Cross,

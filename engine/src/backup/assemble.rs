@@ -22,7 +22,7 @@ pub(super) enum Step {
     /// The next pieces of the big file that is being read.
     Pieces(Receiver<PiecesDone>),
     /// The big file ends here.
-    FileEnd { entry: Entry, state: State, problems: Vec<Problem> },
+    FileEnd { entry: Box<Entry>, state: State, problems: Vec<Problem> },
 }
 
 impl Step {
@@ -79,7 +79,7 @@ impl Assembler<'_, '_> {
                 self.problems.extend(problems);
                 let content = std::mem::take(&mut self.big);
                 entry.content = content.finish(&mut self.segmenter)?;
-                self.entry(entry, state)
+                self.entry(*entry, state)
             }
         }
     }
@@ -128,7 +128,9 @@ impl Assembler<'_, '_> {
     fn finish(mut self) -> Result<Outcome> {
         let root = self.tree.finish(&mut self.segmenter)?;
         self.segmenter.finish();
-        let nothing = || Error::Invalid(format!("nothing to back up: no path of {} could be read", self.plan.options.paths.len()));
+        let nothing = || {
+            Error::Invalid(format!("nothing to back up: no path of {} could be read", self.plan.options.paths.len()))
+        };
         Ok(Outcome { root: root.ok_or_else(nothing)?, totals: self.totals, problems: self.problems })
     }
 }

@@ -6,6 +6,7 @@
 //! threads), `assemble` puts results in order, deduplicates and builds the tree (one thread), the writer seals and stores.
 
 mod assemble;
+mod big;
 mod sequence;
 mod streams;
 mod work;
@@ -91,11 +92,16 @@ pub struct Summary {
 ///
 /// # Errors
 /// The repository could not be read or written, or the user cancelled. No snapshot is visible then.
-pub fn backup(repository: &Repository, client: &Client, options: &BackupOptions, events: &dyn Events) -> Result<Summary> {
+pub fn backup(
+    repository: &Repository,
+    client: &Client,
+    options: &BackupOptions,
+    events: &dyn Events,
+) -> Result<Summary> {
     let started = (options.clock)();
     if options.mode == Mode::DryRun {
         let history = repository.history()?;
-        let parent = find_parent(repository, &history, options, client)?;
+        let parent = find_parent(repository, &history, options, client, events)?;
         let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent: true };
         let (writer, _) = Writer::new(repository, keepfast_repo_format::id::SessionId([0; 16]));
         writer.write_nothing();
@@ -105,7 +111,8 @@ pub fn backup(repository: &Repository, client: &Client, options: &BackupOptions,
     let session = Session::open(repository, client.clone())?;
     match backup_in(&session, repository, client, options, events, started) {
         Ok((manifest, packs, mut summary)) => {
-            let unchanged = summary.parent.is_some() && packs.is_empty() && is_parents_tree(repository, &session, &manifest)?;
+            let unchanged =
+                summary.parent.is_some() && packs.is_empty() && is_parents_tree(repository, &session, &manifest)?;
             if options.mode == Mode::CommitIfChanged && unchanged && summary.problems.is_empty() {
                 session.abandon()?;
             } else {
@@ -148,7 +155,7 @@ fn backup_in(
     events: &dyn Events,
     started: Timestamp,
 ) -> Result<(Manifest, Packs, Summary)> {
-    let parent = find_parent(repository, &session.history, options, client)?;
+    let parent = find_parent(repository, &session.history, options, client, events)?;
     // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, or a log slot that made packs
     // visible, that needs no look-up per chunk.
     let history = &session.history;
@@ -179,7 +186,7 @@ fn backup_in(
         program: client.program.clone(),
         description: options.description.clone(),
         config_generation: repository.config_generation,
-        totals: summary.totals.clone(),
+        totals: summary.totals,
         problems: summary.problems.iter().take(MAX_PROBLEMS).cloned().collect(),
         completeness: if summary.problems.is_empty() { Completeness::Complete } else { Completeness::Partial },
         pack_count: packs.len() as u64,
@@ -210,6 +217,8 @@ fn run(
             let assembled = assembler.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // Whoever stops first has the cause; the other only finds its neighbour gone.
             match (sequenced, assembled) {
+                // Half a tree makes all sorts of errors; none of them is news to the user who asked to stop.
+                (Err(_), _) | (_, Err(_)) if plan.events.cancelled() => Err(Error::Cancelled),
                 (Err(error), _) if !matches!(error, Error::Cancelled) => Err(error),
                 (Err(error), Ok(_)) => Err(error),
                 (_, assembled) => assembled,
@@ -232,7 +241,7 @@ fn run(
     });
     // A failure inside the writer is the cause of whatever the others saw.
     match (writer.check(), result) {
-        (Err(cause), Err(seen)) if matches!(cause, Error::Cancelled) => Err(seen),
+        (Err(Error::Cancelled), Err(seen)) => Err(seen),
         (Err(cause), _) => Err(cause),
         (Ok(()), result) => result,
     }
@@ -243,6 +252,7 @@ fn find_parent(
     history: &History,
     options: &BackupOptions,
     client: &Client,
+    events: &dyn Events,
 ) -> Result<Option<Snapshot>> {
     if options.parent == Parent::None {
         return Ok(None);
@@ -253,6 +263,10 @@ fn find_parent(
         _ => snapshot.manifest.host == client.host && snapshot.manifest.paths == options.paths,
     };
     let found = snapshots.iter().rev().find(fits).cloned();
+    if let Some(Snapshot { manifest: Manifest { totals, .. }, .. }) = &found {
+        // The best guess there is without walking twice.
+        events.expected(totals.files + totals.directories + totals.others, totals.bytes);
+    }
     match (&options.parent, found) {
         (Parent::Snapshot(id), None) => Err(Error::NoSnapshot { selector: id.to_string() }),
         (_, found) => Ok(found),

@@ -12,10 +12,11 @@ use keepfast_repo_format::tree::boundary::link_group;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 use keepfast_repo_format::tree::order;
 
+use super::Plan;
 use super::assemble::Step;
+use super::big;
 use super::streams::{self, Planned};
 use super::work::{self, Batch, FileTask, Task};
-use super::Plan;
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::source::{self, Completer, Found, Walked};
@@ -66,10 +67,7 @@ pub(super) fn sequence<'env>(
         let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
         Cursor::new(repository.reader(), root, Direction::Forward)
     });
-    let tools = Arc::new(Tools {
-        chunker: work::chunker(repository)?,
-        completer: Completer::new(),
-    });
+    let tools = Arc::new(Tools { chunker: work::chunker(repository)?, completer: Completer::new() });
     let (batch, batch_bytes) = (Batch::default(), 0);
     let mut sequencer =
         Sequencer { plan, writer, tools, pool, steps, batch, batch_bytes, parent, links: HashMap::new() };
@@ -110,7 +108,7 @@ impl Sequencer<'_, '_> {
         if found.stat.file_type == FileType::File && found.stat.size > BIG_FILE_BYTES {
             self.flush()?;
             let task = FileTask { found, link_group: group, is_new: previous.is_none() };
-            return work::read_big(self.plan, self.writer, &self.tools, &self.pool, self.steps, task);
+            return big::read_big(self.plan, self.writer, &self.tools, &self.pool, self.steps, task);
         }
         let bytes = if found.stat.file_type == FileType::File { found.stat.size } else { 0 };
         self.add(Task::Read(FileTask { found, link_group: group, is_new: previous.is_none() }), bytes)

@@ -12,10 +12,11 @@ use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
 use keepfast_repo_format::tree::order;
 
-use super::assemble::Step;
-use super::sequence::Tools;
-use super::work::{Cutter, State};
 use super::Plan;
+use super::assemble::Step;
+use super::big::Cutter;
+use super::sequence::Tools;
+use super::work::State;
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::source::Walked;
@@ -178,7 +179,7 @@ pub(super) fn capture<'env>(
         entry.marks.0 |= Marks::UNREADABLE;
     }
     plan.events.path_done(&entry.name, 0);
-    steps.send(Step::FileEnd { entry, state: State::New, problems }).map_err(|_| Error::Cancelled)
+    steps.send(Step::FileEnd { entry: Box::new(entry), state: State::New, problems }).map_err(|_| Error::Cancelled)
 }
 
 /// Runs a command; the result says what failed. The child never outlives the capture.

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::ContentItem;
 
+use super::Shared;
 use super::files::FileJob;
-use super::{Shared, describe};
-use crate::error::Result;
+use crate::error::{Result, describe};
 use crate::target::TargetFile;
 use crate::tree::ContentItems;
 

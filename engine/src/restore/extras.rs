@@ -7,7 +7,8 @@ use std::collections::{BTreeSet, HashSet};
 use keepfast_repo_format::tree::entry::FileType;
 use keepfast_repo_format::tree::order;
 
-use super::{Change, Extras, Mode, Pass};
+use super::pass::Pass;
+use super::{Change, Extras, Mode};
 use crate::error::Result;
 use crate::target::TargetErrorKind;
 

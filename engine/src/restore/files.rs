@@ -282,11 +282,14 @@ fn finish(shared: &Shared, job: &FileJob, opened: &Opened, wrote: &Wrote) -> Res
         content::verify(shared, job, file)?;
     }
     shared.metadata_failures(&job.path, &file.apply_metadata(&job.entry.metadata, &shared.ownership));
-    shared.changed(&job.path, match opened.before {
-        Before::Nothing => Change::Created,
-        Before::File(before) if before == size && wrote.is_nothing() => Change::Unchanged,
-        Before::Removed | Before::File(_) => Change::Updated,
-    });
+    shared.changed(
+        &job.path,
+        match opened.before {
+            Before::Nothing => Change::Created,
+            Before::File(before) if before == size && wrote.is_nothing() => Change::Unchanged,
+            Before::Removed | Before::File(_) => Change::Updated,
+        },
+    );
     if job.entry.marks.has(Marks::TORN) {
         let text = "it changed while it was backed up: its content is a mixture of moments".to_string();
         shared.problem(job.path.clone(), ProblemCode::Torn, text);
@@ -300,7 +303,9 @@ fn would_make(shared: &Shared, job: &FileJob) -> Result<()> {
     let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
     let change = match existing {
         None => Change::Created,
-        Some(existing) if is_equal_by_time(shared, job, &existing) || is_kept(shared, job, &existing)? => Change::Unchanged,
+        Some(existing) if is_equal_by_time(shared, job, &existing) || is_kept(shared, job, &existing)? => {
+            Change::Unchanged
+        }
         Some(existing)
             if existing.file_type == FileType::File
                 && existing.links == 1

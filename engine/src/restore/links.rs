@@ -10,7 +10,8 @@ use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
 
 use super::files::FileJob;
-use super::{Change, Compare, Mode, PassEnd, Shared, content};
+use super::pass::PassEnd;
+use super::{Change, Compare, Mode, Shared, content};
 use crate::error::Result;
 use crate::target::{Directory, Existing, OwnershipMode, Target};
 

@@ -68,8 +68,7 @@ impl Writer {
         // No slack: at most one pack is being uploaded and one is waiting, so memory stays bounded.
         let (uploads, queue) = crossbeam_channel::bounded(0);
         let keys = repository.keys.clone();
-        let session_keys =
-            [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
+        let session_keys = [Kind::DataPack, Kind::TreePack].map(|kind| Arc::new(SessionKey::create(&keys, kind)));
         let config = &repository.config;
         let packs = Packs::new(keys.clone(), session, config.pack_size.into(), session_keys.clone());
         let writer = Self {
@@ -151,9 +150,13 @@ impl Writer {
         }
     }
 
-    /// Stores packs until the queue closes. Runs in its own thread, so that sealing goes on while the storage works.
+    /// Stores packs until the queue closes. Runs in its own thread, so that sealing goes on while the storage works. After a
+    /// failure packs are only taken off the queue: whoever hands one over must not wait for ever.
     pub fn upload(&self, queue: &Receiver<FinishedPack>) {
         for pack in queue {
+            if self.failed.load(Ordering::Relaxed) {
+                continue;
+            }
             let name = object_name(&layout::pack(&pack.id));
             let parts: Vec<&[u8]> = pack.parts.iter().map(Vec::as_slice).collect();
             match self.backend.put_if_absent(&name, &parts) {
@@ -161,21 +164,20 @@ impl Writer {
                     self.written.stored_bytes.fetch_add(pack.length, Ordering::Relaxed);
                     self.records.lock().expect("no holder panics").push(pack.record);
                 }
-                Err(error) => {
-                    self.fail(error.into());
-                    return;
-                }
+                Err(error) => self.fail(error.into()),
             }
         }
     }
 
-    /// Ends the packs that are still open and closes the queue. Every segment must have been sealed.
+    /// Ends the packs that are still open and closes the queue, also when something has failed. Every segment must have been
+    /// sealed.
     pub fn finish(&self) -> Result<()> {
-        self.check()?;
-        let rest = self.packs.lock().expect("no holder panics").finish();
-        let sent = rest.into_iter().try_for_each(|pack| self.send(pack));
+        let sent = self.check().and_then(|()| {
+            let rest = self.packs.lock().expect("no holder panics").finish();
+            rest.into_iter().try_for_each(|pack| self.send(pack))
+        });
         self.uploads.lock().expect("no holder panics").take();
-        self.check().and(sent)
+        sent.and_then(|()| self.check())
     }
 
     /// From now on segments are dropped instead of sealed: for a dry run.

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use keepfast_repo_format::crypto;
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::directory::ChunkRow;
+use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::SessionId;
 use keepfast_repo_format::keys::{Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackBuilder, Padding};
@@ -41,12 +41,7 @@ impl Packs {
     }
 
     /// Adds a sealed segment. Returns a pack that became full by it.
-    pub(super) fn push(
-        &mut self,
-        kind: Kind,
-        segment: Sealed,
-        chunks: &[ChunkRow],
-    ) -> Option<FullPack> {
+    pub(super) fn push(&mut self, kind: Kind, segment: Sealed, chunks: &[ChunkRow]) -> Option<FullPack> {
         let (keys, session, pack_size) = (self.keys.clone(), self.session, self.pack_size);
         let key_row = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
         let open = || {

@@ -11,6 +11,8 @@ use crate::tree::inner::Child;
 const MAX_NODE_WEIGHT: u32 = 256 << 10;
 /// A node ends at this many times its target.
 const MAX_ENTRIES_PER_TARGET: u32 = 8;
+/// Smallest target: the rule divides by it.
+const MIN_TARGET: u32 = 8;
 /// What an entry or a content item weighs besides its strings, in bytes: about what it takes when stored.
 const BASE_WEIGHT: usize = 40;
 /// Items of a list node, on average: about 18 KiB.
@@ -31,7 +33,7 @@ pub struct NodeCutter {
 impl NodeCutter {
     /// `leaf_target` is the config's: entries of a node on average, 8 to 4096.
     pub fn new(boundary_key: &[u8; 32], leaf_target: u32) -> Self {
-        Self { key: *boundary_key, target: leaf_target.max(1), entries: 0, weight: 0, message: Vec::new() }
+        Self { key: *boundary_key, target: leaf_target.max(MIN_TARGET), entries: 0, weight: 0, message: Vec::new() }
     }
 
     /// Adds an entry (level 0) or a child by the key of its last entry (other levels) to the node, and says whether the
@@ -47,14 +49,20 @@ impl NodeCutter {
         ends
     }
 
+    /// Seldom below the target and soon above it. Without the two steps lengths would be geometric, and the node that a
+    /// random entry lies in, which is what a change costs, twice as long as the average one.
     fn key_ends(&mut self, level: u8, directory: &[u8], name: &[u8]) -> bool {
+        if self.entries < self.target / 2 {
+            return false;
+        }
+        let modulus = if self.entries < self.target { u64::from(self.target) * 4 } else { u64::from(self.target / 4) };
         self.message.clear();
         self.message.push(level);
         self.message.extend_from_slice(directory);
         self.message.push(b'/');
         self.message.extend_from_slice(name);
         let hash = blake3::keyed_hash(&self.key, &self.message);
-        first_u64(hash.as_bytes()).is_multiple_of(self.target.into())
+        first_u64(hash.as_bytes()).is_multiple_of(modulus)
     }
 }
 

@@ -22,15 +22,15 @@ fn ends(target: u32, names: impl Iterator<Item = Vec<u8>>, weight: u32) -> Vec<V
 }
 
 #[test]
-fn nodes_hold_the_target_on_average_and_eight_times_it_at_most() {
+fn nodes_are_seldom_shorter_than_the_target_and_never_than_half_of_it() {
     let found = ends(64, names(64_000), 60).len();
-    assert!((850..1150).contains(&found), "{found}");
+    assert!((750..1000).contains(&found), "{found}");
     let mut cutter = NodeCutter::new(&KEY, 64);
     let mut run = 0;
     for name in names(64_000) {
         run += 1;
         if cutter.ends_after(0, b"", &name, 1) {
-            assert!(run <= 512);
+            assert!((32..=512).contains(&run), "{run}");
             run = 0;
         }
     }
@@ -49,14 +49,15 @@ fn a_node_ends_at_eight_targets_and_at_256_kib_whatever_the_keys() {
 }
 
 #[test]
-fn an_added_entry_changes_only_the_node_that_it_is_in() {
+fn an_added_entry_changes_only_the_nodes_around_it() {
     let all = || names(20_000);
     let added = || all().chain([b"name-00010000x".to_vec()]);
     let mut sorted: Vec<Vec<u8>> = added().collect();
     sorted.sort();
-    let mut after = ends(64, sorted.into_iter(), 60);
-    after.retain(|name| name != b"name-00010000x");
-    assert_eq!(ends(64, all(), 60), after);
+    let after = ends(64, sorted.into_iter(), 60);
+    let before = ends(64, all(), 60);
+    let moved = before.iter().filter(|name| !after.contains(name)).count();
+    assert!(moved <= 3, "{moved} of {} nodes end elsewhere", before.len());
 }
 
 #[test]
@@ -107,7 +108,16 @@ fn boundaries_and_link_groups_are_the_same_for_ever() {
         let hash = blake3::keyed_hash(&KEY, message);
         u64::from_le_bytes(*hash.as_bytes().first_chunk().unwrap())
     };
-    let by_rule = names(500).filter(|name| hash(&[b"\0some/folder/", &name[..]].concat()).is_multiple_of(16));
+    let mut count = 0;
+    let by_rule = names(500).filter(|name| {
+        count += 1;
+        let hash = hash(&[b"\0some/folder/", &name[..]].concat());
+        let ends = count >= 16 && hash.is_multiple_of(4) || (8..16).contains(&count) && hash.is_multiple_of(64);
+        if ends {
+            count = 0;
+        }
+        ends
+    });
     assert_eq!(ends(16, names(500), 60), by_rule.collect::<Vec<_>>());
     assert_eq!(link_group(&KEY, b"a/b"), hash(b"linka/b"));
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `keepfast backup`: what to save, what to leave out, how to name it.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+/// Arguments of `backup`.
+#[derive(Clone, Debug, Args)]
+#[command(override_usage = "keepfast backup [OPTIONS] [PATH]...")]
+#[command(group = ArgGroup::new("sources").required(true).multiple(true)
+    .args(["paths", "stdin", "command", "files_from", "files_from_raw"]))]
+pub struct BackupArgs {
+    /// Files and folders; relative ones are stored under the name given, absolute ones with their whole path
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Save standard input as a file
+    #[arg(long)]
+    pub stdin: bool,
+    /// Its path in the snapshot
+    #[arg(long, value_name = "PATH", default_value = "stdin", requires = "stdin")]
+    pub stdin_filename: String,
+    /// Save the output of a shell command under NAME; may be repeated, all in the same snapshot
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub command: Vec<String>,
+    /// Read paths from this file, one a line; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Vec<PathBuf>,
+    /// The same, each path ended by a NUL byte
+    #[arg(long, value_name = "FILE")]
+    pub files_from_raw: Vec<PathBuf>,
+    /// What to leave out.
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
+    /// Give the snapshot these tags
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub tag: Vec<String>,
+    /// Name of this host in the snapshot
+    #[arg(short = 'H', long, env = "KEEPFAST_HOST", hide_env_values = true, value_name = "NAME")]
+    pub host: Option<String>,
+    /// A sentence about the snapshot
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub description: String,
+    /// Take unchanged files from this snapshot; by default the newest of the same host and paths
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "force")]
+    pub parent: Option<String>,
+    /// Read every file, changed or not
+    #[arg(short, long)]
+    pub force: bool,
+    /// Make no snapshot if nothing has changed
+    #[arg(long)]
+    pub skip_if_unchanged: bool,
+    /// Read everything, write nothing, and tell what would be stored
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// zstd level
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, env = "KEEPFAST_COMPRESSION", hide_env_values = true,
+          value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub compression: i32,
+}
+
+/// What `backup` leaves out.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "What to leave out")]
+pub struct ExcludeArgs {
+    /// Leave out what fits the pattern: `*.o` at any depth, `/home/*/.cache` exactly there
+    #[arg(short = 'e', long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub exclude: Vec<String>,
+    /// The same; upper and lower case do not matter
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub iexclude: Vec<String>,
+    /// Read patterns from this file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub exclude_file: Vec<PathBuf>,
+    /// Leave out the contents of folders that are marked with a CACHEDIR.TAG
+    #[arg(long)]
+    pub exclude_caches: bool,
+    /// Leave out the contents of folders that hold a file of this name (beginning with HEADER)
+    #[arg(long, value_name = "NAME[:HEADER]")]
+    pub exclude_if_present: Vec<String>,
+    /// Leave out files larger than this, such as 100M or 2G
+    #[arg(long, value_name = "SIZE")]
+    pub exclude_larger_than: Option<String>,
+    /// Stay on the file system of each path
+    #[arg(short = 'x', long)]
+    pub one_file_system: bool,
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Options that every command takes, before or behind the verb.
+//!
+//! Where the password comes from is decided in `options::credential`: clap can not tell a source on the command line from
+//! one in the environment, and the first must win.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Folder of the repository
+    #[arg(short, long, global = true, env = "KEEPFAST_REPOSITORY", hide_env_values = true, value_name = "PATH")]
+    pub repository: Option<PathBuf>,
+    /// Read the password from the first line of this file [env: KEEPFAST_PASSWORD_FILE]
+    #[arg(short = 'p', long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Read the password from the output of this shell command [env: KEEPFAST_PASSWORD_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub password_command: Option<String>,
+    /// Open the repository with this key file [env: KEEPFAST_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Folder for the local index, which can be lost at any time
+    #[arg(long, global = true, env = "KEEPFAST_CACHE_DIR", hide_env_values = true, value_name = "PATH")]
+    pub cache_dir: Option<PathBuf>,
+    /// Keep the local index in memory only
+    #[arg(long, global = true, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
+    /// Folder for this machine's identity as a writer
+    #[arg(long, global = true, env = "KEEPFAST_STATE_DIR", hide_env_values = true, value_name = "PATH")]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON, one object a line, and nothing else, on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print problems only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Worker threads; by default one for each processor
+    #[arg(long, global = true, env = "KEEPFAST_THREADS", hide_env_values = true, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the user typed, word for word. No side effect, no default that depends on the machine: that is `options`.
+//!
+//! One struct per command; what several commands share stands in `global` and `select`.
+
+mod backup;
+mod global;
+mod manage;
+mod read;
+mod restore;
+mod select;
+
+use clap::{Parser, Subcommand};
+
+pub use backup::BackupArgs;
+pub use global::GlobalArgs;
+pub use manage::{InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, ShapeArgs, TagArgs};
+pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
+pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
+pub use select::ScopeArgs;
+
+/// Encrypted, deduplicating backups.
+#[derive(Debug, Parser)]
+#[command(name = "keepfast", version, max_term_width = 80, arg_required_else_help = true)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Shown below the help: scripts are written from it.
+const EXIT_CODES: &str = "\
+A snapshot is named by `latest`, `latest~3` (the third before it), the beginning
+of its id, or `tag:NAME`; `SNAPSHOT:PATH` names a folder or file in it.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 done but incomplete,
+10 no repository, 11 the session was closed by somebody else, 12 wrong password
+or key, 130 cancelled.";
+
+/// A verb.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a repository
+    Init(InitArgs),
+    /// Save files, folders and outputs of commands in a new snapshot
+    #[command(visible_alias = "create")]
+    Backup(Box<BackupArgs>),
+    /// List snapshots
+    Snapshots(SnapshotsArgs),
+    /// List what is in a snapshot
+    Ls(LsArgs),
+    /// Bring files back
+    #[command(visible_alias = "extract")]
+    Restore(Box<RestoreArgs>),
+    /// Write a file, or a folder as a tar archive, to standard output
+    Dump(DumpArgs),
+    /// Show what differs between two snapshots
+    Diff(DiffArgs),
+    /// Check that everything in the repository is there and readable
+    Check(CheckArgs),
+    /// Count files and bytes of snapshots and repository
+    #[command(visible_alias = "info")]
+    Stats(StatsArgs),
+    /// Change tags of snapshots
+    Tag(TagArgs),
+    /// List, add, remove passwords and key files
+    Key(KeyArgs),
+    /// Print an object of the repository as JSON
+    Cat(CatArgs),
+    /// Print the version
+    Version,
+    /// Set everything up, back up a folder, restore it and compare
+    Quickstart(QuickstartArgs),
+}
+
+impl Command {
+    /// The verb, as it stands in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Backup(_) => "backup",
+            Self::Snapshots(_) => "snapshots",
+            Self::Ls(_) => "ls",
+            Self::Restore(_) => "restore",
+            Self::Dump(_) => "dump",
+            Self::Diff(_) => "diff",
+            Self::Check(_) => "check",
+            Self::Stats(_) => "stats",
+            Self::Tag(_) => "tag",
+            Self::Key(_) => "key",
+            Self::Cat(_) => "cat",
+            Self::Version => "version",
+            Self::Quickstart(_) => "quickstart",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Arguments of the commands that only read: `snapshots ls dump diff check stats cat`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::args::ScopeArgs;
+
+/// Arguments of `snapshots`.
+#[derive(Clone, Debug, Args)]
+pub struct SnapshotsArgs {
+    /// Only these snapshots
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshots: Vec<String>,
+    /// Only the newest N of each host and set of paths
+    #[arg(long, value_name = "N")]
+    pub latest: Option<usize>,
+    /// Which snapshots.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `ls`.
+#[derive(Clone, Debug, Args)]
+pub struct LsArgs {
+    /// The snapshot, or a folder or file in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    pub snapshot: String,
+    /// Show mode, owner, size and time
+    #[arg(short, long)]
+    pub long: bool,
+    /// Go into folders below PATH; without PATH everything is listed
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Which snapshots `latest` and `tag:` look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `dump`.
+#[derive(Clone, Debug, Args)]
+pub struct DumpArgs {
+    /// The snapshot, or a folder or file in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    pub snapshot: String,
+    /// The folder or file
+    #[arg(value_name = "PATH")]
+    pub inside: Option<PathBuf>,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Which snapshots `latest` and `tag:` look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `diff`.
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// The earlier snapshot
+    #[arg(value_name = "A")]
+    pub before: String,
+    /// The later snapshot
+    #[arg(value_name = "B")]
+    pub after: String,
+    /// Only at and below this path
+    #[arg(value_name = "PATH")]
+    pub inside: Option<PathBuf>,
+    /// Show paths of which only metadata differs, too
+    #[arg(long)]
+    pub metadata: bool,
+    /// Which snapshots `latest` and `tag:` look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Read and verify every byte
+    #[arg(long, conflicts_with = "read_data_subset")]
+    pub read_data: bool,
+    /// Read and verify a part: `2/5` the second of five parts, `10%` or `50G` chosen at random
+    #[arg(long, value_name = "PART")]
+    pub read_data_subset: Option<String>,
+}
+
+/// Arguments of `stats`.
+#[derive(Clone, Debug, Args)]
+pub struct StatsArgs {
+    /// Only these snapshots
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshots: Vec<String>,
+    /// Which snapshots.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `cat`.
+#[derive(Clone, Debug, Args)]
+pub struct CatArgs {
+    /// What to print.
+    #[command(subcommand)]
+    pub what: CatCommand,
+}
+
+/// What `cat` prints.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CatCommand {
+    /// Parameters of the repository
+    Config,
+    /// What a snapshot says of itself
+    Snapshot {
+        /// The snapshot
+        #[arg(value_name = "SNAPSHOT")]
+        snapshot: String,
+    },
+    /// An index object
+    Index {
+        /// Its id; without it the ids of all that are visible
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
+    /// A slot of the log
+    Log {
+        /// Writer and number; without it the last slot of each writer
+        #[arg(value_name = "WRITER/NUMBER")]
+        slot: Option<String>,
+    },
+    /// Entries of a snapshot with everything that is stored of them
+    Tree {
+        /// The snapshot, or a folder or file in it
+        #[arg(value_name = "SNAPSHOT[:PATH]")]
+        snapshot: String,
+    },
+    /// The directory of a pack
+    PackDirectory {
+        /// Its id
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use clap::{CommandFactory, Parser};
+
+use super::{Cli, Command};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("keepfast").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definitions_do_not_contradict_each_other() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_has_the_name_that_it_has_in_json() {
+    let lines = [
+        "init",
+        "backup .",
+        "snapshots",
+        "ls latest",
+        "restore latest -t x",
+        "dump latest:a",
+        "diff a b",
+        "check",
+        "stats",
+        "tag --add x latest",
+        "key list",
+        "cat config",
+        "version",
+        "quickstart .",
+    ];
+    let verbs: Vec<_> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_string()).collect();
+    let named: Vec<_> = lines.iter().map(|line| parse(line).unwrap().command.name().to_string()).collect();
+    assert_eq!(named, verbs);
+}
+
+#[test]
+fn global_options_may_stand_before_and_behind_the_verb() {
+    assert!(parse("--json -r x snapshots").unwrap().global.json);
+    let cli = parse("snapshots -r x --json --threads 3").unwrap();
+    assert_eq!((cli.global.json, cli.global.threads), (true, Some(3)));
+}
+
+#[test]
+fn restore_needs_a_target() {
+    assert_eq!(parse("restore latest").unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn backup_needs_something_to_save() {
+    assert_eq!(parse("backup").unwrap_err().exit_code(), 2);
+    for line in ["backup --stdin", "backup --command a=true", "backup --files-from -", "backup --files-from-raw x"] {
+        assert!(matches!(parse(line).unwrap().command, Command::Backup(_)), "{line}");
+    }
+}
+
+#[test]
+fn quiet_and_verbose_exclude_each_other() {
+    assert!(parse("-q -v version").is_err());
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One file per verb: options, engine, render. No verb uses another one's file; what they share is in `options` and `render`.
+
+mod backup;
+mod cat;
+mod check;
+mod diff;
+mod dump;
+mod init;
+mod key;
+mod ls;
+mod quickstart;
+mod restore;
+mod snapshots;
+mod stats;
+mod tag;
+mod version;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::exit::{Done, Failure};
+
+/// Does what the user asked for.
+///
+/// # Errors
+/// It could not be done.
+pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
+    match command {
+        Command::Init(args) => init::run(context, args),
+        Command::Backup(args) => backup::run(context, args),
+        Command::Snapshots(args) => snapshots::run(context, args),
+        Command::Restore(args) => restore::run(context, args),
+        Command::Ls(args) => ls::run(context, args),
+        Command::Dump(args) => dump::run(context, args),
+        Command::Diff(args) => diff::run(context, args),
+        Command::Check(args) => check::run(context, args),
+        Command::Stats(args) => stats::run(context, args),
+        Command::Tag(args) => tag::run(context, args),
+        Command::Key(args) => key::run(context, args),
+        Command::Cat(args) => cat::run(context, args),
+        Command::Version => version::run(context),
+        Command::Quickstart(args) => quickstart::run(context, args),
+    }
+}

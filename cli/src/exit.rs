@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the program ends: the one table from what went wrong to exit code and hint.
+//!
+//! The codes are restic's, which scripts know. A code is a promise: it changes its meaning in no version.
+
+use std::io;
+use std::process::ExitCode;
+
+use keepfast_engine::Error as EngineError;
+use keepfast_engine::storage::{ErrorKind, StorageError};
+
+use crate::context::Context;
+use crate::render::text;
+
+/// Could not be done.
+pub const FAILURE: u8 = 1;
+/// The command line makes no sense.
+pub const USAGE: u8 = 2;
+/// Done, but something is missing or doubtful.
+pub const INCOMPLETE: u8 = 3;
+/// There is no repository.
+pub const NO_REPOSITORY: u8 = 10;
+/// Somebody else closed the session.
+pub const SESSION_CLOSED: u8 = 11;
+/// Wrong password or key.
+pub const WRONG_KEY: u8 = 12;
+/// The user asked to stop.
+pub const CANCELLED: u8 = 130;
+/// Nobody reads standard output any more; what a program killed by SIGPIPE ends with.
+pub const BROKEN_PIPE: u8 = 141;
+
+/// How a command ended that did what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Everything.
+    Complete,
+    /// Not everything; the problems have been told.
+    Incomplete,
+}
+
+impl Done {
+    /// Complete if there are no problems.
+    pub fn from_problems(count: usize) -> Self {
+        if count == 0 { Self::Complete } else { Self::Incomplete }
+    }
+}
+
+/// Why a command could not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// The engine's reason.
+    Engine(EngineError),
+    /// What was typed makes no sense.
+    Usage(String),
+    /// Another reason, with what might help.
+    Other {
+        /// What happened.
+        message: String,
+        /// What might help; empty if nothing comes to mind.
+        hint: String,
+    },
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl<E: Into<EngineError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl Failure {
+    /// A reason without a hint.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::Other { message: message.into(), hint: String::new() }
+    }
+
+    /// Exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Other { .. } => FAILURE,
+            Self::Engine(EngineError::Output(error)) | Self::Output(error) => match error.kind() {
+                io::ErrorKind::BrokenPipe => BROKEN_PIPE,
+                _ => FAILURE,
+            },
+            Self::Engine(error) => match error {
+                EngineError::NoRepository { .. } | EngineError::NotARepository { .. } => NO_REPOSITORY,
+                EngineError::SessionVoid { .. } => SESSION_CLOSED,
+                EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
+                EngineError::Cancelled => CANCELLED,
+                _ => FAILURE,
+            },
+        }
+    }
+
+    /// What happened, with its causes, on one line.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Engine(error) => text::error(error),
+            Self::Usage(message) | Self::Other { message, .. } => message.clone(),
+            Self::Output(error) => format!("can not write the output: {error}"),
+        }
+    }
+
+    /// What might help; empty if nothing comes to mind.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Other { hint, .. } => hint,
+            Self::Usage(_) => "`keepfast help` lists commands and options",
+            Self::Output(_) => "",
+            Self::Engine(error) => engine_hint(error),
+        }
+    }
+}
+
+fn engine_hint(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::NoRepository { .. } => "`keepfast init` creates a repository",
+        EngineError::NotARepository { .. } => "is this the folder that `keepfast init` was given?",
+        EngineError::RepositoryExists { .. } => "it can be used as it is; `keepfast snapshots` shows what is in it",
+        EngineError::WrongKey { slots: 0, .. } => {
+            "the repository has no key of this sort: try a password or a key file instead"
+        }
+        EngineError::WrongKey { .. } => "check which password or key file belongs to this repository",
+        EngineError::OtherRepository { .. } => {
+            "use the key file of this repository, or the repository of this key file"
+        }
+        EngineError::NoSnapshot { .. } | EngineError::Ambiguous { .. } => {
+            "`keepfast snapshots` lists the snapshots with their ids"
+        }
+        EngineError::NoPath { .. } => "`keepfast ls SNAPSHOT` lists the paths in a snapshot",
+        EngineError::Object { .. }
+        | EngineError::ObjectHash { .. }
+        | EngineError::MissingChunk { .. }
+        | EngineError::Node { .. } => "`keepfast check --read-data` lists everything that is damaged",
+        EngineError::SessionVoid { .. } => "run the command again; nothing of this run is visible in the repository",
+        EngineError::Unsupported { .. } => "use the version of keepfast that wrote it, or a later one",
+        EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
+        EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
+        EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {
+            "nothing of this run is visible; free some space and run it again"
+        }
+        EngineError::Storage(StorageError { kind: ErrorKind::Denied, .. }) => "check who owns the repository's files",
+        _ => "",
+    }
+}
+
+/// Ends the program: flushes what was printed, tells what went wrong.
+pub fn report(context: &Context, result: Result<Done, Failure>) -> ExitCode {
+    let result = result.and_then(|done| context.output.finish().map_err(Failure::Output).map(|()| done));
+    let failure = match result {
+        Ok(Done::Complete) => return ExitCode::SUCCESS,
+        Ok(Done::Incomplete) => return ExitCode::from(INCOMPLETE),
+        Err(failure) => failure,
+    };
+    let code = failure.code();
+    if code != BROKEN_PIPE {
+        context.output.failure(code, &failure.message(), failure.hint());
+    }
+    ExitCode::from(code)
+}
+
+/// Ends the program on a command line that can not be understood, or after its help was printed.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if wants_json && error.use_stderr() {
+        crate::render::json::print_failure(USAGE, error.to_string().trim_end(), "");
+    } else {
+        // Whoever closed the stream does not want to read it.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, engine_hint};
+    use keepfast_engine::Error;
+
+    #[test]
+    fn every_reason_has_the_code_that_scripts_know() {
+        let location = || "/r".to_string();
+        let slot = || ("w".to_string(), 3);
+        let table: Vec<(Failure, u8)> = vec![
+            (Error::NoRepository { location: location() }.into(), 10),
+            (Error::NotARepository { location: location(), why: "x".into() }.into(), 10),
+            (Error::SessionVoid { writer: slot().0, sequence: slot().1 }.into(), 11),
+            (Error::WrongKey { location: location(), slots: 1 }.into(), 12),
+            (Error::Cancelled.into(), 130),
+            (Error::Invalid("x".into()).into(), 1),
+            (Error::NoSnapshot { selector: "x".into() }.into(), 1),
+            (Failure::Usage("x".into()), 2),
+            (Failure::other("x"), 1),
+            (Failure::Output(std::io::ErrorKind::BrokenPipe.into()), 141),
+            (Error::Output(std::io::ErrorKind::BrokenPipe.into()).into(), 141),
+            (Failure::Output(std::io::ErrorKind::StorageFull.into()), 1),
+        ];
+        for (failure, code) in table {
+            assert_eq!(failure.code(), code, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_repository_is_answered_with_how_to_make_one() {
+        assert!(engine_hint(&Error::NoRepository { location: "/r".into() }).contains("init"));
+    }
+}

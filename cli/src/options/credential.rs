@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the password or key comes from: command line, else environment, else the user at the terminal. Exactly one source
+//! counts; two at the same place are an error rather than a rule about which one wins.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use keepfast_engine::format::key_slot::KeyFile;
+use keepfast_engine::repository::Credential;
+
+use crate::args::GlobalArgs;
+use crate::exit::Failure;
+
+/// Where the password or key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It is this password.
+    Password(String),
+    /// First line of a file.
+    PasswordFile(PathBuf),
+    /// Output of a shell command.
+    PasswordCommand(OsString),
+    /// A key file.
+    KeyFile(PathBuf),
+    /// The user types it.
+    Terminal,
+}
+
+impl Source {
+    /// The source that the user named.
+    ///
+    /// # Errors
+    /// More than one on the command line, or none there and more than one in the environment.
+    pub fn find(global: &GlobalArgs) -> Result<Self, Failure> {
+        let typed = [
+            ("--password-file", global.password_file.clone().map(Self::PasswordFile)),
+            (
+                "--password-command",
+                global.password_command.clone().map(|command| Self::PasswordCommand(command.into())),
+            ),
+            ("--key-file", global.key_file.clone().map(Self::KeyFile)),
+        ];
+        if let Some(source) = the_one(typed)? {
+            return Ok(source);
+        }
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let password = match variable("KEEPFAST_PASSWORD").map(OsString::into_string) {
+            Some(Err(_)) => return Err(Failure::other("KEEPFAST_PASSWORD is not UTF-8")),
+            Some(Ok(password)) => Some(Self::Password(password)),
+            None => None,
+        };
+        let set = [
+            ("KEEPFAST_PASSWORD", password),
+            ("KEEPFAST_PASSWORD_FILE", variable("KEEPFAST_PASSWORD_FILE").map(|path| Self::PasswordFile(path.into()))),
+            ("KEEPFAST_PASSWORD_COMMAND", variable("KEEPFAST_PASSWORD_COMMAND").map(Self::PasswordCommand)),
+            ("KEEPFAST_KEY_FILE", variable("KEEPFAST_KEY_FILE").map(|path| Self::KeyFile(path.into()))),
+        ];
+        Ok(the_one(set)?.unwrap_or(Self::Terminal))
+    }
+
+    /// What it gives, for a repository that exists.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub fn read(&self) -> Result<Credential, Failure> {
+        match self {
+            Self::KeyFile(path) => read_key_file(path).map(Credential::KeyFile),
+            Self::Terminal => ask("password: ").map(Credential::Password),
+            other => other.password().map(Credential::Password),
+        }
+    }
+
+    /// What it gives, for a password that is new: typed twice.
+    ///
+    /// # Errors
+    /// It could not be read, or the user mistyped.
+    pub fn read_new_password(&self) -> Result<String, Failure> {
+        let password = match self {
+            Self::Terminal => {
+                let password = ask("new password: ")?;
+                if ask("the same again: ")? != password {
+                    return Err(Failure::other("the two passwords differ"));
+                }
+                password
+            }
+            other => other.password()?,
+        };
+        if password.is_empty() { Err(Failure::other("the password is empty")) } else { Ok(password) }
+    }
+
+    fn password(&self) -> Result<String, Failure> {
+        match self {
+            Self::Password(password) => Ok(password.clone()),
+            Self::PasswordFile(path) => {
+                let text = fs::read_to_string(path).map_err(|error| unreadable("password file", path, &error))?;
+                Ok(first_line(&text))
+            }
+            Self::PasswordCommand(command) => run(command),
+            Self::KeyFile(_) | Self::Terminal => Err(Failure::other("a password is needed here")),
+        }
+    }
+}
+
+fn the_one<const N: usize>(sources: [(&str, Option<Source>); N]) -> Result<Option<Source>, Failure> {
+    let given: Vec<_> = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
+    if given.len() > 1 {
+        let names: Vec<_> = given.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::Usage(format!("only one of {} can be given", names.join(" and "))));
+    }
+    Ok(given.into_iter().next().map(|(_, source)| source))
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// It can not be read, or is none.
+pub fn read_key_file(path: &Path) -> Result<KeyFile, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable("key file", path, &error))?;
+    KeyFile::parse(&text).map_err(|error| Failure::other(format!("{} is not a key file: {error}", path.display())))
+}
+
+fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if what == "key file" => {
+            "`keepfast init` makes the key file together with the repository"
+        }
+        _ => "",
+    };
+    Failure::Other { message: format!("can not read the {what} {}: {error}", path.display()), hint: hint.to_string() }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_string()
+}
+
+fn run(command: &OsString) -> Result<String, Failure> {
+    let failed = |why: String| Failure::other(format!("the password command failed: {why}"));
+    let output = Command::new("sh").arg("-c").arg(command).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| failed("its output is not UTF-8".to_string()))?;
+    Ok(first_line(&text))
+}
+
+fn ask(prompt: &str) -> Result<String, Failure> {
+    if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
+        return Err(Failure::Other {
+            message: "no password or key file was given, and there is no terminal to ask for one".to_string(),
+            hint: "use --key-file, --password-file or --password-command, or the variables KEEPFAST_KEY_FILE, \
+                   KEEPFAST_PASSWORD_FILE, KEEPFAST_PASSWORD_COMMAND, KEEPFAST_PASSWORD"
+                .to_string(),
+        });
+    }
+    rpassword::prompt_password(prompt).map_err(|error| Failure::other(format!("can not read the password: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Source, first_line, the_one};
+
+    #[test]
+    fn one_source_counts_and_two_are_refused() {
+        let key = || Some(Source::KeyFile("k".into()));
+        assert_eq!(the_one([("a", None), ("b", key())]).unwrap(), key());
+        assert_eq!(the_one([("a", None)]).unwrap(), None);
+        let failure = the_one([("--a", key()), ("--b", None), ("--c", key())]).unwrap_err();
+        assert_eq!((failure.code(), failure.message().as_str()), (2, "only one of --a and --c can be given"));
+    }
+
+    #[test]
+    fn a_password_ends_with_its_line() {
+        assert_eq!(first_line("  a b \r\nsecond\n"), "  a b ");
+        assert_eq!(first_line(""), "");
+    }
+}

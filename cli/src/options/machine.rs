@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who and where we are: host, user, processors, folders by the XDG rules.
+
+use std::env;
+use std::path::PathBuf;
+use std::thread;
+
+use keepfast_engine::session::Client;
+
+use crate::args::GlobalArgs;
+use crate::exit::Failure;
+use crate::options::time;
+
+/// Program and version, as in snapshots.
+pub const PROGRAM: &str = concat!("keepfast ", env!("CARGO_PKG_VERSION"));
+
+/// Who writes to the repository; `host` replaces the name of this machine.
+pub fn client(host: Option<&str>) -> Client {
+    Client {
+        host: host.map_or_else(host_name, str::to_string),
+        user: user_name(),
+        process: std::process::id(),
+        program: PROGRAM.to_string(),
+        now: time::now_seconds(),
+    }
+}
+
+/// What `key list` shows of a key made here.
+pub fn label() -> String {
+    format!("{}@{}", user_name(), host_name())
+}
+
+/// Name of this machine.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn user_name() -> String {
+    let name = uzers::get_effective_username();
+    name.map_or_else(|| rustix::process::geteuid().as_raw().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Worker threads: as asked for, or one for each processor.
+pub fn threads(global: &GlobalArgs) -> usize {
+    let all = || thread::available_parallelism().map_or(1, usize::from);
+    global.threads.map_or_else(all, usize::from)
+}
+
+/// Where relative paths begin.
+pub fn working_directory() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|error| Failure::other(format!("can not find the working directory: {error}")))
+}
+
+/// A folder of the XDG rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserFolder {
+    /// What can be made again.
+    Cache,
+    /// What belongs to this machine.
+    State,
+    /// What the user sets.
+    Config,
+    /// What the user keeps.
+    Data,
+}
+
+/// `keepfast` in the folder of the user.
+///
+/// # Errors
+/// Neither the variable for it nor `HOME` is set.
+pub fn user_folder(folder: UserFolder) -> Result<PathBuf, Failure> {
+    let (variable, below_home) = match folder {
+        UserFolder::Cache => ("XDG_CACHE_HOME", ".cache"),
+        UserFolder::State => ("XDG_STATE_HOME", ".local/state"),
+        UserFolder::Config => ("XDG_CONFIG_HOME", ".config"),
+        UserFolder::Data => ("XDG_DATA_HOME", ".local/share"),
+    };
+    // The XDG rules: a relative path counts as not set.
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)));
+    let base = base.ok_or_else(|| Failure::Other {
+        message: format!("neither {variable} nor HOME names a folder"),
+        hint: "set HOME, or name the folders with --cache-dir and --state-dir".to_string(),
+    })?;
+    Ok(base.join("keepfast"))
+}

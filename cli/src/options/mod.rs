@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was typed, as values of the engine: the only place that reads the environment, the clock and the user's own files.
+
+pub mod backup;
+pub mod credential;
+pub mod key_file;
+pub mod machine;
+pub mod new_repository;
+pub mod repository;
+pub mod scope;
+pub mod size;
+pub mod time;

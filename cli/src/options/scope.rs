@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which snapshots a command is about: the options that narrow them down, and the selectors that name one.
+
+use std::env;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use keepfast_engine::Error;
+use keepfast_engine::history::Snapshot;
+use keepfast_engine::select::{Scope, select, split_path};
+
+use crate::args::ScopeArgs;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::options::time;
+use crate::render::text;
+
+/// The options as the engine's scope.
+///
+/// # Errors
+/// `--at` is not a time.
+pub fn scope(args: &ScopeArgs) -> Result<Scope, Failure> {
+    let until = match &args.at {
+        Some(text) => Some(time::parse_until(text, &TimeZone::system())?),
+        None => None,
+    };
+    let paths = args.path.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+    Ok(Scope { hosts: args.host.clone(), tags: args.tag.clone(), paths, until })
+}
+
+/// The path as snapshots record it: from the top, without `.`, `..` and trailing slashes. Symbolic links stay.
+///
+/// # Errors
+/// There is no working directory.
+pub fn absolute(path: &Path) -> Result<Vec<u8>, Failure> {
+    let here =
+        env::current_dir().map_err(|error| Failure::other(format!("can not find the working directory: {error}")))?;
+    let mut clean = PathBuf::from("/");
+    for component in here.join(path).components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(clean.as_os_str().as_bytes().to_vec())
+}
+
+/// The snapshots that were named, or all that the scope takes if none was.
+///
+/// # Errors
+/// A selector fits none or several.
+pub fn several<'a>(
+    snapshots: &'a [Snapshot],
+    selectors: &[String],
+    args: &ScopeArgs,
+) -> Result<Vec<&'a Snapshot>, Failure> {
+    let scope = scope(args)?;
+    if selectors.is_empty() {
+        return Ok(scope.filter(snapshots));
+    }
+    let mut chosen: Vec<&Snapshot> = Vec::new();
+    for selector in selectors {
+        let snapshot = select(snapshots, selector, &scope)?;
+        if chosen.iter().all(|other| other.id != snapshot.id) {
+            chosen.push(snapshot);
+        }
+    }
+    Ok(chosen)
+}
+
+/// The snapshot and the path in it that `SNAPSHOT[:PATH]` names.
+///
+/// # Errors
+/// The selector fits none or several.
+pub fn one<'a, 'b>(
+    snapshots: &'a [Snapshot],
+    selector: &'b str,
+    args: &ScopeArgs,
+) -> Result<(&'a Snapshot, &'b [u8]), Failure> {
+    let (selector, path) = split_path(selector);
+    Ok((select(snapshots, selector, &scope(args)?)?, path))
+}
+
+/// Names the snapshot in which a path was not found; the engine only knows the root of its tree.
+pub fn name_snapshot(snapshot: &Snapshot) -> impl Fn(Error) -> Error {
+    let short = text::short(snapshot.id);
+    move |error| match error {
+        Error::NoPath { path, .. } => Error::NoPath { path, snapshot: short.clone() },
+        other => other,
+    }
+}
+
+/// Tells of snapshots that can not be read; `true` if there are any.
+pub fn warn_of_damaged(context: &Context, damaged: &[Error]) -> bool {
+    for error in damaged {
+        context.output.warn(&format!("a snapshot can not be read: {}", text::error(error)));
+    }
+    !damaged.is_empty()
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Points in time as people type them, and the clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use keepfast_engine::format::tree::entry::Timestamp as StoredTime;
+
+use crate::exit::Failure;
+
+/// The end of what `--at` means, in Unix nanoseconds: a date means all of that day, a time to the minute all of that minute.
+///
+/// # Errors
+/// Not a time.
+pub fn parse_until(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
+    let refuse = || {
+        Failure::Usage(format!("{text:?} is not a time; write 2026-11-01T03:00, 2026-11-01 or 2026-11-01T03:00:00Z"))
+    };
+    let instant = |local: DateTime| local.to_zoned(zone.clone()).map(|zoned| zoned.timestamp());
+    let end = if let Ok(exact) = text.parse::<Timestamp>() {
+        exact.as_nanosecond()
+    } else if let (10, Ok(date)) = (text.len(), text.parse::<Date>()) {
+        let next = date.tomorrow().and_then(|next| instant(next.to_datetime(jiff::civil::Time::midnight())));
+        next.map_err(|_| refuse())?.as_nanosecond() - 1
+    } else {
+        let local: DateTime = text.parse().map_err(|_| refuse())?;
+        let start = instant(local).map_err(|_| refuse())?.as_nanosecond();
+        let names_seconds = text.bytes().filter(|byte| *byte == b':').count() > 1;
+        start + if names_seconds { 999_999_999 } else { 59_999_999_999 }
+    };
+    i64::try_from(end).map_err(|_| refuse())
+}
+
+/// Now, as it is stored.
+pub fn now() -> StoredTime {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => StoredTime { seconds: since.as_secs() as i64, nanos: since.subsec_nanos() },
+        // A clock before 1970 is wrong; the snapshot is worth more than its date.
+        Err(_) => StoredTime::default(),
+    }
+}
+
+/// Now, in Unix seconds.
+pub fn now_seconds() -> u64 {
+    now().seconds.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_until;
+    use jiff::tz::{Offset, TimeZone};
+
+    const HOUR: i64 = 3_600_000_000_000;
+    /// 2026-11-01T00:00Z.
+    const DAY: i64 = 1_793_491_200_000_000_000;
+
+    #[test]
+    fn times_are_local_unless_they_name_a_zone() {
+        let east = TimeZone::fixed(Offset::constant(2));
+        let until = |text| parse_until(text, &east).unwrap();
+        assert_eq!(until("2026-11-01T03:00Z"), DAY + 3 * HOUR);
+        assert_eq!(until("2026-11-01T03:00+02:00"), DAY + HOUR);
+        assert_eq!(until("2026-11-01T03:00"), DAY + HOUR + 59_999_999_999);
+        assert_eq!(until("2026-11-01 03:00:07"), DAY + HOUR + 7_999_999_999);
+        assert_eq!(until("2026-11-01"), DAY + 22 * HOUR - 1);
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "yesterday", "2026-13-01", "2026-11-01T25:00", "11/01/2026", "9999-12-31"] {
+            assert!(parse_until(text, &TimeZone::UTC).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How results look: as text for people, as JSON for programs. Nothing else in the program writes to the standard streams,
+//! but `progress` (the terminal) and `dump` (bytes).
+
+pub mod entry;
+pub mod json;
+pub mod object;
+mod output;
+pub mod snapshot;
+pub mod table;
+pub mod text;
+
+pub use output::{Format, Output};

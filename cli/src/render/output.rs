@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The standard streams. One value for the whole run, shared by all threads.
+//!
+//! JSON mode prints JSON on standard output and nothing else; problems that stop nothing go to standard error as text in
+//! text mode, and into the summary in JSON mode.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use crate::args::GlobalArgs;
+use crate::render::{json, text};
+use keepfast_engine::events::Problem;
+
+/// More problems than this are counted, not printed: the rest is in the snapshot and in `--json`.
+const MAX_PROBLEMS_PRINTED: usize = 20;
+
+/// What standard output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The standard streams.
+pub struct Output {
+    format: Format,
+    verb: &'static str,
+    quiet: bool,
+    stdout: Mutex<BufWriter<Stdout>>,
+    /// What a thread that could not return it met while writing.
+    failed: Mutex<Option<io::Error>>,
+}
+
+impl Output {
+    /// The streams of this process, for the command `verb`.
+    pub fn new(format: Format, verb: &'static str, global: &GlobalArgs) -> Self {
+        let stdout = Mutex::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+        Self { format, verb, quiet: global.quiet, stdout, failed: Mutex::default() }
+    }
+
+    /// Whether JSON is wanted.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a line of a result, in text mode.
+    pub fn line(&self, line: &str) {
+        if self.format == Format::Text {
+            self.write(line);
+        }
+    }
+
+    /// Prints a line that is no result but good to know, in text mode unless the user wants quiet.
+    pub fn note(&self, line: &str) {
+        if !self.quiet {
+            self.line(line);
+        }
+    }
+
+    /// Prints one object of a stream, in JSON mode.
+    pub fn object(&self, value: Value) {
+        if self.format == Format::Json {
+            self.write(&json::object(value));
+        }
+    }
+
+    /// Prints the summary that ends a command, in JSON mode.
+    pub fn summary(&self, summary: Value) {
+        if self.format == Format::Json {
+            self.write(&json::summary(self.verb, summary));
+        }
+    }
+
+    /// Prints a warning to standard error.
+    pub fn warn(&self, message: &str) {
+        // Nobody is left to tell if standard error is closed.
+        let _ = writeln!(io::stderr(), "warning: {message}");
+    }
+
+    /// Prints what could not be saved or restored to standard error, in text mode.
+    pub fn problems(&self, problems: &[Problem]) {
+        if self.format == Format::Json {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        for problem in problems.iter().take(MAX_PROBLEMS_PRINTED) {
+            let _ = writeln!(stderr, "problem: {}", text::problem(problem));
+        }
+        if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS_PRINTED).filter(|more| *more > 0) {
+            let _ = writeln!(stderr, "problem: ... and {} more; --json lists all", text::count(more as u64));
+        }
+    }
+
+    /// Prints why the command failed.
+    pub fn failure(&self, code: u8, message: &str, hint: &str) {
+        if self.format == Format::Json {
+            self.write(&json::failure(code, message, hint));
+            let _ = self.finish();
+            return;
+        }
+        let _ = self.finish();
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "error: {message}");
+        if !hint.is_empty() {
+            let _ = writeln!(stderr, "hint: {hint}");
+        }
+    }
+
+    /// Whether what was printed so far went wrong: a reason to stop printing more.
+    pub fn check(&self) -> Result<(), io::Error> {
+        self.failed.lock().expect("no holder panics").take().map_or(Ok(()), Err)
+    }
+
+    /// Whether nobody reads the output any more.
+    pub fn is_broken(&self) -> bool {
+        self.failed.lock().expect("no holder panics").is_some()
+    }
+
+    /// Flushes, and tells what went wrong with writing since the last check.
+    ///
+    /// # Errors
+    /// Standard output could not be written.
+    pub fn finish(&self) -> Result<(), io::Error> {
+        self.check()?;
+        self.stdout.lock().expect("no holder panics").flush()
+    }
+
+    /// Columns that a table may take: those of the terminal, or no limit for a file or pipe.
+    pub fn columns(&self) -> usize {
+        let stdout = io::stdout();
+        if !stdout.is_terminal() {
+            return usize::MAX;
+        }
+        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| if size.ws_col == 0 { 80 } else { size.ws_col.into() })
+    }
+
+    fn write(&self, line: &str) {
+        let mut stdout = self.stdout.lock().expect("no holder panics");
+        let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
+        if let Err(error) = written {
+            self.failed.lock().expect("no holder panics").get_or_insert(error);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tables of text: columns as wide as their content, and what is too wide for the terminal goes on in the next line.
+//! Nothing is ever cut off: an id or a path that is not whole is of no use.
+
+/// On which side the text of a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Left.
+    Left,
+    /// Right, for numbers.
+    Right,
+}
+
+/// A table that grows by rows.
+pub struct Table {
+    columns: Vec<(&'static str, Side)>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Blanks between columns.
+const GAP: usize = 2;
+/// A column is made no narrower than this to fit a terminal.
+const MIN_WIDTH: usize = 8;
+
+impl Table {
+    /// An empty table with these headings.
+    pub fn new(columns: &[(&'static str, Side)]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row. A line feed in a cell starts another line of it.
+    pub fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(cells);
+    }
+
+    /// The lines of the table, none wider than `limit` if that is possible.
+    pub fn lines(&self, limit: usize) -> Vec<String> {
+        let widths = self.widths(limit);
+        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| (*heading).to_string()).collect();
+        let rule = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+        let mut lines = self.row_lines(&headings, &widths);
+        lines.push("-".repeat(rule));
+        lines.extend(self.rows.iter().flat_map(|row| self.row_lines(row, &widths)));
+        lines
+    }
+
+    /// As wide as the content; while that is too much, the widest column gives way.
+    fn widths(&self, limit: usize) -> Vec<usize> {
+        let cells = |column: usize| self.rows.iter().flat_map(move |row| row[column].lines());
+        let mut widths: Vec<usize> = (0..self.columns.len())
+            .map(|column| cells(column).chain([self.columns[column].0]).map(width).max().unwrap_or(0))
+            .collect();
+        let room = limit.saturating_sub(GAP * (widths.len() - 1));
+        while widths.iter().sum::<usize>() > room {
+            let widest = widths.iter_mut().max().expect("a table has columns");
+            if *widest <= MIN_WIDTH {
+                break;
+            }
+            *widest -= 1;
+        }
+        widths
+    }
+
+    fn row_lines(&self, row: &[String], widths: &[usize]) -> Vec<String> {
+        let cells: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width)).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+        (0..height).map(|line| self.one_line(&cells, widths, line)).collect()
+    }
+
+    fn one_line(&self, cells: &[Vec<String>], widths: &[usize], line: usize) -> String {
+        let mut text = String::new();
+        for ((cell, width_of_column), (_, side)) in cells.iter().zip(widths).zip(&self.columns) {
+            let part = cell.get(line).map_or("", String::as_str);
+            let blanks = " ".repeat(width_of_column.saturating_sub(width(part)));
+            match side {
+                Side::Left => text.extend([part, blanks.as_str()]),
+                Side::Right => text.extend([blanks.as_str(), part]),
+            }
+            text.push_str(&" ".repeat(GAP));
+        }
+        text.trim_end().to_string()
+    }
+}
+
+/// Columns of a terminal that text takes; close enough without a table of all scripts.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn wrap(cell: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in cell.lines() {
+        let characters: Vec<char> = line.chars().collect();
+        lines.extend(characters.chunks(width.max(1)).map(|part| part.iter().collect::<String>()));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Side, Table};
+
+    fn table() -> Table {
+        let mut table = Table::new(&[("id", Side::Left), ("path", Side::Left), ("size", Side::Right)]);
+        table.row(vec!["1a".into(), "/srv/a/rather/long/path\n/etc".into(), "12 B".into()]);
+        table.row(vec!["2b".into(), String::new(), "9.99 MiB".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_content() {
+        let expected = [
+            "id  path                         size",
+            "-------------------------------------",
+            "1a  /srv/a/rather/long/path      12 B",
+            "    /etc",
+            "2b                           9.99 MiB",
+        ];
+        assert_eq!(table().lines(usize::MAX), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_wraps_and_loses_nothing() {
+        let lines = table().lines(28);
+        assert!(lines.iter().all(|line| line.chars().count() <= 28), "{lines:#?}");
+        let column = |line: &String| line.chars().skip(4).take(14).collect::<String>().trim().to_string();
+        let paths: String = lines[2..].iter().map(column).collect();
+        assert_eq!(paths, "/srv/a/rather/long/path/etc", "{lines:#?}");
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Checking a repository: that everything visible is there and readable, from the log down to single chunks. Changes nothing.
+//!
+//! Structure: log chains, key slots, index objects, every visible pack's length and directory, every snapshot's tree with all
+//! chunks it refers to. With data: every byte of the chosen packs, hashed, opened, decompressed, compared with its id.
+
+mod packs;
+mod trees;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use keepfast_repo_format::id::PackId;
+use keepfast_repo_format::layout;
+
+use crate::error::{Error, Result, describe};
+use crate::events::Events;
+use crate::history::History;
+use crate::index::PackSummary;
+use crate::pool::Pool;
+use crate::repository::{Repository, list_slots};
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReadData {
+    /// Structure only.
+    None,
+    /// All packs.
+    All,
+    /// The `part`th of `of` equal parts, from 1; over `of` runs every pack is read once.
+    Part {
+        /// Which.
+        part: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// This share of the packs, chosen by `seed`.
+    Share {
+        /// 0.0 to 1.0.
+        share: f64,
+        /// Another seed chooses other packs.
+        seed: u64,
+    },
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The object, or the snapshot and path, it concerns.
+    pub place: String,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// What was checked, and what was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Visible snapshots.
+    pub snapshots: u64,
+    /// Visible packs.
+    pub packs: u64,
+    /// Packs of which every byte was read.
+    pub packs_read: u64,
+    /// Tree nodes read.
+    pub nodes: u64,
+    /// Stored bytes of the packs that were read.
+    pub bytes_read: u64,
+    /// Packs that are stored but not visible: leftovers of sessions that did not commit. Harmless.
+    pub unreferenced_packs: u64,
+    /// Sessions that are open now.
+    pub open_sessions: u64,
+    /// Everything that is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the repository.
+///
+/// # Errors
+/// The storage failed or the user cancelled; damage is in the report.
+pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &dyn Events) -> Result<Report> {
+    let history = repository.history()?;
+    let checker = Checker { repository, findings: Mutex::default(), events };
+    let mut report = Report::default();
+    checker.log(&history);
+    checker.keys()?;
+    let (snapshots, damaged) = history.snapshots(repository)?;
+    damaged.iter().for_each(|error| checker.error("snapshot", error));
+    report.snapshots = (snapshots.len() + damaged.len()) as u64;
+    let packs = checker.packs(&mut report)?;
+    report.open_sessions = repository.backend.list(layout::SESSIONS_FOLDER)?.len() as u64;
+    let chosen: Vec<PackSummary> = packs.iter().filter(|pack| is_chosen(&pack.id, read)).copied().collect();
+    events.expected(packs.len() as u64, chosen.iter().map(|pack| pack.length).sum());
+    let bytes_read = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let pool = Pool::start(scope, threads, 1);
+        for pack in &packs {
+            let full = is_chosen(&pack.id, read);
+            let (checker, bytes_read) = (&checker, &bytes_read);
+            pool.normal(move |scratch| {
+                if !events.cancelled() {
+                    checker.pack(pack, full, &mut scratch.decompressor);
+                    if full {
+                        bytes_read.fetch_add(pack.length, Ordering::Relaxed);
+                    }
+                    events.path_done(b"", if full { pack.length } else { 0 });
+                }
+            });
+        }
+        report.nodes = checker.trees(&snapshots)?;
+        Ok::<_, Error>(())
+    })?;
+    if events.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    report.packs_read = chosen.len() as u64;
+    report.bytes_read = bytes_read.into_inner();
+    report.findings = checker.findings.into_inner().expect("no holder panics");
+    report.findings.sort_by(|a, b| (&a.place, &a.text).cmp(&(&b.place, &b.text)));
+    Ok(report)
+}
+
+fn is_chosen(id: &PackId, read: ReadData) -> bool {
+    let number = id.0.first_chunk::<8>().map_or(0, |first| u64::from_le_bytes(*first));
+    match read {
+        ReadData::None => false,
+        ReadData::All => true,
+        ReadData::Part { part, of } => number % u64::from(of.max(1)) == u64::from(part.saturating_sub(1)),
+        ReadData::Share { share, seed } => {
+            let mut hasher = DefaultHasher::new();
+            (number, seed).hash(&mut hasher);
+            (hasher.finish() as f64) < share * u64::MAX as f64
+        }
+    }
+}
+
+struct Checker<'a> {
+    repository: &'a Repository,
+    findings: Mutex<Vec<Finding>>,
+    events: &'a dyn Events,
+}
+
+impl Checker<'_> {
+    fn found(&self, place: impl Into<String>, text: impl Into<String>) {
+        let finding = Finding { place: place.into(), text: text.into() };
+        self.findings.lock().expect("no holder panics").push(finding);
+    }
+
+    fn error(&self, place: impl Into<String>, error: &Error) {
+        self.found(place, describe(error));
+    }
+
+    fn log(&self, history: &History) {
+        for (slot, error) in history.damaged() {
+            self.found(slot.clone(), error.to_string());
+        }
+        for slot in history.broken_links() {
+            self.found(slot.clone(), "does not follow the slot before it: a slot was lost or replaced");
+        }
+    }
+
+    fn keys(&self) -> Result<()> {
+        match list_slots(self.repository.backend.as_ref(), self.repository.id()) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_damage() => {
+                self.error("keys", &error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
