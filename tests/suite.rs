@@ -19,6 +19,8 @@ mod behaviours {
     mod crash_processes;
     mod crash_successors;
     mod crash_writers;
+    mod damage;
+    mod faults;
     mod incremental;
     mod round_trip;
 }

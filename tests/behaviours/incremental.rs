@@ -10,10 +10,10 @@ use keepfast_engine::events::Silent;
 use keepfast_storage::testing::{Operation, RecordingBackend};
 
 use crate::support::capture::{assert_same, capture, without_holes};
-use crate::support::child::{self, Process};
+use crate::support::child;
 use crate::support::forest::{edit, grow, set_times};
 use crate::support::random::Random;
-use crate::support::sandbox::{Sandbox, backup_options, client, let_time_pass};
+use crate::support::sandbox::{Sandbox, client, let_time_pass};
 
 fn grown(seed: u64, paths: usize) -> (Sandbox, Random) {
     let (sandbox, mut random) = (Sandbox::new(), Random::new(seed));
@@ -24,15 +24,8 @@ fn grown(seed: u64, paths: usize) -> (Sandbox, Random) {
 
 #[test]
 fn an_unchanged_folder_costs_a_session_a_manifest_and_a_log_slot() {
-    // In a process of its own: the source is its working folder, so that no folder above it, which others change, counts.
-    if child::process() == Process::Shared {
-        let (sandbox, _) = grown(1, 100);
-        let name = concat!(module_path!(), "::an_unchanged_folder_costs_a_session_a_manifest_and_a_log_slot");
-        return child::again_in(&sandbox.source(), name);
-    }
-    let sandbox = Sandbox::new();
-    let options = backup_options(&[".".into()]);
-    let_time_pass();
+    let (sandbox, _) = grown(1, 100);
+    let options = sandbox.options_at_top();
     let first = sandbox.backup_with(&options);
     let recording = Arc::new(RecordingBackend::new(sandbox.objects.clone()));
     let mut operations = Vec::new();
@@ -57,18 +50,13 @@ fn an_unchanged_folder_costs_a_session_a_manifest_and_a_log_slot() {
 
 #[test]
 fn an_unchanged_tree_makes_no_snapshot_if_that_is_asked_for() {
-    if child::process() == Process::Shared {
-        let (sandbox, _) = grown(2, 30);
-        let name = concat!(module_path!(), "::an_unchanged_tree_makes_no_snapshot_if_that_is_asked_for");
-        return child::again_in(&sandbox.source(), name);
-    }
-    let sandbox = Sandbox::new();
-    let mut options = backup_options(&[".".into()]);
+    let (sandbox, _) = grown(2, 30);
+    let mut options = sandbox.options_at_top();
     options.mode = backup::Mode::CommitIfChanged;
     assert!(sandbox.backup_with(&options).snapshot.is_some(), "the first one has no parent");
     assert_eq!(sandbox.backup_with(&options).snapshot, None);
     assert_eq!(sandbox.snapshots().len(), 1);
-    fs::write("new", b"now there is a change").unwrap();
+    fs::write(sandbox.source().join("new"), b"now there is a change").unwrap();
     assert!(sandbox.backup_with(&options).snapshot.is_some());
 }
 

@@ -93,6 +93,13 @@ impl Sandbox {
         backup_options(&[self.source()])
     }
 
+    /// The source as the top of the snapshot: no folder above it, which others change, counts.
+    pub fn options_at_top(&self) -> BackupOptions {
+        let mut options = backup_options(&[".".into()]);
+        options.source.working_directory = self.source();
+        options
+    }
+
     /// Backs the source up on any backend, whatever comes.
     pub fn try_backup_on(&self, backend: Arc<dyn Backend>) -> Result<backup::Summary> {
         backup(&self.open_on(backend)?, &client(), &self.options(), &Silent)

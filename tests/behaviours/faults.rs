@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Storage that fails, at every operation and in every way: the backup says so, as a failure of the storage and never of a
+//! file; nothing visible is lost; and the next backup is as if nothing had happened.
+
+use std::fs;
+use std::sync::Arc;
+
+use keepfast_engine::Error;
+use keepfast_engine::backup::backup;
+use keepfast_engine::events::Silent;
+use keepfast_storage::testing::{Fault, FaultyBackend, Image, MemBackend, Moment, Operation, Record, RecordingBackend};
+use keepfast_storage::{Backend, ErrorKind};
+
+use crate::support::capture::{Capture, assert_same, capture};
+use crate::support::forest::grow;
+use crate::support::random::Random;
+use crate::support::sandbox::{Sandbox, client, let_time_pass};
+
+const KINDS: [ErrorKind; 4] = [ErrorKind::Full, ErrorKind::Denied, ErrorKind::Transient, ErrorKind::Other];
+
+/// A repository with one snapshot, and a source that has changed since.
+struct Scene {
+    sandbox: Sandbox,
+    image: Image,
+    first: Capture,
+    second: Capture,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (sandbox, mut random) = (Sandbox::new(), Random::new(1));
+        grow(&sandbox.source(), &mut random, 30);
+        let_time_pass();
+        sandbox.backup();
+        let first = capture(&sandbox.source());
+        // More than one pack fills, so that uploads happen while files are still read.
+        fs::write(sandbox.source().join("second"), random.bytes(3 << 20)).unwrap();
+        let second = capture(&sandbox.source());
+        Self { image: sandbox.objects.image(), sandbox, first, second }
+    }
+
+    fn client(&self) -> Sandbox {
+        self.sandbox.copy(MemBackend::from_image(self.image.clone()))
+    }
+
+    /// Every operation of an undisturbed backup.
+    fn undisturbed(&self) -> Vec<Record> {
+        let client = self.client();
+        let recording = Arc::new(RecordingBackend::new(client.objects.clone()));
+        client.try_backup_on(recording.clone()).unwrap();
+        recording.take()
+    }
+
+    /// One backup with one fault. What it may give: a storage error, or success where the fault is tolerated.
+    fn run(&self, operation: Operation, nth: u64, kind: ErrorKind, moment: Moment) {
+        let what = format!("{operation:?} number {nth}, {kind:?} {moment:?}");
+        let client = self.client();
+        let fault = Fault::new(operation, "", nth, kind, moment);
+        let faulty = Arc::new(FaultyBackend::new(client.objects.clone(), vec![fault]));
+        let outcome = client.try_backup_on(faulty.clone());
+        faulty.verify_all_faults_reached();
+        match outcome {
+            // What could not be removed is only litter.
+            Ok(summary) if operation == Operation::Delete => assert_eq!(summary.problems, [], "{what}"),
+            // A parent that can not be read only costs the reading of every file.
+            Ok(summary) if operation == Operation::Get => {
+                assert_eq!((summary.problems, summary.totals.unmodified_files), (vec![], 0), "{what}");
+            }
+            Ok(summary) => panic!("{what}: {summary:?}"),
+            Err(Error::Storage(error)) => assert_eq!(error.kind, kind, "{what}"),
+            Err(error) => panic!("{what}: not told as a failure of the storage: {error:?}"),
+        }
+        self.all_is_well(&client, &what);
+    }
+
+    /// What was visible still restores, the next backup works, and nothing is wrong afterwards.
+    fn all_is_well(&self, client: &Sandbox, what: &str) {
+        let before = client.snapshots();
+        assert_same(&self.first, &capture(&client.restore(before[0].id)), what);
+        let next = client.backup();
+        assert_same(&self.second, &capture(&client.restore(next)), what);
+        assert_eq!(client.check().findings, [], "{what}");
+        let sessions = client.objects.list("sessions").unwrap();
+        assert!(sessions.is_empty(), "{what}: left over {sessions:?}");
+    }
+}
+
+/// Fails each operation of one kind in turn.
+fn every(operation: Operation, moment: Moment) {
+    let scene = Scene::new();
+    let count = scene.undisturbed().iter().filter(|record| record.operation == operation).count() as u64;
+    assert!(count > 0);
+    for nth in 1..=count {
+        // One kind for each: the kinds differ in what a person does about them, not in what the engine may do.
+        scene.run(operation, nth, KINDS[nth as usize % KINDS.len()], moment);
+    }
+}
+
+#[test]
+fn a_failed_put_ends_the_backup_as_a_failure_of_the_storage() {
+    every(Operation::Put, Moment::BeforeEffect);
+}
+
+#[test]
+fn a_put_whose_answer_is_lost_leaves_nothing_half_visible() {
+    // The slot's put may have had its effect: then the snapshot is there, although the backup could not know.
+    every(Operation::Put, Moment::AfterEffect);
+}
+
+#[test]
+fn a_failed_barrier_ends_the_backup() {
+    every(Operation::Barrier, Moment::BeforeEffect);
+    every(Operation::Barrier, Moment::AfterEffect);
+}
+
+#[test]
+fn a_failed_get_is_never_taken_for_a_missing_object() {
+    every(Operation::Get, Moment::BeforeEffect);
+}
+
+#[test]
+fn a_failed_list_is_never_taken_for_an_empty_one() {
+    every(Operation::List, Moment::BeforeEffect);
+}
+
+#[test]
+fn a_delete_that_is_refused_or_fails_is_tolerated() {
+    every(Operation::Delete, Moment::BeforeEffect);
+    every(Operation::Delete, Moment::AfterEffect);
+    Scene::new().run(Operation::Delete, 1, ErrorKind::Denied, Moment::BeforeEffect);
+}
+
+#[test]
+fn a_full_disk_stays_the_reason_when_everything_fails_after_it() {
+    let scene = Scene::new();
+    let puts = scene.undisturbed().iter().filter(|record| record.operation == Operation::Put).count() as u64;
+    for nth in 1..=puts {
+        let client = scene.client();
+        let fault = Fault::new(Operation::Put, "", nth, ErrorKind::Full, Moment::BeforeEffect).and_ever_after();
+        let faulty = Arc::new(FaultyBackend::new(client.objects.clone(), vec![fault]));
+        let error = client.try_backup_on(faulty).unwrap_err();
+        assert!(matches!(&error, Error::Storage(error) if error.kind == ErrorKind::Full), "put {nth}: {error:?}");
+        scene.all_is_well(&client, &format!("full from put {nth} on"));
+    }
+}
+
+#[test]
+fn a_repository_that_can_not_be_listed_is_not_initialised_again() {
+    let scene = Scene::new();
+    for kind in KINDS {
+        let client = scene.client();
+        let fault = Fault::new(Operation::List, "", 1, kind, Moment::BeforeEffect);
+        let faulty = FaultyBackend::new(client.objects.clone(), vec![fault]);
+        let options = crate::support::sandbox::init_options();
+        let error = keepfast_engine::repository::init(&faulty, &options, &keepfast_engine::repository::FirstKey::KeyFile);
+        assert!(matches!(error, Err(Error::Storage(_))));
+        assert_eq!(client.objects.image(), scene.image);
+    }
+}
+
+#[test]
+fn a_restore_says_that_the_storage_failed() {
+    let scene = Scene::new();
+    let client = scene.client();
+    let snapshot = client.snapshots()[0].id;
+    let restore = |backend: Arc<dyn Backend>| {
+        let target = tempfile::tempdir().unwrap();
+        let repository = client.open_on(backend)?;
+        let restored = crate::support::sandbox::restore_from(&repository, snapshot, &client.options_to(target.path()));
+        restored.map(|(summary, _)| (summary, capture(target.path())))
+    };
+    let recording = Arc::new(RecordingBackend::new(client.objects.clone()));
+    restore(recording.clone()).unwrap();
+    let gets = recording.take().iter().filter(|record| record.operation == Operation::Get).count() as u64;
+    for nth in 1..=gets {
+        let fault = Fault::new(Operation::Get, "", nth, ErrorKind::Transient, Moment::BeforeEffect);
+        match restore(Arc::new(FaultyBackend::new(client.objects.clone(), vec![fault]))) {
+            Err(error) => assert!(matches!(error, Error::Storage(_)), "get {nth}: {error:?}"),
+            Ok((summary, found)) => {
+                assert!(!summary.problems.is_empty(), "get {nth}: nothing is said");
+                assert!(found.len() <= scene.first.len(), "get {nth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_backup_is_void_and_the_next_one_works() {
+    struct After(std::sync::atomic::AtomicU64);
+    impl keepfast_engine::events::Events for After {
+        fn cancelled(&self) -> bool {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 20
+        }
+    }
+    let scene = Scene::new();
+    let client_sandbox = scene.client();
+    let repository = client_sandbox.open();
+    let outcome = backup(&repository, &client(), &client_sandbox.options(), &After(0.into()));
+    assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+    assert_eq!(client_sandbox.snapshots().len(), 1);
+    drop(repository);
+    scene.all_is_well(&client_sandbox, "after a cancelled backup");
+    let _ = backup(&client_sandbox.open(), &client(), &client_sandbox.options(), &Silent).unwrap();
+}
