@@ -19,4 +19,6 @@ mod behaviours {
     mod crash_processes;
     mod crash_successors;
     mod crash_writers;
+    mod golden;
+    mod golden_reader;
 }
