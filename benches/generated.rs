@@ -55,7 +55,7 @@ pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     data
 }
 
-/// Lines of `name.name = word word word`, with words used as unevenly as in text; zstd makes about a third of it.
+/// Lines of `name.name = word word word`, with words used as unevenly as in text.
 pub fn text(bytes: usize, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let letter = |random: &mut Random| b"etaoinshrdlucmfwypvbgk"[random.skewed(22)];

@@ -21,4 +21,6 @@ mod behaviours {
     mod crash_writers;
     mod golden;
     mod golden_reader;
+    mod incremental;
+    mod round_trip;
 }

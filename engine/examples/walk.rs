@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let threads = std::env::var("THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let excludes = Excludes::default();
-    let options = SourceOptions { paths, excludes, one_file_system: OneFileSystem::Cross, threads };
+    let working_directory = std::env::current_dir()?;
+    let options = SourceOptions { working_directory, paths, excludes, one_file_system: OneFileSystem::Cross, threads };
     let completes = std::env::var_os("COMPLETE").is_some();
     for round in 0..5 {
         let started = Instant::now();

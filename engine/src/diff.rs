@@ -8,10 +8,10 @@ use std::sync::Arc;
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::reader::Reader;
-use crate::tree::{Cursor, Direction, Root, find_below, is_inside};
+use crate::tree::{Cursor, Direction, Root, find, find_below, is_inside};
 
 /// How a path differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub type Each<'a> = &'a mut dyn FnMut(Difference, Option<&Entry>, Option<&Entry>
 /// Tells every difference at or below `path`, in tree order, with the entry before and after.
 ///
 /// # Errors
-/// A tree could not be read, or the user cancelled.
+/// [`Error::NoPath`] if neither has the path. A tree could not be read, or the user cancelled.
 pub fn diff(
     reader: &Arc<Reader>,
     before: Root,
@@ -58,10 +58,20 @@ pub fn diff(
     if before == after {
         return Ok(summary);
     }
+    if !path.is_empty() {
+        let (old, new) = (find(reader, before, path)?, find(reader, after, path)?);
+        if old.is_none() && new.is_none() {
+            return Err(Error::NoPath { path: path.to_vec(), snapshot: after.id.to_string()[..8].to_string() });
+        }
+        if let Some(difference) = compare(old.as_ref(), new.as_ref()) {
+            summary.count(difference, old.as_ref(), new.as_ref());
+            each(difference, old.as_ref(), new.as_ref());
+        }
+    }
     let mut sides = Sides { before: start(reader, before, path)?, after: start(reader, after, path)? };
     loop {
         if events.cancelled() {
-            return Err(crate::Error::Cancelled);
+            return Err(Error::Cancelled);
         }
         sides.skip_equal_nodes()?;
         let (old, new) = sides.next(path)?;
@@ -77,7 +87,7 @@ pub fn diff(
     }
 }
 
-/// At the folder's own entry if the path is one, else at the path.
+/// Before the first entry in the folder `path`, or of everything.
 fn start(reader: &Arc<Reader>, root: Root, path: &[u8]) -> Result<Cursor> {
     if path.is_empty() {
         return Ok(Cursor::new(reader.clone(), root, Direction::Forward));

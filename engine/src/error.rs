@@ -194,8 +194,22 @@ impl Error {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })
             || self.is_not_found()
+            // The object is shorter than what was stored.
+            || matches!(self, Self::Storage(error) if error.kind == ErrorKind::Range)
     }
 }
 
 /// Result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error and its causes in one line.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

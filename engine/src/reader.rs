@@ -64,14 +64,12 @@ impl Reader {
 
     /// A chunk of file content.
     pub fn data_chunk(&self, id: &ChunkId) -> Result<Chunk> {
-        let chunk = self.chunk(Kind::DataPack, id)?;
-        if self.keys.data_chunk_id(&chunk) == *id { Ok(chunk) } else { Err(wrong_content(id)) }
+        self.chunk(Kind::DataPack, id)
     }
 
     /// A tree node.
     pub fn tree_chunk(&self, id: &ChunkId) -> Result<Chunk> {
-        let chunk = self.chunk(Kind::TreePack, id)?;
-        if self.keys.tree_chunk_id(&chunk) == *id { Ok(chunk) } else { Err(wrong_content(id)) }
+        self.chunk(Kind::TreePack, id)
     }
 
     /// Whether `data` is the content of the data chunk `id`.
@@ -85,13 +83,26 @@ impl Reader {
     }
 
     fn chunk(&self, kind: Kind, id: &ChunkId) -> Result<Chunk> {
-        let location = self.index.find(kind, id)?.ok_or(Error::MissingChunk { id: *id })?;
-        let segment = self.segment(&location)?;
+        let first = self.index.find(kind, id)?.ok_or(Error::MissingChunk { id: *id })?;
+        let error = match self.chunk_at(&first, kind, id) {
+            Err(error) if error.is_damage() => error,
+            outcome => return outcome,
+        };
+        // A backup that missed the pack has stored its chunks again, in another one.
+        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
+        others.map(|other| self.chunk_at(&other, kind, id)).find(Result::is_ok).unwrap_or(Err(error))
+    }
+
+    fn chunk_at(&self, location: &Location, kind: Kind, id: &ChunkId) -> Result<Chunk> {
+        let segment = self.segment(location)?;
         let range = location.offset as usize..location.offset as usize + location.length as usize;
         if range.end > segment.len() {
             return Err(wrong_content(id));
         }
-        Ok(Chunk { segment, range })
+        let chunk = Chunk { segment, range };
+        let found =
+            if kind == Kind::TreePack { self.keys.tree_chunk_id(&chunk) } else { self.keys.data_chunk_id(&chunk) };
+        if found == *id { Ok(chunk) } else { Err(wrong_content(id)) }
     }
 
     fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {

@@ -101,9 +101,11 @@ impl<'a> Session<'a> {
         backend.barrier()?;
         let ids = index.iter().map(|(id, _)| *id).collect();
         self.fill(LogBody::Commit { session: self.id, snapshot, indexes: ids })?;
-        self.repository.index.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest))?;
+        // The snapshot is there, whatever becomes of the cache: what it does not take now is fetched when it is needed.
+        let local = &self.repository.index;
+        let _ = local.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest));
         for (id, range) in index {
-            self.repository.index.load(id, &packs[range])?;
+            let _ = local.load(id, &packs[range]);
         }
         Ok(snapshot)
     }
@@ -155,7 +157,9 @@ impl<'a> Session<'a> {
         put_slot(self.repository, &slot)?;
         // The slot is filled, so the record has no meaning any more; whoever can not delete leaves it to the maintainer.
         let _ = self.repository.backend.delete(&object_name(&layout::session(&writer, self.sequence)));
-        self.identity.settle()
+        // Nor does a state folder that can not be written undo the slot: a session that is still noted there has ended.
+        let _ = self.identity.settle();
+        Ok(())
     }
 
     /// Heads of other writers: cross-links that make a rolled back or forked history visible.
@@ -298,7 +302,8 @@ fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     }
     repository.backend.barrier()?;
     let hash = crypto::object_hash(&object);
-    repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat())?;
+    // The slot has taken effect: without the cache it is fetched next time.
+    let _ = repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat());
     Ok(())
 }
 

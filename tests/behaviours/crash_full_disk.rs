@@ -62,7 +62,10 @@ fn a_storage_that_fails_at_any_write_gives_an_error_and_nothing_half() {
             let faulty: Arc<dyn Backend> = Arc::new(FaultyBackend::new(disk.clone(), vec![trouble.fault(nth)]));
             let (done, result) = mpsc::channel();
             let (runner, runners_key, runners_source) = (machine.clone(), key.clone(), source.clone());
-            std::thread::spawn(move || done.send(runner.back_up(faulty, &runners_key, &runners_source)));
+            std::thread::spawn(move || {
+                let result = runner.back_up(faulty, &runners_key, &runners_source);
+                done.send(result).expect("the test waits");
+            });
             let result = result.recv_timeout(HUNG).expect("the backup ends");
             let image = disk.image();
             assert_invariants(&image, &key, &place);

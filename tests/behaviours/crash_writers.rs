@@ -2,6 +2,7 @@
 //! Several writers at once: other machines, other processes of one machine, cloned machines, and somebody who closes a session from
 //! outside. No slot is ever overwritten, and whoever was told of a success has a snapshot.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,9 +12,9 @@ use keepfast_engine::events::{Events, Silent};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::session::Session;
 use keepfast_repo_format::key_slot::KeyFile;
+use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::SessionRecord;
-use keepfast_repo_format::{crypto, layout};
 use keepfast_storage::local::LocalBackend;
 use keepfast_storage::testing::{MemBackend, SimBackend};
 use keepfast_storage::{Backend, Name, Put};
@@ -165,6 +166,40 @@ fn a_session_whose_slot_is_filled_from_outside_says_so_and_shows_nothing() {
     assert!(open_sessions(disk.as_ref()).is_empty());
 }
 
+#[test]
+fn a_cache_that_breaks_in_the_middle_of_a_backup_does_not_make_its_snapshot_a_failure() {
+    let scratch = scratch();
+    let disk = Arc::new(SimBackend::new());
+    let key = init_small(disk.as_ref()).unwrap();
+    let source = [source(scratch.path(), 0)];
+    let machine = Machine::new("alpha", scratch.path());
+    let repository = machine.open(disk.clone(), &key).unwrap();
+    let in_the_middle = InTheMiddle::new(|| break_cache(&machine.folder.join("cache")));
+    let summary =
+        backup(&repository, &machine.client(), &options(&source), &in_the_middle).expect("the storage is fine");
+    let promised = Promised::from([(summary.snapshot.unwrap(), on_disk(&source))]);
+    let bare = open_bare(disk.clone(), &key, scratch.path()).unwrap();
+    assert_whole(&bare, &promised, &on_disk(&source));
+    assert!(open_sessions(disk.as_ref()).is_empty());
+    drop(repository);
+    machine.back_up(disk.clone(), &key, &source).expect("the cache is made anew");
+}
+
+/// Takes a table away from under whoever uses the database.
+fn break_cache(folder: &Path) {
+    let mut broken = 0;
+    for below in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(below.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if fs::read(&path).unwrap().starts_with(b"SQLite format 3") {
+                rusqlite::Connection::open(path).unwrap().execute_batch("DROP TABLE cached").unwrap();
+                broken += 1;
+            }
+        }
+    }
+    assert_eq!(broken, 1, "there is one database");
+}
+
 /// What a maintainer does with sessions that he takes for dead.
 fn void_every_session(repository: &Repository) {
     for object in repository.backend.list(layout::SESSIONS_FOLDER).unwrap() {
@@ -183,8 +218,7 @@ fn void_every_session(repository: &Repository) {
             body: LogBody::Void { session: record.session },
         };
         let object = slot.seal(&repository.keys);
-        assert_ne!(crypto::object_hash(&object), [0; 32]);
-        let name = Name::new(&layout::log(&writer, sequence)).unwrap();
+        let name = Name::new(layout::log(&writer, sequence)).unwrap();
         assert_eq!(repository.backend.put_if_absent(&name, &[&object]).unwrap(), Put::Created);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,8 +185,16 @@ fn xattr_lines(path: &Path, shown: &str) -> Vec<String> {
     .collect()
 }
 
+/// Of a file that not even its owner may read as it is, too.
 fn sha256(path: &Path) -> String {
-    hex(&Sha256::digest(fs::read(path).unwrap()))
+    let bytes = fs::read(path).unwrap_or_else(|_| {
+        let permissions = fs::metadata(path).unwrap().permissions();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        let bytes = fs::read(path).unwrap();
+        fs::set_permissions(path, permissions).unwrap();
+        bytes
+    });
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

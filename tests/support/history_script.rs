@@ -90,6 +90,7 @@ pub fn open_bare(backend: Arc<dyn Backend>, key: &KeyFile, state: &Path) -> Resu
 pub fn options(paths: &[PathBuf]) -> BackupOptions {
     BackupOptions {
         source: SourceOptions {
+            working_directory: PathBuf::from("/"),
             paths: paths.to_vec(),
             excludes: Excludes::builder().build().expect("no pattern can be wrong"),
             one_file_system: OneFileSystem::Cross,

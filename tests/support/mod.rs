@@ -11,3 +11,9 @@ use std::path::{Path, PathBuf};
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies inside the workspace").to_path_buf()
 }
+
+pub mod capture;
+pub mod child;
+pub mod forest;
+pub mod random;
+pub mod sandbox;

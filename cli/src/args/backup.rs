@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 
 /// Arguments of `backup`.
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "keepfast backup [OPTIONS] [PATH]...")]
 #[command(group = ArgGroup::new("sources").required(true).multiple(true)
     .args(["paths", "stdin", "command", "files_from", "files_from_raw"]))]
 pub struct BackupArgs {

@@ -49,6 +49,7 @@ pub struct ShapeArgs {
 
 /// Arguments of `tag`.
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "keepfast tag [OPTIONS] [SNAPSHOT]...")]
 #[command(group = clap::ArgGroup::new("edit").required(true).multiple(true).args(["add", "remove", "set"]))]
 pub struct TagArgs {
     /// The snapshots; without any, all that the filters take

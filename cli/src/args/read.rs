@@ -46,7 +46,7 @@ pub struct DumpArgs {
     pub snapshot: String,
     /// The folder or file
     #[arg(value_name = "PATH")]
-    pub path: Option<PathBuf>,
+    pub inside: Option<PathBuf>,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -66,7 +66,7 @@ pub struct DiffArgs {
     pub after: String,
     /// Only at and below this path
     #[arg(value_name = "PATH")]
-    pub path: Option<PathBuf>,
+    pub inside: Option<PathBuf>,
     /// Show paths of which only metadata differs, too
     #[arg(long)]
     pub metadata: bool,

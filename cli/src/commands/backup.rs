@@ -50,6 +50,7 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
     Ok(BackupOptions {
         paths: sources::recorded_paths(&paths, &streams)?,
         source: SourceOptions {
+            working_directory: machine::working_directory()?,
             paths,
             excludes: sources::excludes(args, &own)?,
             one_file_system: if args.exclude.one_file_system { OneFileSystem::Stay } else { OneFileSystem::Cross },
@@ -98,13 +99,12 @@ fn print(context: &Context, args: &BackupArgs, summary: &Summary, seconds: f64) 
         text::counted(totals.directories, "folder"),
         text::counted(totals.others, "other"),
     ));
-    let stored = if args.dry_run { "would be added" } else { "added" };
-    out.note(&format!(
-        "content  {}, of which new {} -> {} {stored} to the repository",
-        text::size(totals.bytes),
-        text::size(totals.new_plain_bytes),
-        text::size(totals.stored_bytes),
-    ));
+    let stored = match args.dry_run {
+        true => "to be compressed and added".to_string(),
+        false => format!("-> {} added to the repository", text::size(totals.stored_bytes)),
+    };
+    let (all, new) = (text::size(totals.bytes), text::size(totals.new_plain_bytes));
+    out.note(&format!("content  {all}, of which new {new} {stored}"));
     out.note(&format!("took     {}", text::duration(seconds)));
     if let (true, Some(parent)) = (context.global.verbose, summary.parent) {
         out.note(&format!("parent   {parent}"));

@@ -61,7 +61,7 @@ fn tree(context: &Context, repository: &Repository, selector: &str) -> Result<Do
     let (found, path) = scope::one(&snapshots, selector, &ScopeArgs::default())?;
     let root = Root { id: found.manifest.root, level: found.manifest.root_level };
     let mut entries = 0_u64;
-    for entry in below(&repository.reader(), root, path)? {
+    for entry in below(&repository.reader(), root, path).map_err(scope::name_snapshot(found))? {
         if context.signals.cancelled() {
             return Err(Error::Cancelled.into());
         }

@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Done, Failure> {
     let outcome = diff(&repository.reader(), root(before), root(after), &path, &progress, &mut show);
     drop(progress);
     context.output.check().map_err(Failure::Output)?;
-    let summary = outcome?;
+    let summary = outcome.map_err(scope::name_snapshot(after))?;
     let [added, removed, modified, type_changed, metadata] = summary.paths;
     let count = text::count;
     context.output.note(&format!(
@@ -66,7 +66,7 @@ fn path(args: &DiffArgs, before: &[u8], after: &[u8]) -> Result<Vec<u8>, Failure
     if before != after {
         return Err(Failure::Usage("both snapshots must be given with the same path".to_string()));
     }
-    match &args.path {
+    match &args.inside {
         Some(_) if !before.is_empty() => Err(Failure::Usage("the path was given twice".to_string())),
         Some(path) => Ok(trim(path.as_os_str().as_bytes()).to_vec()),
         None => Ok(before.to_vec()),

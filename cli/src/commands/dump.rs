@@ -36,14 +36,14 @@ pub fn run(context: &Context, args: &DumpArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     let (snapshot, inner) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
-    let path = match &args.path {
+    let path = match &args.inside {
         Some(_) if !inner.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
         Some(path) => trim(path.as_os_str().as_bytes()),
         None => inner,
     };
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = repository.reader();
-    let is_archive = is_folder(&reader, root, path)?;
+    let is_archive = is_folder(&reader, root, path).map_err(scope::name_snapshot(snapshot))?;
     match &args.output {
         Some(file) => {
             to_file(context, &reader, root, path, file)?;
@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &DumpArgs) -> Result<Done, Failure> {
     Ok(Done::Complete)
 }
 
-fn is_folder(reader: &Arc<Reader>, root: Root, path: &[u8]) -> Result<bool, Failure> {
+fn is_folder(reader: &Arc<Reader>, root: Root, path: &[u8]) -> Result<bool, Error> {
     if path.is_empty() {
         return Ok(true);
     }

@@ -19,7 +19,7 @@ pub fn run(context: &Context, args: &LsArgs) -> Result<Done, Failure> {
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let all = path.is_empty() || args.recursive;
     let (mut entries, mut bytes) = (0_u64, 0_u64);
-    for found in below(&repository.reader(), root, path)? {
+    for found in below(&repository.reader(), root, path).map_err(scope::name_snapshot(snapshot))? {
         if context.signals.cancelled() {
             return Err(keepfast_engine::Error::Cancelled.into());
         }

@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Done, Failure> {
     drop(progress);
     // A pipe that nobody reads any more cancels the restore; then it is the cause.
     context.output.check().map_err(Failure::Output)?;
-    let summary = outcome?;
+    let summary = outcome.map_err(scope::name_snapshot(snapshot))?;
     print(context, args, &snapshot.id.to_string(), &summary, started.elapsed().as_secs_f64());
     context.output.problems(&summary.problems);
     Ok(Done::from_problems(summary.problems.len()))

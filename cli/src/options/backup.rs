@@ -165,13 +165,24 @@ pub fn own_folders(paths: &[PathBuf], folders: &[PathBuf]) -> Result<Vec<PathBuf
         // A named path may lead through links; below it none is followed, so the rest of the way is the same.
         let Ok(real_source) = fs::canonicalize(source) else { continue };
         let named = PathBuf::from(OsString::from_vec(absolute(source)?));
-        let real_folders = folders.iter().filter_map(|folder| fs::canonicalize(folder).ok());
+        let real_folders = folders.iter().filter_map(|folder| canonical(folder));
         let below = real_folders.filter_map(|folder| folder.strip_prefix(&real_source).map(Path::to_path_buf).ok());
         own.extend(below.filter(|rest| !rest.as_os_str().is_empty()).map(|rest| named.join(rest)));
     }
     own.sort();
     own.dedup();
     Ok(own)
+}
+
+/// The real path of a folder, which may be made only later: as far as it exists, links are followed.
+fn canonical(folder: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(folder).ok()?;
+    folder.ancestors().find_map(|existing| {
+        let rest = folder.strip_prefix(existing).ok()?;
+        let real = fs::canonicalize(existing).ok()?;
+        // Joining nothing would add a slash at the end.
+        Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+    })
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ pub fn threads(global: &GlobalArgs) -> usize {
     global.threads.map_or_else(all, usize::from)
 }
 
+/// Where relative paths begin.
+pub fn working_directory() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|error| Failure::other(format!("can not find the working directory: {error}")))
+}
+
 /// A folder of the XDG rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserFolder {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use keepfast_engine::Error;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::select::{Scope, select, split_path};
 
@@ -13,6 +14,7 @@ use crate::args::ScopeArgs;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::time;
+use crate::render::text;
 
 /// The options as the engine's scope.
 ///
@@ -83,10 +85,19 @@ pub fn one<'a, 'b>(
     Ok((select(snapshots, selector, &scope(args)?)?, path))
 }
 
+/// Names the snapshot in which a path was not found; the engine only knows the root of its tree.
+pub fn name_snapshot(snapshot: &Snapshot) -> impl Fn(Error) -> Error {
+    let short = text::short(snapshot.id);
+    move |error| match error {
+        Error::NoPath { path, .. } => Error::NoPath { path, snapshot: short.clone() },
+        other => other,
+    }
+}
+
 /// Tells of snapshots that can not be read; `true` if there are any.
-pub fn warn_of_damaged(context: &Context, damaged: &[keepfast_engine::Error]) -> bool {
+pub fn warn_of_damaged(context: &Context, damaged: &[Error]) -> bool {
     for error in damaged {
-        context.output.warn(&format!("a snapshot can not be read: {}", crate::render::text::error(error)));
+        context.output.warn(&format!("a snapshot can not be read: {}", text::error(error)));
     }
     !damaged.is_empty()
 }

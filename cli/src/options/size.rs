@@ -19,10 +19,12 @@ pub fn parse(text: &str) -> Result<u64, Failure> {
         "t" | "tb" | "tib" => 40,
         _ => return Err(refuse()),
     };
+    if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(refuse());
+    }
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(1 << shift).ok_or_else(refuse);
     }
-    // `inf` and `nan` are letters, so they ended up in the unit.
     let bytes = number.parse::<f64>().map_err(|_| refuse())? * (1_u64 << shift) as f64;
     if (0.0..1.8e19).contains(&bytes) { Ok(bytes as u64) } else { Err(refuse()) }
 }

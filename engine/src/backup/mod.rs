@@ -156,8 +156,11 @@ fn backup_in(
     started: Timestamp,
 ) -> Result<(Manifest, Packs, Summary)> {
     let parent = find_parent(repository, &session.history, options, client, events)?;
-    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, that needs no look-up per chunk.
-    let trusts_parent = session.lost_packs.is_empty();
+    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, or a log slot that made packs
+    // visible, that needs no look-up per chunk.
+    let history = &session.history;
+    let trusts_parent =
+        session.lost_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
     let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent };
     let (writer, queue) = Writer::new(repository, session.id);
     let outcome = run(&plan, &writer, Some(&queue))?;
@@ -214,6 +217,8 @@ fn run(
             let assembled = assembler.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // Whoever stops first has the cause; the other only finds its neighbour gone.
             match (sequenced, assembled) {
+                // Half a tree makes all sorts of errors; none of them is news to the user who asked to stop.
+                (Err(_), _) | (_, Err(_)) if plan.events.cancelled() => Err(Error::Cancelled),
                 (Err(error), _) if !matches!(error, Error::Cancelled) => Err(error),
                 (Err(error), Ok(_)) => Err(error),
                 (_, assembled) => assembled,

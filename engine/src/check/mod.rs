@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::layout;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::events::Events;
 use crate::history::History;
 use crate::index::PackSummary;
@@ -147,7 +147,7 @@ impl Checker<'_> {
     }
 
     fn error(&self, place: impl Into<String>, error: &Error) {
-        self.found(place, crate::restore::describe(error));
+        self.found(place, describe(error));
     }
 
     fn log(&self, history: &History) {

@@ -52,6 +52,23 @@ impl LocalIndex {
         self.noted(&store, found)
     }
 
+    /// Every place where a chunk lies: for who finds that the pack of the first one is lost.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn find_all(&self, kind: Kind, id: &ChunkId) -> Result<Vec<Location>, IndexError> {
+        let store = self.store();
+        let mut found = Vec::new();
+        for number in rows::candidates(&store.connection, prefix_of(id))? {
+            if self.state().usable.get(&number).is_none_or(|pack| pack.summary.kind != kind) {
+                continue;
+            }
+            let pulled = self.pull(&store, number, |rows| rows.locate(id));
+            found.extend(self.noted(&store, pulled)?.flatten());
+        }
+        Ok(found)
+    }
+
     /// The record of a pack that is visible and not excluded.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::ContentItem;
 
+use super::Shared;
 use super::files::FileJob;
-use super::{Shared, describe};
-use crate::error::Result;
+use crate::error::{Result, describe};
 use crate::target::TargetFile;
 use crate::tree::ContentItems;
 
@@ -18,16 +18,35 @@ pub(super) struct Range {
     pub(super) items: Vec<ContentItem>,
 }
 
-/// Writes a range, sparing what is equal in an existing file. Returns the bytes written.
-pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Range, is_new: bool) -> Result<u64> {
+/// What writing a range changed.
+#[derive(Default)]
+pub(super) struct Wrote {
+    pub(super) bytes: u64,
+    /// Bytes of an existing file that were not zero and are a hole now.
+    pub(super) cleared_bytes: u64,
+}
+
+impl Wrote {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.cleared_bytes += other.cleared_bytes;
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.bytes == 0 && self.cleared_bytes == 0
+    }
+}
+
+/// Writes a range, sparing what is equal in an existing file, which has its length already.
+pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Range, is_new: bool) -> Result<Wrote> {
     let mut offset = range.offset;
-    let mut written = 0;
+    let mut wrote = Wrote::default();
     for item in &range.items {
         let at = offset;
         offset += item.length;
         let Some(id) = item.id else {
             if !is_new {
-                file.hole(at, item.length)?;
+                clear(file, at, item.length, &mut wrote)?;
             }
             continue;
         };
@@ -37,7 +56,7 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
         match shared.reader.data_chunk(&id) {
             Ok(chunk) if chunk.len() as u64 == item.length => {
                 file.write_at(at, &chunk)?;
-                written += item.length;
+                wrote.bytes += item.length;
             }
             Ok(chunk) => {
                 let text = format!("bytes {at}..{offset} are lost: chunk {id} has {} bytes", chunk.len());
@@ -48,14 +67,21 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
                 shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
                 // A hole, so that nobody takes older content for restored content. A new file gets its length at the end.
                 if !is_new {
-                    file.hole(at, item.length)?;
+                    clear(file, at, item.length, &mut wrote)?;
                 }
             }
             Err(error) => return Err(error),
         }
     }
-    shared.written.fetch_add(written, Ordering::Relaxed);
-    Ok(written)
+    shared.written.fetch_add(wrote.bytes, Ordering::Relaxed);
+    Ok(wrote)
+}
+
+fn clear(file: &TargetFile, at: u64, length: u64, wrote: &mut Wrote) -> Result<()> {
+    if !is_zero(file, at, length)? {
+        wrote.cleared_bytes += length;
+    }
+    Ok(file.hole(at, length)?)
 }
 
 /// Whether the file has the item's content at `at`.
@@ -66,18 +92,25 @@ fn holds(shared: &Shared, file: &TargetFile, at: u64, item: &ContentItem) -> Res
     Ok(read == buffer.len() && shared.reader.is_data_chunk(&id, &buffer))
 }
 
-fn is_zero(file: &TargetFile, mut at: u64, mut length: u64) -> Result<bool> {
-    let mut buffer = vec![0; length.min(1 << 20) as usize];
-    while length > 0 {
-        let wanted = length.min(buffer.len() as u64) as usize;
-        let read = file.read_at(at, &mut buffer[..wanted])?;
-        if read < wanted || buffer[..read].iter().any(|byte| *byte != 0) {
+/// Whether the file holds the range and every byte of it is zero. Its holes are not read: they may be terabytes.
+fn is_zero(file: &TargetFile, mut at: u64, length: u64) -> Result<bool> {
+    let end = at.saturating_add(length);
+    if file.len()? < end {
+        return Ok(false);
+    }
+    let mut buffer = Vec::new();
+    loop {
+        at = file.next_data(at)?.map_or(end, |data| data.max(at));
+        if at >= end {
+            return Ok(true);
+        }
+        buffer.resize((end - at).min(1 << 20) as usize, 0);
+        let read = file.read_at(at, &mut buffer)?;
+        if read < buffer.len() || buffer.iter().any(|byte| *byte != 0) {
             return Ok(false);
         }
         at += read as u64;
-        length -= read as u64;
     }
-    Ok(true)
 }
 
 /// Whether a file of the right length has the entry's content.

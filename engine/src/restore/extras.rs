@@ -7,7 +7,8 @@ use std::collections::{BTreeSet, HashSet};
 use keepfast_repo_format::tree::entry::FileType;
 use keepfast_repo_format::tree::order;
 
-use super::{Change, Extras, Mode, Pass};
+use super::pass::Pass;
+use super::{Change, Extras, Mode};
 use crate::error::Result;
 use crate::target::TargetErrorKind;
 
@@ -73,7 +74,10 @@ impl Pass<'_, '_> {
         }
         let directory = match target.directory(&folder) {
             Ok(directory) => directory,
-            Err(error) if error.kind == TargetErrorKind::NotFound => return Ok(()),
+            // In a dry run something may be there that a restore would have replaced by the folder.
+            Err(error) if error.kind == TargetErrorKind::NotFound || self.shared.options.mode == Mode::DryRun => {
+                return Ok(());
+            }
             Err(error) => {
                 self.shared.failed(&folder, error.into());
                 return Ok(());

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files, links and devices: the workers' part of a restore. Small files go in batches, a big file in ranges that several workers write.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 
-use super::content::{self, Range};
+use super::content::{self, Range, Wrote};
+use super::links::{self, Shares};
 use super::{Change, Compare, Mode, Shared, Verify};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
@@ -30,6 +31,31 @@ pub(super) struct FileJob {
     pub(super) name: Vec<u8>,
     /// The folder was made by this restore: nothing can be there.
     pub(super) is_fresh: bool,
+    /// What may stay if a file with several names is there.
+    pub(super) shares: Shares,
+}
+
+/// What was where a file is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing.
+    Nothing,
+    /// Something that had to go.
+    Removed,
+    /// The same file, of this size.
+    File(u64),
+}
+
+/// A file that is being written.
+struct Opened {
+    file: TargetFile,
+    before: Before,
+}
+
+impl Opened {
+    fn is_new(&self) -> bool {
+        !matches!(self.before, Before::File(_))
+    }
 }
 
 /// Hands jobs to the workers; bounded, so that the walk does not run ahead of them.
@@ -102,10 +128,10 @@ impl<'env> Jobs<'env> {
 
     fn big(&mut self, job: FileJob) -> Result<()> {
         let shared = self.shared;
-        let Some((file, is_new)) = open(shared, &job)? else { return Ok(()) };
+        let Some(opened) = open(shared, &job)? else { return Ok(()) };
         let reader = shared.reader.clone();
         let content = job.entry.content.clone();
-        let big = Arc::new(Big { job, file, is_new, left: AtomicUsize::new(1), wrote: AtomicU64::new(0) });
+        let big = Arc::new(Big { job, opened, left: AtomicUsize::new(1), wrote: Mutex::default() });
         let mut range = Range { offset: 0, items: Vec::new() };
         let (mut offset, mut bytes) = (0, 0);
         for item in ContentItems::new(&reader, &content) {
@@ -143,8 +169,8 @@ impl<'env> Jobs<'env> {
         self.run(move || {
             let bytes = range.items.iter().map(|item| item.length).sum();
             if shared.fatal.lock().expect("no holder panics").is_none() && !shared.events.cancelled() {
-                match content::write(shared, &big.file, &big.job.path, &range, big.is_new) {
-                    Ok(written) => drop(big.wrote.fetch_add(written, Ordering::Relaxed)),
+                match content::write(shared, &big.opened.file, &big.job.path, &range, big.opened.is_new()) {
+                    Ok(wrote) => big.wrote.lock().expect("no holder panics").add(&wrote),
                     Err(error) => shared.failed(&big.job.path, error),
                 }
             }
@@ -157,19 +183,18 @@ impl<'env> Jobs<'env> {
 /// A big file that several workers write.
 struct Big {
     job: FileJob,
-    file: TargetFile,
-    is_new: bool,
+    opened: Opened,
     /// Parts that are not done.
     left: AtomicUsize,
-    /// Bytes written.
-    wrote: AtomicU64,
+    wrote: Mutex<Wrote>,
 }
 
 impl Big {
     /// Whoever does the last part finishes the file.
     fn part_done(&self, shared: &Shared) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            if let Err(error) = finish(shared, &self.job, &self.file, self.is_new, self.wrote.load(Ordering::Relaxed)) {
+            let finished = finish(shared, &self.job, &self.opened, &self.wrote.lock().expect("no holder panics"));
+            if let Err(error) = finished {
                 shared.failed(&self.job.path, error);
             }
             shared.events.path_done(&self.job.path, 0);
@@ -185,17 +210,17 @@ fn make(shared: &Shared, job: &FileJob) -> Result<()> {
     if shared.options.mode == Mode::DryRun {
         return would_make(shared, job);
     }
-    let Some((file, is_new)) = open(shared, job)? else { return Ok(()) };
+    let Some(opened) = open(shared, job)? else { return Ok(()) };
     let mut items = Vec::with_capacity(job.entry.content.items.len());
     for item in ContentItems::new(&shared.reader, &job.entry.content) {
         items.push(item?);
     }
-    let wrote = content::write(shared, &file, &job.path, &Range { offset: 0, items }, is_new)?;
-    finish(shared, job, &file, is_new, wrote)
+    let wrote = content::write(shared, &opened.file, &job.path, &Range { offset: 0, items }, opened.is_new())?;
+    finish(shared, job, &opened, &wrote)
 }
 
-/// Opens the file to be written; `None` if there is nothing to write. Says whether it is new.
-fn open(shared: &Shared, job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
+/// Opens the file to be written; `None` if there is nothing to write.
+fn open(shared: &Shared, job: &FileJob) -> Result<Option<Opened>> {
     let metadata = &job.entry.metadata;
     if job.entry.marks.has(Marks::UNREADABLE) && job.entry.content.items.is_empty() {
         let text = "its content could not be read when it was backed up".to_string();
@@ -205,7 +230,7 @@ fn open(shared: &Shared, job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
     shared.bytes.fetch_add(metadata.size, Ordering::Relaxed);
     let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
     match existing {
-        Some(existing) if is_equal_by_time(shared, job, &existing) => {
+        Some(existing) if is_equal_by_time(shared, job, &existing) || is_kept(shared, job, &existing)? => {
             let file = job.directory.open_file(&job.name)?;
             shared.metadata_failures(&job.path, &file.apply_metadata(metadata, &shared.ownership));
             shared.changed(&job.path, Change::Unchanged);
@@ -213,20 +238,30 @@ fn open(shared: &Shared, job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
         }
         // Writing into a file that has names elsewhere would change it there, too.
         Some(existing) if existing.file_type == FileType::File && existing.links == 1 => {
-            Ok(Some((job.directory.open_file(&job.name)?, false)))
+            let file = job.directory.open_file(&job.name)?;
+            // At once: threads that let one file grow, each as far as its own part, would cut each other's parts off.
+            if existing.size != metadata.size {
+                file.set_len(metadata.size)?;
+            }
+            Ok(Some(Opened { file, before: Before::File(existing.size) }))
         }
         Some(_) => {
             job.directory.remove(&job.name)?;
-            create(job)
+            create(job, Before::Removed)
         }
-        None => create(job),
+        None => create(job, Before::Nothing),
     }
 }
 
-fn create(job: &FileJob) -> Result<Option<(TargetFile, bool)>> {
+fn create(job: &FileJob, before: Before) -> Result<Option<Opened>> {
     let file = job.directory.create_file(&job.name)?;
     file.prepare(&job.entry.metadata);
-    Ok(Some((file, true)))
+    Ok(Some(Opened { file, before }))
+}
+
+/// Whether an existing file with several names can stay.
+fn is_kept(shared: &Shared, job: &FileJob, existing: &Existing) -> Result<bool> {
+    Ok(existing.links > 1 && links::stays(shared, job, existing)?)
 }
 
 fn is_equal_by_time(shared: &Shared, job: &FileJob, existing: &Existing) -> bool {
@@ -237,11 +272,10 @@ fn is_equal_by_time(shared: &Shared, job: &FileJob, existing: &Existing) -> bool
         && existing.modified == job.entry.metadata.modified
 }
 
-fn finish(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool, wrote: u64) -> Result<()> {
-    let size = job.entry.metadata.size;
-    // Holes, and bytes that were lost, may leave the file shorter.
-    let length = if is_new && wrote == size { size } else { file.len()? };
-    if length != size {
+fn finish(shared: &Shared, job: &FileJob, opened: &Opened, wrote: &Wrote) -> Result<()> {
+    let (file, size) = (&opened.file, job.entry.metadata.size);
+    // Holes, and bytes that were lost, may leave a new file shorter.
+    if wrote.bytes != size && file.len()? != size {
         file.set_len(size)?;
     }
     if shared.options.verify == Verify::Yes {
@@ -250,10 +284,10 @@ fn finish(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool, wrote
     shared.metadata_failures(&job.path, &file.apply_metadata(&job.entry.metadata, &shared.ownership));
     shared.changed(
         &job.path,
-        match (is_new, wrote > 0 || length != size) {
-            (true, _) => Change::Created,
-            (false, true) => Change::Updated,
-            (false, false) => Change::Unchanged,
+        match opened.before {
+            Before::Nothing => Change::Created,
+            Before::File(before) if before == size && wrote.is_nothing() => Change::Unchanged,
+            Before::Removed | Before::File(_) => Change::Updated,
         },
     );
     if job.entry.marks.has(Marks::TORN) {
@@ -269,8 +303,14 @@ fn would_make(shared: &Shared, job: &FileJob) -> Result<()> {
     let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
     let change = match existing {
         None => Change::Created,
-        Some(existing) if is_equal_by_time(shared, job, &existing) => Change::Unchanged,
-        Some(existing) if existing.file_type == FileType::File && existing.size == job.entry.metadata.size => {
+        Some(existing) if is_equal_by_time(shared, job, &existing) || is_kept(shared, job, &existing)? => {
+            Change::Unchanged
+        }
+        Some(existing)
+            if existing.file_type == FileType::File
+                && existing.links == 1
+                && existing.size == job.entry.metadata.size =>
+        {
             let file = job.directory.open_file(&job.name)?;
             if content::is_equal(shared, job, &file)? { Change::Unchanged } else { Change::Updated }
         }
@@ -283,14 +323,18 @@ fn would_make(shared: &Shared, job: &FileJob) -> Result<()> {
 fn make_special(shared: &Shared, job: &FileJob) -> Result<()> {
     let (metadata, directory, name) = (&job.entry.metadata, &job.directory, &job.name);
     let existing = if job.is_fresh { None } else { directory.existing(name)? };
+    let is_alone = |existing: &Existing| existing.links == 1 || job.shares != Shares::Break;
     let is_equal = match existing {
-        Some(existing) if existing.file_type == metadata.file_type => match metadata.file_type {
+        Some(existing) if existing.file_type == metadata.file_type && is_alone(&existing) => match metadata.file_type {
             FileType::Symlink => directory.read_link(name)? == metadata.target,
             FileType::CharDevice | FileType::BlockDevice => existing.device_numbers == metadata.device,
             _ => true,
         },
         _ => false,
     };
+    if let (true, Shares::Keep(group)) = (is_equal, job.shares) {
+        shared.kept_groups.lock().expect("no holder panics").insert(group);
+    }
     let change = match (is_equal, existing) {
         (true, _) => Change::Unchanged,
         (false, Some(_)) => Change::Updated,

@@ -8,27 +8,29 @@
 mod content;
 mod extras;
 mod files;
+mod links;
+mod pass;
+mod selection;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
-use keepfast_repo_format::tree::entry::{Entry, FileType};
-use keepfast_repo_format::tree::order;
+use keepfast_repo_format::tree::entry::FileType;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::events::Events;
 use crate::filter::Filter;
 use crate::pool::Pool;
 use crate::reader::Reader;
-use crate::target::{
-    Directory, FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind,
-};
-use crate::tree::{Cursor, Direction, Root, find, find_below};
-use files::{FileJob, Jobs};
+use crate::target::{FailureKind, MetadataFailure, Ownership, OwnershipMode, Target, TargetError, TargetErrorKind};
+use crate::tree::{Cursor, Direction, Root};
+use files::Jobs;
+use pass::Pass;
+use selection::Selection;
 
 /// What to restore, and how.
 pub struct RestoreOptions {
@@ -132,6 +134,8 @@ struct Shared<'a> {
     problems: Mutex<Vec<Problem>>,
     /// The first error that ends the restore.
     fatal: Mutex<Option<Error>>,
+    /// Link groups whose existing file stays.
+    kept_groups: Mutex<HashSet<u64>>,
     /// Told of every change, in no certain order.
     changes: &'a (dyn Fn(&[u8], Change) + Sync),
 }
@@ -162,6 +166,7 @@ pub fn restore(
         written: AtomicU64::new(0),
         problems: Mutex::default(),
         fatal: Mutex::default(),
+        kept_groups: Mutex::default(),
         changes,
     };
     let selection = Selection::new(&reader, root, options)?;
@@ -175,11 +180,8 @@ pub fn restore(
     })
     .and_then(|pass_end| {
         shared.check()?;
-        let Some(target) = target.as_ref() else { return Ok(()) };
-        if options.mode == Mode::DryRun {
-            return Ok(());
-        }
-        pass_end.links(&shared, target)?;
+        pass_end.links(&shared, target.as_ref())?;
+        let Some(target) = target.as_ref().filter(|_| options.mode == Mode::Write) else { return Ok(()) };
         folders(&shared, &selection, target, selection.cursor(&reader, root, Direction::Backward)?, &pass_end.parents)
     })?;
     shared.check()?;
@@ -232,287 +234,6 @@ impl Shared<'_> {
         }
         self.fatal.lock().expect("no holder panics").take().map_or(Ok(()), Err)
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// Which entries are restored, and where to.
-struct Selection<'a> {
-    options: &'a RestoreOptions,
-    /// What is cut off the front of paths.
-    prefix: Vec<u8>,
-    /// The subtree is one file: only this entry.
-    single: Option<Vec<u8>>,
-}
-
-impl<'a> Selection<'a> {
-    fn new(reader: &std::sync::Arc<Reader>, root: Root, options: &'a RestoreOptions) -> Result<Self> {
-        let subtree = &options.subtree;
-        if subtree.is_empty() {
-            return Ok(Self { options, prefix: Vec::new(), single: None });
-        }
-        let entry = find(reader, root, subtree)?;
-        let missing = || Error::NoPath { path: subtree.clone(), snapshot: root.id.to_string()[..8].to_string() };
-        let entry = entry.ok_or_else(missing)?;
-        if entry.metadata.file_type == FileType::Directory {
-            return Ok(Self { options, prefix: subtree.clone(), single: None });
-        }
-        Ok(Self { options, prefix: entry.directory.to_vec(), single: Some(subtree.clone()) })
-    }
-
-    fn cursor(&self, reader: &std::sync::Arc<Reader>, root: Root, direction: Direction) -> Result<Cursor> {
-        match direction {
-            Direction::Forward if !self.prefix.is_empty() => find_below(reader, root, &self.prefix),
-            _ => Ok(Cursor::new(reader.clone(), root, direction)),
-        }
-    }
-
-    /// Path below the target; `None` if the entry is not below the subtree.
-    fn relative(&self, entry: &Entry) -> Option<Vec<u8>> {
-        let path = entry.path();
-        if self.single.as_ref().is_some_and(|single| *single != path) {
-            return None;
-        }
-        if self.prefix.is_empty() {
-            return Some(path);
-        }
-        if path == self.prefix {
-            return Some(Vec::new());
-        }
-        path.strip_prefix(&self.prefix[..])?.strip_prefix(b"/").map(<[u8]>::to_vec)
-    }
-
-    /// Whether a forward cursor has left the subtree.
-    fn is_past(&self, entry: &Entry) -> bool {
-        let inside =
-            entry.directory.strip_prefix(&self.prefix[..]).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
-        !self.prefix.is_empty() && !inside && order::compare_directories(&entry.directory, &self.prefix).is_gt()
-    }
-
-    fn takes(&self, entry: &Entry) -> bool {
-        self.options.filter.takes_all()
-            || self.options.filter.takes(&entry.path(), entry.metadata.file_type == FileType::Directory)
-    }
-}
-
-/// What the forward walk leaves to be done.
-#[derive(Default)]
-struct PassEnd {
-    /// Later names of files with several names: path, path of the first name.
-    links: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Folders that were made only because something in them is restored.
-    parents: HashSet<Vec<u8>>,
-}
-
-/// The forward walk.
-struct Pass<'a, 'env> {
-    shared: &'env Shared<'env>,
-    selection: &'a Selection<'a>,
-    target: Option<&'env Target>,
-    jobs: Jobs<'env>,
-    first_names: HashMap<u64, Vec<u8>>,
-    end: PassEnd,
-    /// The folder of the entries that come now: where it is, and whether it is new and empty.
-    current: Option<(Vec<u8>, Option<Directory>, bool)>,
-    /// Folders made by this restore; nothing can be in them but what it puts there. Only those not yet entered.
-    fresh: HashSet<Vec<u8>>,
-    extras: extras::Extraneous,
-}
-
-impl<'a, 'env> Pass<'a, 'env> {
-    fn new(
-        shared: &'env Shared<'env>,
-        selection: &'a Selection<'a>,
-        target: Option<&'env Target>,
-        jobs: Jobs<'env>,
-    ) -> Self {
-        let extras = extras::Extraneous::default();
-        let (current, fresh) = (None, HashSet::new());
-        Self {
-            shared,
-            selection,
-            target,
-            jobs,
-            first_names: HashMap::new(),
-            end: PassEnd::default(),
-            current,
-            fresh,
-            extras,
-        }
-    }
-
-    fn forward(&mut self, cursor: Cursor) -> Result<PassEnd> {
-        for entry in cursor {
-            self.shared.check()?;
-            let entry = match entry {
-                Ok(entry) => entry,
-                // The node's entries are lost; the rest of the tree is not.
-                Err(error) if error.is_damage() => {
-                    self.extras.distrust();
-                    self.shared.failed(b"", error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if self.selection.is_past(&entry) {
-                break;
-            }
-            let Some(path) = self.selection.relative(&entry) else { continue };
-            self.entry(entry, path)?;
-        }
-        self.finish_extras()?;
-        Ok(std::mem::take(&mut self.end))
-    }
-
-    fn entry(&mut self, entry: Entry, path: Vec<u8>) -> Result<()> {
-        let takes = self.selection.takes(&entry);
-        self.note_for_extras(&path)?;
-        if !takes {
-            return Ok(());
-        }
-        if path.is_empty() {
-            // The top folder itself exists; its metadata is applied on the way back.
-            return Ok(());
-        }
-        if let Err(error) = self.place(entry, &path) {
-            self.shared.failed(&path, error);
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, entry: Entry, path: &[u8]) -> Result<()> {
-        let (parent, name) = order::split(path);
-        self.enter(parent)?;
-        let (_, directory, is_fresh) = self.current.as_ref().expect("`enter` sets it");
-        let (directory, is_fresh) = (directory.clone(), *is_fresh);
-        let Some(directory) = directory else {
-            // A dry run below a folder that does not exist.
-            self.shared.changed(path, Change::Created);
-            self.shared.bytes.fetch_add(entry.metadata.size, Ordering::Relaxed);
-            if entry.metadata.file_type == FileType::Directory {
-                self.fresh.insert(path.to_vec());
-            }
-            return Ok(());
-        };
-        if entry.metadata.file_type == FileType::Directory {
-            return self.folder(&directory, path, name, is_fresh);
-        }
-        if let Some(group) = entry.metadata.link_group
-            && self.shared.options.mode == Mode::Write
-        {
-            match self.first_names.get(&group) {
-                Some(first) => {
-                    self.end.links.push((path.to_vec(), first.clone()));
-                    return Ok(());
-                }
-                None => {
-                    self.first_names.insert(group, path.to_vec());
-                }
-            }
-        }
-        let job = FileJob { directory, entry, path: path.to_vec(), name: name.to_vec(), is_fresh };
-        self.jobs.add(job)
-    }
-
-    /// Makes `folder` the current one, making it and its parents first if the filter left them out.
-    fn enter(&mut self, folder: &[u8]) -> Result<()> {
-        if self.current.as_ref().is_some_and(|(current, ..)| current == folder) {
-            return Ok(());
-        }
-        let is_fresh = self.fresh.remove(folder);
-        let Some(target) = self.target else {
-            self.current = Some((folder.to_vec(), None, true));
-            return Ok(());
-        };
-        let directory = match target.directory(folder) {
-            Ok(directory) => Some(directory),
-            Err(error) if error.kind == TargetErrorKind::NotFound => match self.shared.options.mode {
-                Mode::DryRun => None,
-                Mode::Write => Some(self.make_parents(target, folder)?),
-            },
-            Err(error) => return Err(error.into()),
-        };
-        self.current = Some((folder.to_vec(), directory, is_fresh));
-        Ok(())
-    }
-
-    fn make_parents(&mut self, target: &Target, folder: &[u8]) -> Result<Directory> {
-        let mut directory = target.directory(b"")?;
-        let mut at = Vec::new();
-        for name in folder.split(|byte| *byte == b'/') {
-            at = order::join(&at, name);
-            directory.make_directory(name)?;
-            directory = directory.open_directory(name)?;
-            self.end.parents.insert(at.clone());
-        }
-        Ok(directory)
-    }
-
-    fn folder(&mut self, directory: &Directory, path: &[u8], name: &[u8], parent_is_fresh: bool) -> Result<()> {
-        let existing = if parent_is_fresh { None } else { directory.existing(name)? };
-        let is_folder = existing.is_some_and(|existing| existing.file_type == FileType::Directory);
-        if self.shared.options.mode == Mode::DryRun {
-            if !is_folder {
-                self.shared.changed(path, Change::Created);
-                self.fresh.insert(path.to_vec());
-            }
-            return Ok(());
-        }
-        if existing.is_some() && !is_folder {
-            directory.remove(name)?;
-        }
-        if is_folder {
-            self.extras.expect(path);
-            // Whatever its mode was, the restore needs to write into it; the walk back sets the mode.
-            directory.make_directory(name)?;
-        } else {
-            directory.make_directory(name)?;
-            self.fresh.insert(path.to_vec());
-            self.shared.changed(path, Change::Created);
-        }
-        Ok(())
-    }
-}
-
-impl PassEnd {
-    /// Makes the later names of files with several names.
-    fn links(&self, shared: &Shared, target: &Target) -> Result<()> {
-        for (path, first) in &self.links {
-            shared.check()?;
-            if let Err(error) = link(shared, target, path, first) {
-                shared.failed(path, error);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn link(shared: &Shared, target: &Target, path: &[u8], first: &[u8]) -> Result<()> {
-    let ((folder, name), (first_folder, first_name)) = (order::split(path), order::split(first));
-    let (folder, first_folder) = (target.directory(folder)?, target.directory(first_folder)?);
-    let (there, wanted) = (folder.existing(name)?, first_folder.existing(first_name)?);
-    if let (Some(there), Some(wanted)) = (there, wanted)
-        && (there.inode, there.device) == (wanted.inode, wanted.device)
-    {
-        shared.changed(path, Change::Unchanged);
-        return Ok(());
-    }
-    if there.is_some() {
-        folder.remove(name)?;
-    }
-    folder.hard_link(name, &first_folder, first_name)?;
-    shared.changed(path, Change::Created);
-    Ok(())
 }
 
 /// The walk back: metadata of folders, contents before their folders.

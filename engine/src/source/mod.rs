@@ -27,7 +27,7 @@ pub use excludes::{Case, ExcludeError, Excludes, ExcludesBuilder};
 pub use file::{Extent, Extents, SourceFile, open};
 pub use listing::{Found, Walked};
 pub use stat::Stat;
-pub use walk::{OneFileSystem, SourceOptions, Walk, walk, walk_from};
+pub use walk::{OneFileSystem, SourceOptions, Walk, walk};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use keepfast_repo_format::manifest::Problem;
 
-use crate::source::{Excludes, Found, OneFileSystem, SourceOptions, Walked, walk_from};
+use crate::source::{Excludes, Found, OneFileSystem, SourceOptions, Walked, walk};
 
 /// Everything a walk gave.
 #[derive(Default)]
@@ -38,6 +38,7 @@ impl Seen {
 
 fn options(paths: &[&str]) -> SourceOptions {
     SourceOptions {
+        working_directory: PathBuf::from("/"),
         paths: paths.iter().map(PathBuf::from).collect(),
         excludes: Excludes::default(),
         one_file_system: OneFileSystem::Cross,
@@ -45,9 +46,14 @@ fn options(paths: &[&str]) -> SourceOptions {
     }
 }
 
+/// The same options, relative paths beginning at `folder`.
+fn within(options: &SourceOptions, folder: &Path) -> SourceOptions {
+    SourceOptions { working_directory: folder.to_path_buf(), ..options.clone() }
+}
+
 fn see(options: &SourceOptions, working_directory: &Path) -> Seen {
     let mut seen = Seen::default();
-    for walked in walk_from(options, working_directory).unwrap() {
+    for walked in walk(&within(options, working_directory)).unwrap() {
         match walked {
             Walked::Found(found) => seen.found.push(found),
             Walked::Problem(problem) => seen.problems.push(problem),

@@ -5,7 +5,7 @@
 //! folder and the number of folders beside the way to the current one; it does not grow with the tree.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
@@ -35,6 +35,8 @@ pub enum OneFileSystem {
 /// What to walk.
 #[derive(Clone, Debug)]
 pub struct SourceOptions {
+    /// Where relative paths begin; absolute.
+    pub working_directory: PathBuf,
     /// Named paths. Merged: what is named twice, or lies in another, is met once.
     pub paths: Vec<PathBuf>,
     /// What to leave out.
@@ -55,22 +57,12 @@ pub struct Walk {
     scratch: Scratch,
 }
 
-/// Starts the walk; relative paths begin at the working directory of the process.
+/// Starts the walk.
 ///
 /// Fails if nothing is named, if two paths would be the same in the snapshot, or if the only named path can not be
 /// opened. With several, one that is missing is a [`Walked::Problem`].
 pub fn walk(options: &SourceOptions) -> Result<Walk, SourceError> {
-    let here = std::env::current_dir().map_err(|source| SourceError::Io {
-        path: b".".to_vec(),
-        operation: "find the working directory",
-        source,
-    })?;
-    walk_from(options, &here)
-}
-
-/// The same; relative paths begin at `working_directory`, which is absolute.
-pub fn walk_from(options: &SourceOptions, working_directory: &Path) -> Result<Walk, SourceError> {
-    let plan = Plan::new(&options.paths, working_directory)?;
+    let plan = Plan::new(&options.paths, &options.working_directory)?;
     check_only_path(&plan, &options.paths)?;
     let top = plan.node(0);
     let source = plan.base_path(top.base).to_vec();

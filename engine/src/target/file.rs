@@ -91,6 +91,17 @@ impl TargetFile {
         Ok(filled)
     }
 
+    /// Where data begins at or after `offset`: what lies between is a hole. `None`: nothing but a hole follows.
+    pub fn next_data(&self, offset: u64) -> Result<Option<u64>, TargetError> {
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            // Where the file system tells nothing, everything is data.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(offset)),
+            Err(error) => Err(self.error("look for data in file", error.into())),
+        }
+    }
+
     /// Size in bytes now.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> Result<u64, TargetError> {

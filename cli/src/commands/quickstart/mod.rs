@@ -95,6 +95,7 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
     let options = BackupOptions {
         paths: vec![source.as_os_str().as_bytes().to_vec()],
         source: SourceOptions {
+            working_directory: machine::working_directory()?,
             paths: vec![source.to_path_buf()],
             excludes: excludes.build().map_err(|error| Failure::other(error.to_string()))?,
             one_file_system: OneFileSystem::Cross,

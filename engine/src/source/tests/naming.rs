@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::FileType;
 
-use super::{make, options, see};
-use crate::source::{SourceError, walk_from};
+use super::{make, options, see, within};
+use crate::source::{SourceError, walk};
 
 #[test]
 fn named_paths_are_stored_where_the_rule_says() {
@@ -64,7 +64,7 @@ fn absolute_and_relative_paths_stand_in_one_walk() {
 fn two_sources_of_one_stored_path_are_refused() {
     let temporary = tempfile::tempdir().unwrap();
     make(temporary.path(), &["etc/x"]);
-    let error = walk_from(&options(&["etc", "/etc"]), temporary.path()).err().unwrap();
+    let error = walk(&within(&options(&["etc", "/etc"]), temporary.path())).err().unwrap();
     assert!(matches!(error, SourceError::Collision { .. }), "{error}");
 }
 
@@ -97,7 +97,7 @@ fn a_named_link_is_stored_as_a_link_and_followed_with_a_slash() {
 fn a_missing_path_is_an_error_alone_and_a_problem_in_company() {
     let temporary = tempfile::tempdir().unwrap();
     make(temporary.path(), &["x/1"]);
-    let error = walk_from(&options(&["gone/deeper"]), temporary.path()).err().unwrap();
+    let error = walk(&within(&options(&["gone/deeper"]), temporary.path())).err().unwrap();
     assert!(error.is_vanished() && error.to_string().contains("gone/deeper"), "{error}");
     let seen = see(&options(&["gone/deeper", "x", "x/1/below a file"]), temporary.path());
     assert_eq!(seen.paths(), ["x", "x/1"]);
@@ -105,7 +105,7 @@ fn a_missing_path_is_an_error_alone_and_a_problem_in_company() {
     problems.sort_by_key(|(path, _)| *path);
     let unreadable = ProblemCode::Unreadable;
     assert_eq!(problems, [(b"gone/deeper".as_slice(), unreadable), (b"x/1/below a file".as_slice(), unreadable)]);
-    assert!(matches!(walk_from(&options(&[]), temporary.path()).err(), Some(SourceError::NothingNamed)));
+    assert!(matches!(walk(&within(&options(&[]), temporary.path())).err(), Some(SourceError::NothingNamed)));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_link_that_is_saved_and_led_through_is_told_of() {
 fn a_slash_behind_a_file_is_refused_as_the_kernel_does() {
     let temporary = tempfile::tempdir().unwrap();
     make(temporary.path(), &["file", "other"]);
-    assert!(walk_from(&options(&["file/"]), temporary.path()).is_err());
+    assert!(walk(&within(&options(&["file/"]), temporary.path())).is_err());
     let seen = see(&options(&["file/", "other"]), temporary.path());
     assert_eq!((seen.paths(), seen.problems.len()), (vec!["other".to_owned()], 1));
 }

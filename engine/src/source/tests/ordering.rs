@@ -8,8 +8,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{make, options, see};
-use crate::source::{Completer, Found, SourceFile, Walk, Walked, walk_from};
+use super::{make, options, see, within};
+use crate::source::{Completer, Found, SourceFile, Walk, Walked, walk};
 
 /// The order as the format page says it: `/` as a byte below every other, then the name.
 fn key(directory: &[u8], name: &[u8]) -> (Vec<u16>, Vec<u8>) {
@@ -112,7 +112,7 @@ fn more_entries_than_the_look_ahead_come_through_in_order() {
         }
     }
     let mut keys = Vec::new();
-    for walked in walk_from(&options(&["."]), temporary.path()).unwrap() {
+    for walked in walk(&within(&options(&["."]), temporary.path())).unwrap() {
         let Walked::Found(found) = walked else { panic!("no problem is expected") };
         keys.push(key(&found.directory, &found.name));
         if keys.len() == 100 {
@@ -147,7 +147,7 @@ fn a_dropped_walk_ends_its_threads() {
     let temporary = tempfile::tempdir().unwrap();
     make(temporary.path(), &["a/1", "b/2", "c/3", "d/e/f/4"]);
     for taken in 0..6 {
-        let mut walk = walk_from(&options(&["."]), temporary.path()).unwrap();
+        let mut walk = walk(&within(&options(&["."]), temporary.path())).unwrap();
         assert_eq!(walk.by_ref().take(taken).count(), taken);
         drop(walk);
     }
