@@ -215,7 +215,7 @@ def labeled_expand(suite_id, prk, label, info, length):
 
 
 def hpke_exporter(secret, enc, info, psk, psk_id):
-    """What SetupPSKR gives, as `export(context, length)`. KEM 0x0020 (X25519), KDF 0x0001 (HKDF-SHA256), AEAD 0x0003."""
+    """What SetupPSKR gives, as `export(context, length)`: KEM 0x0020 (X25519), KDF 0x0001 (HKDF-SHA256), AEAD 3."""
     kem, suite = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x03"
     key = X25519PrivateKey.from_private_bytes(secret)
     try:
@@ -314,7 +314,7 @@ def open_key_slot(where, raw, credential):
     """(4.2) -> Keys, or None: the slot is not for this credential."""
     o = envelope(where, raw, "K", credential.repository_id)
     slot = cbor(where, o.extension, SLOT)
-    if slot[0] not in (1, 2) or len(slot[7].encode()) > 255 or (slot[0] == 2 and (slot[1], slot[2], slot[3]) != (0, 0, 0)):
+    if slot[0] not in (1, 2) or len(slot[7].encode()) > 255 or (slot[0] == 2 and slot[1] | slot[2] | slot[3]):
         raise Damage(f"{where}: slot of kind {slot[0]}, or label or parameters")
     both = credential.stretch(where, slot)
     if both is None or not hmac.compare_digest(both[32:], slot[5]):
@@ -511,10 +511,10 @@ def parse_leaf(where, data):
     ctimes, ctime_ns = c.zigzag_sums(n), c.varints(n, 0, 10 ** 9 - 1)
     for i, e in enumerate(entries):
         e.type, e.marks, e.mode = types[i], marks[i], modes[i]
-        if not good_key(e.directory, e.name) or not FILE <= e.type <= SOCKET or e.marks & ~MARKS or rows[i] >= len(owners):
-            c.bad(f"{e.path!r}: name, type {e.type}, marks {e.marks} or owner {rows[i]}")
-        if not e.name and e.type != DIRECTORY or e.type == DIRECTORY and e.marks & LINKED:
-            c.bad(f"{e.path!r}: a top folder that is none, or a folder with a link group")
+        if not FILE <= e.type <= SOCKET or e.marks & ~MARKS or rows[i] >= len(owners):
+            c.bad(f"{e.path!r}: type {e.type}, marks {e.marks} or owner {rows[i]}")
+        if not good_key(e.directory, e.name) or (e.marks & LINKED if e.type == DIRECTORY else not e.name):
+            c.bad(f"{e.path!r}: its name, a top folder that is none, or a folder with a link group")
         e.owner, e.mtime, e.ctime = owners[rows[i]], (signed(mtimes[i]), mtime_ns[i]), (signed(ctimes[i]), ctime_ns[i])
     for e in entries:
         if e.marks & BIRTH:
@@ -585,8 +585,8 @@ def parse_list_node(where, data, level):
 
 # ---- objects ---------------------------------------------------------------------------------------------------
 
-CONFIG = {0: "uint", 1: dict.fromkeys(range(5), "uint"), 2: "uint", 3: "uint", 4: "uint", 5: "uint", 6: 32, 7: 32, 8: 32,
-          9: "text", 10: "uint"}
+CONFIG = {**dict.fromkeys((0, 2, 3, 4, 5, 10), "uint"), 1: dict.fromkeys(range(5), "uint"), 9: "text",
+          **dict.fromkeys((6, 7, 8), 32)}
 GENERATION = {0: "uint", 1: [32], 2: [(16, "uint")], 3: ["uint"]}
 SESSION = {0: 16, 1: "uint", 2: 16, 3: "text", 4: "text", 5: "uint", 6: "uint", 7: "text"}
 LOG = {0: "uint", 1: 16, 2: "uint", 3: Opt(32), 4: "uint", 5: [(16, "uint", 32)], 6: "uint", 7: "uint", 8: Opt(16),
@@ -829,7 +829,7 @@ class Repository(Objects):
         raise Refused(f"none of {len(slots)} key slots opens with this password or key file")
 
     def find_config(self):
-        """(4.3) The highest valid generation counts; a damaged one above it is noted. One that is refused ends it all."""
+        """(4.3) The highest valid generation counts; a damaged one above it is noted. A refused one ends it all."""
         for name in reversed(self.store.names("config")):
             try:
                 return self.config(name)
@@ -1054,7 +1054,7 @@ class Restore:
                     try:
                         data = self.repository.chunk("D", chunk)
                         if len(data) != length:
-                            raise Damage(f"tree: {entry.path!r}: chunk {chunk.hex()} has {len(data)} bytes, not {length}")
+                            raise Damage(f"{entry.path!r}: chunk {chunk.hex()} has {len(data)} bytes, not {length}")
                         f.seek(offset)
                         f.write(data)
                     except Missing as e:
@@ -1069,7 +1069,7 @@ class Restore:
             self.skip(what)
 
     def metadata(self, entry, path):
-        """Owner first: changing it clears set-id bits and capabilities. Then xattrs, while it may be written. Times last."""
+        """Owner first: changing it clears set-id bits and capabilities. Xattrs while it may be written. Times last."""
         (uid, gid), mode = entry.owner[:2], entry.mode
         if self.root:
             self.attempt("owner", os.chown, path, uid, gid, follow_symlinks=False)
@@ -1230,7 +1230,8 @@ class Vectors:
 
     def tree(self, v):
         data = {name: bytes.fromhex(value) for name, value in v.items()}
-        for name, types in (("leaf with every type", [2, 2, 6, 5, 4, 3, 1, 1, 7, 1, 1]), ("leaf of a source tree", [1] * 5)):
+        leaves = {"leaf with every type": [2, 2, 6, 5, 4, 3, 1, 1, 7, 1, 1], "leaf of a source tree": [1] * 5}
+        for name, types in leaves.items():
             entries = parse_leaf(name, data[name])
             self.expect(name, [e.type for e in entries], types)
             keys = [order(e.directory, e.name) for e in entries]
@@ -1267,7 +1268,7 @@ class Vectors:
 def command_vectors(folder):
     rfc9180_a_2_2()
     vectors = Vectors(folder)
-    print(f"{vectors.checked} values checked, " + (f"wrong: {', '.join(vectors.wrong)}" if vectors.wrong else "all right"))
+    print(f"{vectors.checked} values checked, wrong: {', '.join(vectors.wrong) or 'none'}")
     return 1 if vectors.wrong else 0
 
 
