@@ -483,14 +483,6 @@ def read_items(c, counts):
     return [flat[end - n:end] for n, end in zip(counts, accumulate(counts))]
 
 
-def check_items(c, entry):
-    """(8, content) Sizes add up, also of a torn file: the size is what was read."""
-    if entry.height and any(chunk is None for _, chunk in entry.items):
-        c.bad(f"{entry.path!r}: a hole above height 0")
-    if sum(length for length, _ in entry.items) != entry.size:
-        c.bad(f"{entry.path!r}: items do not add up to the size {entry.size}")
-
-
 def parse_leaf(where, data):
     """(8.1) -> [Entry]"""
     c = Cursor(where, data)
@@ -551,7 +543,8 @@ def parse_leaf(where, data):
         counts.append(c.varint(0, 32))
     for e, items in zip(files, read_items(c, counts)):
         e.items = items
-        check_items(c, e)
+        if sum(length for length, _ in items) != e.size or e.height and any(chunk is None for _, chunk in items):
+            c.bad(f"{e.path!r}: items do not add up to the size {e.size}, or a hole above height 0")
     c.end()
     return entries
 
@@ -610,12 +603,13 @@ class Folder:
         found = (os.path.relpath(os.path.join(at, f), self.path) for at, _, files in walk for f in files)
         return sorted(name for name in found if re.fullmatch(NAMES[prefix], name))
 
-    def size(self, name):
-        return os.path.getsize(os.path.join(self.path, name))
-
     def read(self, name, offset, length):
-        with open(os.path.join(self.path, name), "rb", buffering=0) as f:
-            return os.pread(f.fileno(), length, offset)
+        """At most `length` bytes from `offset`, and the length of the object."""
+        try:
+            with open(os.path.join(self.path, name), "rb", buffering=0) as f:
+                return os.pread(f.fileno(), length, offset), os.fstat(f.fileno()).st_size
+        except OSError as e:
+            raise Damage(f"{name}: {e.strerror}")
 
 
 class Memory(dict):
@@ -624,11 +618,13 @@ class Memory(dict):
     def names(self, prefix):
         return sorted(name for name in self if name.startswith(prefix + "/"))
 
-    def size(self, name):
-        return len(self[name])
-
     def read(self, name, offset, length):
-        return self[name][offset:offset + length]
+        return self[name][offset:offset + length], len(self[name])
+
+
+def belongs(name, place):
+    if name != place:
+        raise Damage(f"{name}: by its content it is {place}")
 
 
 class Objects:
@@ -658,8 +654,7 @@ class Objects:
         config = cbor(name, payload, CONFIG)
         if (config[6], config[7], config[8]) != (self.keys.root_public, self.keys.meta_public, self.keys.data_public):
             raise Damage(f"{name}: names public keys that do not come from the root secret")
-        if name != f"config/{config[10]:08}":
-            raise Damage(f"{name}: is generation {config[10]}")
+        belongs(name, f"config/{config[10]:08}")
         algorithm, low, average, high, normalization = config[1].values()
         if (algorithm != 1 or not 64 <= low <= average <= high <= 16 * MIB or (low | average | high) & 1
                 or normalization > 3 or not all(4096 <= config[i] <= 8 * MIB for i in (2, 3))
@@ -670,23 +665,20 @@ class Objects:
     def generation(self, name):
         """(7)"""
         generation = cbor(name, self.sealed(name), GENERATION)
-        if name != f"gen/{generation[0]:012}":
-            raise Damage(f"{name}: is generation {generation[0]}")
+        belongs(name, f"gen/{generation[0]:012}")
         return generation
 
     def session(self, name):
         """(10)"""
         session = cbor(name, self.sealed(name), SESSION)
-        if name != f"sessions/{session[0].hex()}/{session[1]:012}":
-            raise Damage(f"{name}: is session {session[1]} of writer {session[0].hex()}")
+        belongs(name, f"sessions/{session[0].hex()}/{session[1]:012}")
         return session
 
     def slot(self, name):
         """(10)"""
         payload, signature = cbor(name, self.sealed(name), ("bytes", 64))
         slot = cbor(name, payload, LOG)
-        if name != f"log/{slot[1].hex()}/{slot[2]:012}":
-            raise Damage(f"{name}: is slot {slot[2]} of writer {slot[1].hex()}")
+        belongs(name, f"log/{slot[1].hex()}/{slot[2]:012}")
         message = b"keepfast v1 log" + self.keys.repository_id + payload
         verify(name, self.keys.writer_public(slot[1]), signature, message)
         if {k for k in slot if k > 7} != LOG_FIELDS.get(slot[0]) or (3 in slot) != (slot[2] > 0):
@@ -712,10 +704,7 @@ class Objects:
     def pack_header(self, name):
         """Header and length."""
         if name not in self.pack_headers:
-            try:
-                header, total = self.store.read(name, 0, 64), self.store.size(name)
-            except OSError as e:
-                raise Damage(f"{name}: {e.strerror}")
+            header, total = self.store.read(name, 0, 64)
             check_header(name, header, "DT", total, self.keys.repository_id)
             if not 128 <= total <= 256 * MIB:
                 raise Damage(f"{name}: {total} bytes")
@@ -724,10 +713,7 @@ class Objects:
 
     def pack_bytes(self, name, offset, length):
         self.pack_header(name)
-        try:
-            data = self.store.read(name, offset, length)
-        except OSError as e:
-            raise Damage(f"{name}: {e.strerror}")
+        data = self.store.read(name, offset, length)[0]
         if len(data) != length:
             raise Damage(f"{name}: ends before {offset} + {length}")
         return data
@@ -776,14 +762,10 @@ class Objects:
 
 
 def read_object(store, name):
-    try:
-        raw = store.read(name, 0, 72 * MIB + 1)
-    except OSError as e:
-        raise Damage(f"{name}: {e.strerror}")
-    prefix, last = name.split("/")[0], name.split("/")[-1]
-    if len(raw) > 72 * MIB:
+    raw, total = store.read(name, 0, 72 * MIB)
+    if total > 72 * MIB:
         raise Damage(f"{name}: larger than 72 MiB")
-    if prefix in ("keys", "index", "snapshots") and H(raw).hex() != last:
+    if name.split("/")[0] in ("keys", "index", "snapshots") and name[-64:] != H(raw).hex():
         raise Damage(f"{name}: its content has the hash {H(raw).hex()}")
     return raw
 
@@ -841,9 +823,7 @@ class Repository(Objects):
 
     def read_log(self):
         """(10) Every slot that opens and fits, in the order in which all apply them. The others count as VOID."""
-        hashes = {}
-        for name in self.store.names("log"):
-            hashes[name] = H(self.store.read(name, 0, 72 * MIB))
+        hashes = {name: H(self.store.read(name, 0, 72 * MIB)[0]) for name in self.store.names("log")}
         for name in hashes:  # numbered without a gap
             before = f"{name[:-12]}{int(name[-12:]) - 1:012}"
             if int(name[-12:]) and before not in hashes:
@@ -1138,7 +1118,7 @@ def command_check(repository):
 
 
 def check_pack(repository, name, good):
-    digest = H(repository.store.read(name, 0, 256 * MIB + 1))
+    digest = H(repository.store.read(name, 0, 256 * MIB + 1)[0])
     if name != pack_name(digest):
         repository.note(f"{name}: its content has the hash {digest.hex()}")
     pack = repository.directory(name)
@@ -1154,14 +1134,19 @@ def check_pack(repository, name, good):
 def check_tree(repository, snapshot, manifest, good, counts):
     """The whole tree, and what the manifest says of the packs that its session wrote, as long as its index is there."""
     name = f"snapshots/{snapshot.hex()}"
+    damage, totals = len(repository.damage), [0] * 4  # files, directories, others, bytes
     lost = lambda text, _length=0: repository.note(f"{name}: missing: {text}")
     for entry in repository.walk(manifest, lost):
         counts["entries"] += 1
+        totals[{FILE: 0, DIRECTORY: 1}.get(entry.type, 2)] += 1
+        totals[3] += entry.size
         for length, chunk in repository.content(entry.items, entry.height, lost):
             if chunk and ("D", chunk) not in repository.chunks:
                 lost(f"{entry.path!r}: data chunk {chunk.hex()} is in no visible pack")
             elif chunk and good.get(("D", chunk)) != length:
                 lost(f"{entry.path!r}: data chunk {chunk.hex()} of {length} bytes is damaged or has another length")
+    if damage == len(repository.damage) and totals != [manifest[15][i] for i in range(4)]:
+        repository.note(f"{name}: has {totals} files, directories, others, bytes, and says {manifest[15]}")
     indexes = [f"index/{index.hex()}" for index in repository.commits[snapshot][10]]
     if all(index in repository.store.names("index") for index in indexes):
         packs = {name: pack for index in indexes for name, pack in repository.index(index).items()}
