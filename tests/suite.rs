@@ -21,6 +21,8 @@ mod behaviours {
     mod crash_writers;
     mod damage;
     mod faults;
+    mod golden;
+    mod golden_reader;
     mod incremental;
     mod round_trip;
 }

@@ -201,7 +201,8 @@ pub fn in_snapshot(repository: &Repository, snapshot: &Snapshot) -> Result<Conte
     Ok(contents)
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder of plain files and folders.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
