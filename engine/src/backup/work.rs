@@ -184,7 +184,7 @@ fn read_file(
     let file = source::open(&task.found)?;
     let start = result.buffer.len();
     for attempt in 1.. {
-        let before = file.stat()?;
+        let before = if attempt == 1 { *file.opened() } else { file.stat()? };
         let (metadata, problems) = file.metadata(&tools.completer, &before, task.link_group);
         let mut pieces = Vec::new();
         read_small(writer, tools, plan, &file, &before, &mut result.buffer, &mut pieces)?;
