@@ -20,7 +20,10 @@ mod behaviours {
     mod crash_successors;
     mod crash_writers;
     mod damage;
+    mod diff_tag_key;
     mod faults;
+    mod fidelity;
     mod incremental;
     mod round_trip;
+    mod sources;
 }

@@ -119,7 +119,9 @@ fn judge(victim: &Victim, client: &Sandbox, what: &str) -> [Result<()>; 2] {
         for (path, facts) in &found {
             // A file with several names is named by one of them.
             let is_same = |other: &Vec<u8>| {
-                other == path || facts.linked_to.is_some() && found.get(other).is_some_and(|other| other.linked_to == facts.linked_to)
+                other == path
+                    || facts.linked_to.is_some()
+                        && found.get(other).is_some_and(|other| other.linked_to == facts.linked_to)
             };
             let is_named = summary.problems.iter().any(|problem| is_same(&problem.path));
             if let (Some(wanted), false) = (state.get(path), is_named) {
@@ -175,7 +177,10 @@ fn cell(victim: &Victim, name: &Name, kind: &str, damage: Damage) {
     if !kind.starts_with("packs") && kind != "snapshots" && kind != "log" {
         return;
     }
-    assert!(restored.iter().any(|outcome| outcome.is_err()) || damage_is_in_padding(damage), "{what}: nothing is missing");
+    assert!(
+        restored.iter().any(|outcome| outcome.is_err()) || damage_is_in_padding(damage),
+        "{what}: nothing is missing"
+    );
     heals(victim, &client, kind, damage, &what);
 }
 
@@ -188,7 +193,8 @@ fn damage_is_in_padding(damage: Damage) -> bool {
 fn heals(victim: &Victim, client: &Sandbox, kind: &str, damage: Damage, what: &str) {
     let summary = client.try_backup_on(client.objects.clone()).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(summary.problems, [], "{what}");
-    let is_seen = matches!(damage, Damage::Delete | Damage::Empty | Damage::Halve | Damage::OtherKind) || !kind.starts_with("packs");
+    let is_seen = matches!(damage, Damage::Delete | Damage::Empty | Damage::Halve | Damage::OtherKind)
+        || !kind.starts_with("packs");
     if is_seen {
         let target = client.restore(summary.snapshot.unwrap());
         assert_same(&victim.snapshots[1].1, &capture(&target), &format!("{what}: the backup after"));
@@ -196,7 +202,8 @@ fn heals(victim: &Victim, client: &Sandbox, kind: &str, damage: Damage, what: &s
 }
 
 fn is_typed(error: &Error) -> bool {
-    error.is_damage() || matches!(error, Error::NoRepository { .. } | Error::NotARepository { .. } | Error::OtherRepository { .. })
+    error.is_damage()
+        || matches!(error, Error::NoRepository { .. } | Error::NotARepository { .. } | Error::OtherRepository { .. })
         || matches!(error, Error::WrongKey { .. })
 }
 

@@ -152,7 +152,8 @@ fn a_repository_that_can_not_be_listed_is_not_initialised_again() {
         let fault = Fault::new(Operation::List, "", 1, kind, Moment::BeforeEffect);
         let faulty = FaultyBackend::new(client.objects.clone(), vec![fault]);
         let options = crate::support::sandbox::init_options();
-        let error = keepfast_engine::repository::init(&faulty, &options, &keepfast_engine::repository::FirstKey::KeyFile);
+        let error =
+            keepfast_engine::repository::init(&faulty, &options, &keepfast_engine::repository::FirstKey::KeyFile);
         assert!(matches!(error, Err(Error::Storage(_))));
         assert_eq!(client.objects.image(), scene.image);
     }
