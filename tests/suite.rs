@@ -20,9 +20,12 @@ mod behaviours {
     mod crash_successors;
     mod crash_writers;
     mod damage;
+    mod diff_tag_key;
     mod faults;
+    mod fidelity;
     mod golden;
     mod golden_reader;
     mod incremental;
     mod round_trip;
+    mod sources;
 }

@@ -67,11 +67,18 @@ pub(super) fn merge<'a>(
     let mut extra: BTreeMap<OrderedKey, Option<&'a Stream>> = BTreeMap::new();
     for stream in streams {
         let (directory, name) = order::split(&stream.path);
-        if !order::valid_name(name) || !order::valid_directory(directory) {
+        let is_valid = order::valid_name(name) && order::valid_directory(directory);
+        if !is_valid || order::join(directory, name) != stream.path {
             return Err(Error::Invalid(format!("{:?} can not be the path of a stream", shown(&stream.path))));
         }
-        if extra.insert(OrderedKey((directory.to_vec(), name.to_vec())), Some(stream)).flatten().is_some() {
-            return Err(Error::Invalid(format!("two streams have the path {}", shown(&stream.path))));
+        match extra.insert(OrderedKey((directory.to_vec(), name.to_vec())), Some(stream)) {
+            None => {}
+            Some(None) => {
+                return Err(Error::Invalid(format!("{} is a stream, nothing can lie below it", shown(&stream.path))));
+            }
+            Some(Some(_)) => {
+                return Err(Error::Invalid(format!("two streams have the path {}", shown(&stream.path))));
+            }
         }
         let mut folder = directory;
         while !folder.is_empty() {

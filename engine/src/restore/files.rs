@@ -290,6 +290,10 @@ fn finish(shared: &Shared, job: &FileJob, opened: &Opened, wrote: &Wrote) -> Res
             Before::Removed | Before::File(_) => Change::Updated,
         },
     );
+    if job.entry.marks.has(Marks::UNREADABLE) {
+        let text = "it could not be read completely when it was backed up".to_string();
+        shared.problem(job.path.clone(), ProblemCode::Unreadable, text);
+    }
     if job.entry.marks.has(Marks::TORN) {
         let text = "it changed while it was backed up: its content is a mixture of moments".to_string();
         shared.problem(job.path.clone(), ProblemCode::Torn, text);
@@ -311,8 +315,11 @@ fn would_make(shared: &Shared, job: &FileJob) -> Result<()> {
                 && existing.links == 1
                 && existing.size == job.entry.metadata.size =>
         {
-            let file = job.directory.open_file(&job.name)?;
-            if content::is_equal(shared, job, &file)? { Change::Unchanged } else { Change::Updated }
+            if links::has_content(shared, job)? {
+                Change::Unchanged
+            } else {
+                Change::Updated
+            }
         }
         Some(_) => Change::Updated,
     };

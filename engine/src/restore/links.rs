@@ -13,7 +13,7 @@ use super::files::FileJob;
 use super::pass::PassEnd;
 use super::{Change, Compare, Mode, Shared, content};
 use crate::error::Result;
-use crate::target::{Directory, Existing, OwnershipMode, Target};
+use crate::target::{Directory, Existing, OwnershipMode, Target, TargetErrorKind};
 
 /// What may stay of an existing file that has several names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,14 +65,21 @@ pub(super) fn stays(shared: &Shared, job: &FileJob, existing: &Existing) -> Resu
     if !is_equal {
         return Ok(false);
     }
-    if shared.options.compare == Compare::Content {
-        let file = job.directory.open_file(&job.name)?;
-        if !content::is_equal(shared, job, &file)? {
-            return Ok(false);
-        }
+    if shared.options.compare == Compare::Content && !has_content(shared, job)? {
+        return Ok(false);
     }
     shared.kept_groups.lock().expect("no holder panics").insert(group);
     Ok(true)
+}
+
+/// Whether the existing file has the entry's content. Nothing about the file changes, not even a mode that forbids to look:
+/// then it counts as different.
+pub(super) fn has_content(shared: &Shared, job: &FileJob) -> Result<bool> {
+    match job.directory.open_file_to_read(&job.name) {
+        Ok(file) => content::is_equal(shared, job, &file),
+        Err(error) if error.kind == TargetErrorKind::Denied => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl PassEnd {

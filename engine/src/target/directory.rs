@@ -167,6 +167,14 @@ impl Directory {
         TargetFile::open(self, name).map_err(|error| self.error(name, OPERATION, error))
     }
 
+    /// Opens an existing regular file to read it, and changes nothing about it: `Denied` where its mode forbids that. Other errors
+    /// as for [`Directory::open_file`].
+    pub fn open_file_to_read(&self, name: &[u8]) -> Result<TargetFile, TargetError> {
+        const OPERATION: &str = "open file";
+        self.check(name, OPERATION)?;
+        TargetFile::open_to_read(self, name).map_err(|error| self.error(name, OPERATION, error))
+    }
+
     /// Makes a symlink with any target bytes; nothing here ever follows it.
     pub fn make_symlink(&self, name: &[u8], target: &[u8]) -> Result<(), TargetError> {
         const OPERATION: &str = "make symlink";

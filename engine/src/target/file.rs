@@ -61,6 +61,15 @@ impl TargetFile {
         Ok(TargetFile { file: File::from(fd), directory, name, origin: Origin::Existing })
     }
 
+    pub(super) fn open_to_read(directory: &Directory, name: &[u8]) -> Result<TargetFile, Errno> {
+        only_regular(rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        only_regular(rustix::fs::fstat(&fd)?.st_mode)?;
+        let (directory, name) = (directory.clone(), name.to_vec());
+        Ok(TargetFile { file: File::from(fd), directory, name, origin: Origin::Existing })
+    }
+
     /// Path relative to the target.
     pub fn path(&self) -> Vec<u8> {
         name::join(self.directory.path(), &self.name)
