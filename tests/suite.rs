@@ -23,6 +23,8 @@ mod behaviours {
     mod diff_tag_key;
     mod faults;
     mod fidelity;
+    mod golden;
+    mod golden_reader;
     mod incremental;
     mod round_trip;
     mod sources;

@@ -65,7 +65,7 @@ fn derivations(keys: &Keys) -> Value {
         "data_secret": hex(&id_key("data secret")),
         "data_public": hex(&keys.data_public()),
         "psk": hex(&id_key("psk")),
-        "root_signing_seed": hex(&id_key("root signing")),
+        "root_signing_seed": hex(&derive("keepfast 2026 v1 root signing", &[samples::root().as_bytes()])),
         "root_public": hex(&keys.root_public()),
         "writer_signing_seed": hex(&writer.to_bytes()),
         "writer_public": hex(&writer.verifying_key().to_bytes()),

@@ -90,7 +90,7 @@ pub fn open_bare(backend: Arc<dyn Backend>, key: &KeyFile, state: &Path) -> Resu
 pub fn options(paths: &[PathBuf]) -> BackupOptions {
     BackupOptions {
         source: SourceOptions {
-            working_directory: PathBuf::from("/"),
+            working_directory: std::env::current_dir().expect("the tests run in a folder"),
             paths: paths.to_vec(),
             excludes: Excludes::builder().build().expect("no pattern can be wrong"),
             one_file_system: OneFileSystem::Cross,
@@ -201,7 +201,8 @@ pub fn in_snapshot(repository: &Repository, snapshot: &Snapshot) -> Result<Conte
     Ok(contents)
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder of plain files and folders.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -2,6 +2,7 @@
 //! What several behaviours need: the places of the workspace and of the program under test.
 //! It must not hold an assertion about keepfast: those stand in `behaviours`, where they have a name.
 
+pub mod golden;
 pub mod history_script;
 
 use std::path::{Path, PathBuf};

@@ -210,7 +210,7 @@ pub fn client() -> Client {
 pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
     BackupOptions {
         source: SourceOptions {
-            working_directory: PathBuf::from("/"),
+            working_directory: std::env::current_dir().expect("the tests run in a folder"),
             paths: paths.to_vec(),
             excludes: Excludes::default(),
             one_file_system: OneFileSystem::Cross,

@@ -66,7 +66,7 @@ pub(super) fn read_big<'env>(
     }
     problems.iter().for_each(|problem| plan.events.problem(problem));
     let entry = Box::new(entry(&task.found, metadata, marks));
-    plan.events.path_done(&entry.name, 0);
+    plan.events.path_done(&entry.path(), 0);
     send(Step::FileEnd { entry, state, problems })
 }
 

@@ -179,7 +179,7 @@ impl Sequencer<'_, '_> {
 
     fn keep(&mut self, entry: Entry, unmodified_bytes: Option<u64>) -> Result<()> {
         if let Some(bytes) = unmodified_bytes {
-            self.plan.events.path_done(&entry.name, bytes);
+            self.plan.events.path_done(&entry.path(), bytes);
         }
         self.add(Task::Keep(entry), 0)
     }

@@ -3,14 +3,18 @@
 //! A command that fails, or can not be started, leaves an entry marked unreadable and makes the snapshot partial.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
 use keepfast_repo_format::tree::order;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Plan;
 use super::assemble::Step;
@@ -18,9 +22,13 @@ use super::big::Cutter;
 use super::sequence::Tools;
 use super::work::State;
 use crate::error::{Error, Result};
+use crate::events::Events;
 use crate::pool::Pool;
 use crate::source::Walked;
 use crate::writer::Writer;
+
+/// How long a cancelled backup may wait for a silent command before it ends it.
+const CANCEL_LATENCY: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// A file of the snapshot whose content is read from a stream.
 pub struct Stream {
@@ -185,20 +193,24 @@ pub(super) fn capture<'env>(
     if !problems.is_empty() {
         entry.marks.0 |= Marks::UNREADABLE;
     }
-    plan.events.path_done(&entry.name, 0);
+    plan.events.path_done(&entry.path(), 0);
     steps.send(Step::FileEnd { entry: Box::new(entry), state: State::New, problems }).map_err(|_| Error::Cancelled)
 }
 
 /// Runs a command; the result says what failed. The child never outlives the capture.
 fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Result<Option<String>> {
     let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
-    let spawned = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut command = Command::new(program);
+    // A group of its own, so that a shell and what it started can be ended together.
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let spawned = command.spawn();
     let child = match spawned {
         Ok(child) => child,
         Err(error) => return Ok(Some(format!("can not run {}: {error}", program.to_string_lossy()))),
     };
     let mut child = Reaped(child);
-    let mut output = child.0.stdout.take().expect("the output was asked for as a pipe");
+    let output = child.0.stdout.take().expect("the output was asked for as a pipe");
+    let mut output = Polled { output, events: cutter.plan.events };
     let failure = cutter.stream(&mut output, &stream.path)?;
     drop(output);
     let status = match child.0.wait() {
@@ -212,13 +224,37 @@ fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Re
     })
 }
 
-/// Kills the child when the capture ends early.
+/// The output of a command that may be silent for long: looks up between waits whether the user asked to stop.
+struct Polled<'a> {
+    output: ChildStdout,
+    events: &'a dyn Events,
+}
+
+impl Read for Polled<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.events.cancelled() {
+                return Err(io::Error::other("cancelled"));
+            }
+            let mut wanted = [PollFd::new(&self.output, PollFlags::IN)];
+            match poll(&mut wanted, Some(&CANCEL_LATENCY)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.output.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Kills the command, and what it started, when the capture ends early.
 struct Reaped(Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
-            let _ = self.0.kill();
+            if let Some(group) = Pid::from_raw(self.0.id().cast_signed()) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
             let _ = self.0.wait();
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn read_batch(plan: &Plan, writer: &Writer, tools: &Tools, batch: Bat
             Task::Read(task) => {
                 let before = result.problems.len();
                 if let Some(done) = read_path(plan, writer, tools, task, &mut result)? {
-                    plan.events.path_done(&done.entry.name, done.entry.metadata.size);
+                    plan.events.path_done(&done.entry.path(), done.entry.metadata.size);
                     result.done.push(done);
                 }
                 result.problems.iter().skip(before).for_each(|problem| plan.events.problem(problem));
