@@ -136,7 +136,7 @@ fn what_can_not_be_read_keeps_its_place_and_is_told_of() {
         ));
     }
     let sandbox = Sandbox::new();
-    let closed = |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    let closed = |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     fs::write(sandbox.source().join("fine"), b"fine").unwrap();
     fs::write(sandbox.source().join("closed"), b"closed").unwrap();
     fs::create_dir(sandbox.source().join("folder")).unwrap();
