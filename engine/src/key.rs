@@ -22,8 +22,8 @@ pub struct KeyInfo {
     pub label: String,
 }
 
-/// Every key slot, oldest first.
-pub fn list(repository: &Repository) -> Result<Vec<KeyInfo>> {
+/// Every key slot that can be read, oldest first, and what is wrong with the others.
+pub fn list(repository: &Repository) -> Result<(Vec<KeyInfo>, Vec<Error>)> {
     let slots = list_slots(repository.backend.as_ref(), repository.id())?;
     let info = |(id, slot): (SlotId, KeySlot)| KeyInfo {
         id,
@@ -31,7 +31,7 @@ pub fn list(repository: &Repository) -> Result<Vec<KeyInfo>> {
         created: slot.created(),
         label: slot.label().to_string(),
     };
-    Ok(slots.into_iter().map(info).collect())
+    Ok((slots.whole.into_iter().map(info).collect(), slots.damaged))
 }
 
 /// Adds a slot, and makes a key file if one was asked for.
@@ -76,7 +76,7 @@ pub fn add(
 /// # Errors
 /// It is the last one, or is not there, or the storage refuses.
 pub fn remove(repository: &Repository, id: &SlotId) -> Result<()> {
-    let slots = list_slots(repository.backend.as_ref(), repository.id())?;
+    let slots = list_slots(repository.backend.as_ref(), repository.id())?.whole;
     if !slots.iter().any(|(slot, _)| slot == id) {
         return Err(Error::Invalid(format!("there is no key {id}")));
     }
@@ -94,7 +94,7 @@ pub fn remove(repository: &Repository, id: &SlotId) -> Result<()> {
 /// # Errors
 /// [`Error::WrongKey`] if there is none.
 pub fn current(repository: &Repository, credential: &Credential) -> Result<SlotId> {
-    let slots = list_slots(repository.backend.as_ref(), repository.id())?;
+    let slots = list_slots(repository.backend.as_ref(), repository.id())?.whole;
     let opens = |slot: &KeySlot| match credential {
         Credential::Password(password) => slot.open_with_password(password).is_ok(),
         Credential::KeyFile(file) => slot.open_with_key_file(file).is_ok(),

@@ -16,6 +16,9 @@ pub struct Scratch {
     pub decompressor: Decompressor,
 }
 
+/// Level of a new compressor; whoever compresses sets its own.
+const FIRST_LEVEL: i32 = 3;
+
 type Task<'env> = Box<dyn FnOnce(&mut Scratch) + Send + 'env>;
 
 /// Hands tasks to worker threads that end when the last clone of the pool is dropped.
@@ -27,7 +30,7 @@ pub struct Pool<'env> {
 
 impl<'env> Pool<'env> {
     /// Starts `threads` workers in `scope`.
-    pub fn start<'scope>(scope: &'scope Scope<'scope, 'env>, threads: usize, compression_level: i32) -> Self
+    pub fn start<'scope>(scope: &'scope Scope<'scope, 'env>, threads: usize) -> Self
     where
         'env: 'scope,
     {
@@ -37,7 +40,7 @@ impl<'env> Pool<'env> {
             let (urgent_tasks, normal_tasks) = (urgent_tasks.clone(), normal_tasks.clone());
             scope.spawn(move || {
                 let mut scratch =
-                    Scratch { compressor: Compressor::new(compression_level), decompressor: Decompressor::new() };
+                    Scratch { compressor: Compressor::new(FIRST_LEVEL), decompressor: Decompressor::new() };
                 while let Some(task) = next_task(&urgent_tasks, &normal_tasks) {
                     task(&mut scratch);
                 }

@@ -140,9 +140,9 @@ impl Found {
 }
 
 fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> Result<OpenedSlot> {
-    let slots = list_slots(backend, id)?;
+    let Slots { whole, mut damaged } = list_slots(backend, id)?;
     let mut tried = 0;
-    for (slot_id, slot) in &slots {
+    for (slot_id, slot) in &whole {
         let opened = match credential {
             Credential::Password(password) if slot.protection() != Protection::KeyFile => {
                 slot.open_with_password(password)
@@ -154,22 +154,35 @@ fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> R
         match opened {
             Ok(opened) => return Ok(opened),
             Err(FormatError::Commitment) => {}
-            Err(source) => return Err(Error::Object { object: layout::key_slot(slot_id), source }),
+            Err(source) => damaged.push(Error::Object { object: layout::key_slot(slot_id), source }),
         }
     }
-    Err(Error::WrongKey { location: backend.location(), slots: tried })
+    // A damaged slot may be the one that would have opened: say so rather than blame the password.
+    Err(damaged.into_iter().next().unwrap_or(Error::WrongKey { location: backend.location(), slots: tried }))
 }
 
-/// Every key slot, in the order of its creation.
-pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Vec<(SlotId, KeySlot)>> {
-    let mut slots = Vec::new();
+/// The key slots of a repository.
+pub(crate) struct Slots {
+    /// Those that can be read, in the order of their creation.
+    pub(crate) whole: Vec<(SlotId, KeySlot)>,
+    /// What is wrong with the others. They must not lock out whoever has a key to a whole one.
+    pub(crate) damaged: Vec<Error>,
+}
+
+/// Reads every key slot.
+pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Slots> {
+    let mut slots = Slots { whole: Vec::new(), damaged: Vec::new() };
     for object in backend.list(layout::KEYS_FOLDER)? {
-        let Some(slot_id) = layout::parse_key_slot(object.name.as_str()) else { continue };
+        let name = object.name.as_str();
+        let Some(slot_id) = layout::parse_key_slot(name) else { continue };
         let bytes = backend.get(&object.name, None)?;
-        let slot = KeySlot::parse(&bytes, Some(id)).map_err(Error::object(object.name.as_str()))?;
-        slots.push((slot_id, slot));
+        match KeySlot::parse(&bytes, Some(id)) {
+            Ok(slot) if crypto::object_hash(&bytes) == slot_id.0 => slots.whole.push((slot_id, slot)),
+            Ok(_) => slots.damaged.push(Error::ObjectHash { object: name.to_string() }),
+            Err(source) => slots.damaged.push(Error::Object { object: name.to_string(), source }),
+        }
     }
-    slots.sort_by_key(|(id, slot)| (slot.created(), *id));
+    slots.whole.sort_by_key(|(id, slot)| (slot.created(), *id));
     Ok(slots)
 }
 
@@ -214,6 +227,24 @@ impl Default for Parameters {
     }
 }
 
+/// A full pack must be able to hold its largest segment several times, or every pack would be padded for another length.
+const LEAST_SEGMENTS_PER_PACK: u64 = 4;
+
+impl Parameters {
+    /// The limits between parameters; each one's own are the format's.
+    fn check(&self) -> Result<()> {
+        let largest_segment = u64::from(self.data_segment.max(self.tree_segment)) + u64::from(self.chunker.max);
+        if u64::from(self.pack_size) < LEAST_SEGMENTS_PER_PACK * largest_segment {
+            let least = LEAST_SEGMENTS_PER_PACK * largest_segment;
+            return Err(Error::Invalid(format!(
+                "a pack of {} bytes is too small for segments of up to {largest_segment}: at least {least} are needed",
+                self.pack_size
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// How the first key slot is made.
 pub enum FirstKey {
     /// A password slot.
@@ -245,6 +276,7 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
         });
     }
     remove_leftovers(backend, &existing)?;
+    options.parameters.check()?;
     let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
     let keys = Keys::derive(&root, id, 0);
     let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;

@@ -95,6 +95,16 @@ impl Compressor {
         Self { context, scratch: Vec::new() }
     }
 
+    /// Compresses with this zstd level from now on; levels outside zstd's range are moved into it.
+    ///
+    /// # Panics
+    /// Never: a level inside the range is always taken.
+    pub fn set_level(&mut self, level: i32) {
+        let known = zstd::compression_level_range();
+        let level = level.clamp(*known.start(), *known.end());
+        self.context.set_compression_level(level).expect("the level is inside zstd's range");
+    }
+
     /// The payload of `plain`: compressed, or raw when that is not smaller.
     ///
     /// # Panics

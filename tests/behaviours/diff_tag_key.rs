@@ -12,8 +12,8 @@ use keepfast_engine::repository::{Credential, FirstKey, Found, LocalFolders, Rep
 use keepfast_engine::tag::{TagEdit, tag};
 use keepfast_engine::{Error, Result};
 use keepfast_repo_format::id::SnapshotId;
-use keepfast_storage::Backend;
 use keepfast_storage::testing::{MemBackend, Operation, RecordingBackend};
+use keepfast_storage::{Backend, Name};
 
 use crate::support::capture::{Capture, Content, Facts, capture};
 use crate::support::forest::{edit, grow};
@@ -181,7 +181,7 @@ fn keys_open_until_they_are_removed_and_the_last_one_stays() {
     let (second, _) = key::add(&repository, &second, cheap_kdf(), "second", 2).unwrap();
     let (_, file) = key::add(&repository, &FirstKey::KeyFile, cheap_kdf(), "file", 3).unwrap();
     let file = Credential::KeyFile(file.unwrap());
-    let labels: Vec<_> = key::list(&repository).unwrap().into_iter().map(|key| key.label).collect();
+    let labels: Vec<_> = key::list(&repository).unwrap().0.into_iter().map(|key| key.label).collect();
     assert_eq!(labels.len(), 3);
     assert!(labels.contains(&"file".to_string()) && labels.contains(&"second".to_string()));
     for credential in [&password("first"), &password("second"), &file] {
@@ -210,4 +210,28 @@ fn a_key_file_of_another_repository_is_refused_by_name() {
     let mut file = own.key.clone();
     file.root_public = [3; 32];
     assert!(open(&own.objects, &Credential::KeyFile(file)).is_err());
+}
+
+#[test]
+fn a_damaged_key_slot_locks_nobody_out_who_has_another_key() {
+    let objects = Arc::new(MemBackend::new());
+    init(objects.as_ref(), &init_options(), &FirstKey::Password("first".into())).unwrap();
+    let password = |text: &str| Credential::Password(text.into());
+    let repository = open(&objects, &password("first")).unwrap();
+    let (_, file) = key::add(&repository, &FirstKey::KeyFile, cheap_kdf(), "file", 3).unwrap();
+    let file = Credential::KeyFile(file.unwrap());
+    let slot = key::current(&repository, &password("first")).unwrap();
+    let name = Name::new(keepfast_repo_format::layout::key_slot(&slot)).unwrap();
+    objects.edit(|image| {
+        let mut bytes = image.get(&name).unwrap().to_vec();
+        bytes[70] ^= 1;
+        image.remove(&name);
+        image.insert(name.clone(), bytes);
+    });
+
+    let repository = open(&objects, &file).unwrap();
+    let (whole, damaged) = key::list(&repository).unwrap();
+    assert_eq!((whole.len(), damaged.len()), (1, 1));
+    let error = open(&objects, &password("first")).err().unwrap();
+    assert!(error.to_string().contains(name.as_str()), "{error}: the damage is the reason, not the password");
 }

@@ -53,10 +53,10 @@ pub struct BackupArgs {
     /// Read everything, write nothing, and tell what would be stored
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// zstd level
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, env = "KEEPFAST_COMPRESSION", hide_env_values = true,
+    /// zstd level for everything; without it the first 16 MiB get 6, the rest 3
+    #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
-    pub compression: i32,
+    pub compression: Option<i32>,
 }
 
 /// What `backup` leaves out.

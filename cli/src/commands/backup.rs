@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use keepfast_engine::backup::{BackupOptions, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::select::Scope;
 use keepfast_engine::source::{OneFileSystem, SourceOptions};
@@ -60,7 +60,7 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
         parent: parent(args, repository)?,
         tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         description: args.description.clone(),
-        compression_level: args.compression,
+        compression: args.compression.map_or(Compression::Auto, Compression::Level),
         threads,
         mode: match (args.dry_run, args.skip_if_unchanged) {
             (true, _) => Mode::DryRun,

@@ -21,14 +21,21 @@ pub fn run(context: &Context, args: &KeyArgs) -> Result<Done, Failure> {
     let (repository, credential) = repository::open_with(&context.global)?;
     let out = &context.output;
     match &args.action {
-        KeyCommand::List => print(context, &list(&repository)?, &current(&repository, &credential)?),
+        KeyCommand::List => {
+            let (keys, damaged) = list(&repository)?;
+            print(context, &keys, &current(&repository, &credential)?);
+            // The whole ones are listed; that others are damaged must not go by unseen.
+            if let Some(error) = damaged.into_iter().next() {
+                return Err(error.into());
+            }
+        }
         KeyCommand::Add(new) => {
             let id = make(context, &repository, new)?;
             out.note(&format!("key {} added", text::short(id)));
             out.summary(json!({ "added": id.to_string() }));
         }
         KeyCommand::Remove { id } => {
-            let id = find(&list(&repository)?, id)?;
+            let id = find(&list(&repository)?.0, id)?;
             if id == current(&repository, &credential)? {
                 return Err(Failure::Other {
                     message: format!("{} is the key in use", text::short(id)),

@@ -26,6 +26,7 @@ use crate::repository::Repository;
 use crate::session::{Client, Session};
 use crate::source::SourceOptions;
 use crate::tree::Root;
+pub use crate::writer::Compression;
 use crate::writer::{Segmenter, Writer};
 pub use streams::{Stream, StreamInput};
 
@@ -43,8 +44,8 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// Its description.
     pub description: String,
-    /// zstd level.
-    pub compression_level: i32,
+    /// How hard new data is compressed.
+    pub compression: Compression,
     /// Worker threads.
     pub threads: usize,
     /// Whether anything is written.
@@ -103,7 +104,7 @@ pub fn backup(
         let history = repository.history()?;
         let parent = find_parent(repository, &history, options, client, events)?;
         let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent: true };
-        let (writer, _) = Writer::new(repository, keepfast_repo_format::id::SessionId([0; 16]));
+        let (writer, _) = Writer::new(repository, keepfast_repo_format::id::SessionId([0; 16]), options.compression);
         writer.write_nothing();
         let outcome = run(&plan, &writer, None)?;
         return Ok(summary(None, parent.as_ref(), outcome, &writer));
@@ -162,7 +163,7 @@ fn backup_in(
     let trusts_parent =
         session.lost_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
     let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent };
-    let (writer, queue) = Writer::new(repository, session.id);
+    let (writer, queue) = Writer::new(repository, session.id, options.compression);
     let outcome = run(&plan, &writer, Some(&queue))?;
     let root = outcome.root;
     let mut summary = summary(None, parent.as_ref(), outcome, &writer);
@@ -208,7 +209,7 @@ fn run(
     let result = thread::scope(|scope| {
         let uploader = queue.map(|queue| scope.spawn(|| writer.upload(queue)));
         let worked = thread::scope(|workers| {
-            let pool = Pool::start(workers, options.threads, options.compression_level);
+            let pool = Pool::start(workers, options.threads);
             let (steps, ordered) = crossbeam_channel::bounded(in_flight_batches);
             let segmenter = Segmenter::new(writer, pool.clone());
             let assembler = workers.spawn(move || assemble::assemble(plan, writer, segmenter, &ordered));

@@ -93,7 +93,7 @@ pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &d
     events.expected(packs.len() as u64, chosen.iter().map(|pack| pack.length).sum());
     let bytes_read = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let pool = Pool::start(scope, threads, 1);
+        let pool = Pool::start(scope, threads);
         for pack in &packs {
             let full = is_chosen(&pack.id, read);
             let (checker, bytes_read) = (&checker, &bytes_read);
@@ -160,13 +160,8 @@ impl Checker<'_> {
     }
 
     fn keys(&self) -> Result<()> {
-        match list_slots(self.repository.backend.as_ref(), self.repository.id()) {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_damage() => {
-                self.error("keys", &error);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        let slots = list_slots(self.repository.backend.as_ref(), self.repository.id())?;
+        slots.damaged.iter().for_each(|error| self.error("keys", error));
+        Ok(())
     }
 }

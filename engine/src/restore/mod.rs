@@ -171,7 +171,7 @@ pub fn restore(
     };
     let selection = Selection::new(&reader, root, options)?;
     thread::scope(|scope| {
-        let pool = Pool::start(scope, options.threads, 1);
+        let pool = Pool::start(scope, options.threads);
         let mut pass = Pass::new(&shared, &selection, target.as_ref(), Jobs::new(&shared, pool));
         let walked = pass.forward(selection.cursor(&reader, root, Direction::Forward)?);
         // Files first: folders get their times when nothing in them changes any more.

@@ -26,6 +26,34 @@ use crate::repository::{Repository, object_name};
 use packs::Packs;
 pub use segmenter::Segmenter;
 
+/// How hard new data is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// The first segments of a session harder than the rest: a small backup, as most nightly ones are, gets smaller at a cost that
+    /// is bounded for a large one.
+    #[default]
+    Auto,
+    /// Everything with this zstd level.
+    Level(i32),
+}
+
+/// Segments of a session that are compressed harder: about 16 MiB, which costs a tenth of a second of two cores.
+const EARLY_SEGMENTS: u32 = 16;
+/// zstd level of the early segments: 8 % smaller than level 3 on configuration files, at a third of its speed.
+const EARLY_LEVEL: i32 = 6;
+/// zstd level of the rest: beyond it time grows faster than size shrinks (4: +10 % time, -0.2 % size on source code).
+const LATER_LEVEL: i32 = 3;
+
+impl Compression {
+    fn level(self, segment: u32) -> i32 {
+        match self {
+            Self::Auto if segment < EARLY_SEGMENTS => EARLY_LEVEL,
+            Self::Auto => LATER_LEVEL,
+            Self::Level(level) => level,
+        }
+    }
+}
+
 /// Chunks of one segment, ready to be sealed.
 pub struct OpenSegment {
     kind: Kind,
@@ -60,11 +88,16 @@ pub struct Writer {
     /// What was written.
     pub written: Written,
     segment_targets: [u32; 2],
+    compression: Compression,
 }
 
 impl Writer {
     /// A writer for `session`, and the queue of packs that [`Writer::upload`] must be run on in a thread of its own.
-    pub fn new(repository: &Repository, session: SessionId) -> (Self, Receiver<FinishedPack>) {
+    pub fn new(
+        repository: &Repository,
+        session: SessionId,
+        compression: Compression,
+    ) -> (Self, Receiver<FinishedPack>) {
         // No slack: at most one pack is being uploaded and one is waiting, so memory stays bounded.
         let (uploads, queue) = crossbeam_channel::bounded(0);
         let keys = repository.keys.clone();
@@ -83,6 +116,7 @@ impl Writer {
             failure: Mutex::default(),
             written: Written::default(),
             segment_targets: [config.data_segment, config.tree_segment],
+            compression,
             keys,
         };
         (writer, queue)
@@ -106,7 +140,10 @@ impl Writer {
     fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
         let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
         let ids: Vec<ChunkId> = open.chunks.iter().map(|chunk| chunk.id).collect();
-        let payload = scratch.compressor.compress(&open.plain);
+        let payload = {
+            scratch.compressor.set_level(self.compression.level(open.number));
+            scratch.compressor.compress(&open.plain)
+        };
         let sealed = segment::seal(key, &self.keys.repository(), open.number, payload, &ids);
         let number = open.number;
         self.verify(&open, key, &sealed, scratch).map_err(|source| Error::SelfCheck { number, source })?;

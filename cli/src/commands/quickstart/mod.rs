@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use keepfast_engine::backup::{BackupOptions, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup};
 use keepfast_engine::filter::Filter;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::repository::Repository;
@@ -34,8 +34,6 @@ use scratch::Scratch;
 
 /// More differences than this are counted, not printed.
 const MAX_DIFFERENCES_PRINTED: usize = 20;
-/// zstd level: the default of `backup`.
-const COMPRESSION_LEVEL: i32 = 3;
 
 /// Sets up, backs up, restores, compares.
 pub fn run(context: &Context, args: &QuickstartArgs) -> Result<Done, Failure> {
@@ -105,7 +103,7 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
         parent: Parent::Newest,
         tags: vec!["quickstart".to_string()],
         description: String::new(),
-        compression_level: COMPRESSION_LEVEL,
+        compression: Compression::Auto,
         threads,
         mode: Mode::Commit,
         clock: time::now,
