@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Creating a repository: key slot and generation first, the config last, because with it the repository exists.
+
+use keepfast_repo_format::config::{ChunkerParams, Config, UnverifiedConfig};
+use keepfast_repo_format::envelope::Features;
+use keepfast_repo_format::generation::Generation;
+use keepfast_repo_format::id::{RepositoryId, SlotId};
+use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
+use keepfast_repo_format::keys::{Keys, RootSecret};
+use keepfast_repo_format::{FormatError, crypto, layout};
+use keepfast_storage::{Backend, Delete, Listed, Put};
+
+use super::object_name;
+use crate::error::{Error, Result};
+
+/// What `init` needs to know.
+pub struct InitOptions {
+    /// Parameters, public keys left to be filled in.
+    pub parameters: Parameters,
+    /// Cost of the password slot.
+    pub kdf: KdfParams,
+    /// Shown by `key list`: who and where.
+    pub label: String,
+    /// Now, in Unix seconds.
+    pub now: u64,
+}
+
+/// Parameters that shape stored data; fixed for the repository's life.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    /// Smallest, average, largest chunk in bytes, and FastCDC normalization.
+    pub chunker: ChunkerParams,
+    /// Segment target for data in bytes.
+    pub data_segment: u32,
+    /// Segment target for tree nodes in bytes.
+    pub tree_segment: u32,
+    /// Pack size in bytes.
+    pub pack_size: u32,
+    /// Entries per leaf on average.
+    pub leaf_target: u32,
+}
+
+impl Default for Parameters {
+    /// Small chunks find more that is equal; segments of many chunks compress as well as large chunks would. Packs are
+    /// large enough that a cloud's price per request does not matter, small enough that rewriting one is cheap.
+    fn default() -> Self {
+        Self {
+            chunker: ChunkerParams { min: 8 << 10, avg: 32 << 10, max: 256 << 10, normalization: 2 },
+            data_segment: 1 << 20,
+            tree_segment: 1 << 20,
+            pack_size: 16 << 20,
+            leaf_target: 16,
+        }
+    }
+}
+
+/// A full pack must be able to hold its largest segment several times, or every pack would be padded for another length.
+const LEAST_SEGMENTS_PER_PACK: u64 = 4;
+
+impl Parameters {
+    /// The limits between parameters; each one's own are the format's.
+    fn check(&self) -> Result<()> {
+        let largest_segment = u64::from(self.data_segment.max(self.tree_segment)) + u64::from(self.chunker.max);
+        if u64::from(self.pack_size) < LEAST_SEGMENTS_PER_PACK * largest_segment {
+            let least = LEAST_SEGMENTS_PER_PACK * largest_segment;
+            return Err(Error::Invalid(format!(
+                "a pack of {} bytes is too small for segments of up to {largest_segment}: at least {least} are needed",
+                self.pack_size
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// How the first key slot is made.
+pub enum FirstKey {
+    /// A password slot.
+    Password(String),
+    /// A key file slot; the key file is returned.
+    KeyFile,
+}
+
+/// Why an `init` gives up when it finds the traces of one that runs.
+const ANOTHER_INIT: &str = "another init is at work there";
+
+/// Creates a repository in an empty place, and the key file if one was asked for.
+///
+/// # Errors
+/// [`Error::RepositoryExists`], or the place holds something else.
+pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Result<(RepositoryId, Option<KeyFile>)> {
+    let location = backend.location();
+    let existing = backend.list("")?;
+    if let Some(config) = existing.iter().find(|object| layout::parse_config(object.name.as_str()).is_some()) {
+        let object = backend.get(&config.name, None)?;
+        let found = UnverifiedConfig::decode(&object).map_err(Error::object(config.name.as_str()))?;
+        return Err(Error::RepositoryExists { location, id: found.repository() });
+    }
+    let foreign = existing.iter().find(|object| !is_init_leftover(object.name.as_str()));
+    if let Some(object) = foreign {
+        return Err(Error::NotARepository {
+            location,
+            why: format!("the place is not empty: it holds {}", object.name),
+        });
+    }
+    remove_leftovers(backend, &existing)?;
+    options.parameters.check()?;
+    let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
+    let keys = Keys::derive(&root, id, 0);
+    let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
+    let put = |name: &str, bytes: &[u8]| backend.put_if_absent(&object_name(name), &[bytes]);
+    // The generation first: of several `init` at once, the one that creates it goes on, and the others leave nothing.
+    let (generation_name, generation) = (layout::generation(0), Generation::default().seal(&keys));
+    if put(&generation_name, &generation)? == Put::Exists {
+        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
+    }
+    let slot_name = layout::key_slot(&SlotId(crypto::object_hash(&slot)));
+    put(&slot_name, &slot)?;
+    put(layout::README_NAME, layout::README_TEXT.as_bytes())?;
+    backend.barrier()?;
+    // The config is written last: with it the repository exists.
+    let config = config_of(&options.parameters, &keys, options.now);
+    let slot_name = object_name(&slot_name);
+    if put(&layout::config(0), &config.seal(&keys).map_err(invalid)?)? == Put::Exists {
+        backend.delete(&slot_name)?;
+        return Err(Error::RepositoryExists { location, id });
+    }
+    // Another `init` may have taken the objects above for leftovers, or may have left its own.
+    let slots = backend.list(layout::KEYS_FOLDER)?;
+    let is_whole = slots.iter().map(|object| &object.name).eq([&slot_name])
+        && backend.get(&object_name(&generation_name), None)? == generation;
+    if !is_whole {
+        backend.delete(&object_name(&layout::config(0)))?;
+        backend.delete(&slot_name)?;
+        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
+    }
+    backend.barrier()?;
+    Ok((id, file))
+}
+
+/// An `init` that was interrupted leaves a generation and a key slot that belong to no repository: with another root secret
+/// nobody can open them, and beside a config they would be damage.
+fn remove_leftovers(backend: &dyn Backend, leftovers: &[Listed]) -> Result<()> {
+    for object in leftovers.iter().filter(|object| object.name.as_str() != layout::README_NAME) {
+        if backend.delete(&object.name)? == Delete::Refused {
+            let why =
+                format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
+            return Err(Error::NotARepository { location: backend.location(), why });
+        }
+    }
+    Ok(())
+}
+
+fn invalid(error: FormatError) -> Error {
+    Error::Invalid(error.to_string())
+}
+
+fn is_init_leftover(name: &str) -> bool {
+    name == layout::README_NAME || name == layout::generation(0) || layout::parse_key_slot(name).is_some()
+}
+
+fn first_slot(
+    keys: &Keys,
+    root: &RootSecret,
+    options: &InitOptions,
+    key: &FirstKey,
+) -> Result<(Vec<u8>, Option<KeyFile>), FormatError> {
+    use keepfast_repo_format::key_slot::{seal_key_file, seal_password};
+    let id = keys.repository();
+    match key {
+        FirstKey::Password(password) => {
+            Ok((seal_password(id, root, 0, password, options.kdf, &options.label, options.now)?, None))
+        }
+        FirstKey::KeyFile => {
+            let file = KeyFile::generate(id, keys.root_public());
+            Ok((seal_key_file(id, root, 0, &file, &options.label, options.now)?, Some(file)))
+        }
+    }
+}
+
+fn config_of(parameters: &Parameters, keys: &Keys, now: u64) -> Config {
+    Config {
+        created: now,
+        chunker: parameters.chunker,
+        data_segment: parameters.data_segment,
+        tree_segment: parameters.tree_segment,
+        pack_size: parameters.pack_size,
+        leaf_target: parameters.leaf_target,
+        root_public: keys.root_public(),
+        meta_public: keys.meta_public(),
+        data_public: keys.data_public(),
+        min_reader: "keepfast 0.1".to_string(),
+        generation: 0,
+        features: Features::default(),
+    }
+}
