@@ -2,7 +2,7 @@
 //! Which writer this machine is to a repository. The id lives in the state folder, and a file lock makes sure that one
 //! process at a time uses it; further processes on the machine get writers of their own.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -94,17 +94,4 @@ fn parse(text: &str) -> Option<(WriterId, Vec<SessionId>)> {
     let writer = WriterId::from_hex(first.strip_prefix("writer ")?)?;
     let sessions = rest.lines().map(|line| SessionId::from_hex(line.strip_prefix("session ")?));
     Some((writer, sessions.collect::<Option<_>>()?))
-}
-
-/// Removes the state of a repository, as if this machine had never written to it.
-///
-/// # Errors
-/// The folder exists and can not be removed.
-pub fn forget(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(Error::State { operation: "remove", path: folder.to_path_buf(), source })
-        }
-        _ => Ok(()),
-    }
 }

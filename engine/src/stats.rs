@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use keepfast_repo_format::id::ChunkId;
-use keepfast_repo_format::layout;
 use keepfast_repo_format::tree::entry::FileType;
 
 use crate::error::Result;
@@ -54,7 +53,6 @@ pub fn stats(repository: &Repository, snapshots: &[&Snapshot], events: &dyn Even
     let objects = repository.backend.list("")?;
     stats.objects = objects.len() as u64;
     stats.repository_bytes = objects.iter().map(|object| object.length).sum();
-    debug_assert!(objects.iter().any(|object| layout::parse_config(object.name.as_str()).is_some()));
     Ok(stats)
 }
 

@@ -9,7 +9,7 @@ use keepfast_repo_format::tree::order;
 use super::RestoreOptions;
 use crate::error::{Error, Result};
 use crate::reader::Reader;
-use crate::tree::{Cursor, Direction, Root, find, find_below};
+use crate::tree::{Cursor, Direction, Root, find, find_below, is_inside};
 
 /// Which entries are restored, and where to.
 pub(super) struct Selection<'a> {
@@ -59,9 +59,7 @@ impl<'a> Selection<'a> {
 
     /// Whether a forward cursor has left the subtree.
     pub(super) fn is_past(&self, entry: &Entry) -> bool {
-        let inside =
-            entry.directory.strip_prefix(&self.prefix[..]).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
-        !self.prefix.is_empty() && !inside && order::compare_directories(&entry.directory, &self.prefix).is_gt()
+        !is_inside(&entry.directory, &self.prefix) && order::compare_directories(&entry.directory, &self.prefix).is_gt()
     }
 
     pub(super) fn takes(&self, entry: &Entry) -> bool {

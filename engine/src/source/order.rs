@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use keepfast_repo_format::tree::order::compare_directories;
+
 /// Path of a folder in the snapshot, sorted as the tree sorts directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TreePath(pub(super) Arc<[u8]>);
@@ -20,17 +22,4 @@ impl PartialOrd for TreePath {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// Compares two directories as the tree does.
-pub(super) fn compare_directories(a: &[u8], b: &[u8]) -> Ordering {
-    match a.iter().zip(b).find(|(x, y)| x != y) {
-        Some((x, y)) => rank(*x).cmp(&rank(*y)),
-        None => a.len().cmp(&b.len()),
-    }
-}
-
-/// NUL is in no path, so its place below all other bytes is free for `/`.
-fn rank(byte: u8) -> u8 {
-    if byte == b'/' { 0 } else { byte }
 }

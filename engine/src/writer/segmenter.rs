@@ -40,14 +40,14 @@ impl<'env> Segmenter<'env> {
         }
     }
 
-    /// Adds a data chunk that the index does not know. Returns whether it was new to the session, too.
-    pub fn put_data(&mut self, id: ChunkId, bytes: &[u8]) -> bool {
-        self.put(0, id, bytes)
+    /// Adds a data chunk that the index does not know, unless the session has written it already.
+    pub fn put_data(&mut self, id: ChunkId, bytes: &[u8]) {
+        self.put(0, id, bytes);
     }
 
-    fn put(&mut self, which: usize, id: ChunkId, bytes: &[u8]) -> bool {
+    fn put(&mut self, which: usize, id: ChunkId, bytes: &[u8]) {
         if !self.session[which].insert(id) {
-            return false;
+            return;
         }
         let target = self.writer.segment_targets[which] as usize;
         let open = &mut self.open[which];
@@ -61,7 +61,6 @@ impl<'env> Segmenter<'env> {
         if open.plain.len() >= target {
             self.seal(which);
         }
-        true
     }
 
     fn seal(&mut self, which: usize) {
