@@ -29,6 +29,8 @@ pub struct Snapshot {
 pub struct History {
     heads: BTreeMap<WriterId, Head>,
     commits: Vec<(SnapshotId, SessionId)>,
+    /// Committed once, and forgotten since.
+    forgotten: Vec<(SnapshotId, SessionId)>,
     tags: HashMap<SnapshotId, Vec<String>>,
     index_objects: HashSet<IndexId>,
     clock: u64,
@@ -59,6 +61,7 @@ impl History {
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
+            forgotten: Vec::new(),
             tags: HashMap::new(),
             index_objects: generation.base.iter().copied().collect(),
             clock: 0,
@@ -95,7 +98,17 @@ impl History {
                 }
             }
             LogBody::Void { .. } => {}
-            LogBody::Forget { snapshots } => self.commits.retain(|(id, _)| !snapshots.contains(id)),
+            LogBody::Collect { indexes, .. } => {
+                if !is_absorbed {
+                    self.index_objects.extend(indexes);
+                }
+            }
+            LogBody::Forget { snapshots } => {
+                self.forgotten.extend(self.commits.extract_if(.., |(id, _)| snapshots.contains(id)));
+            }
+            LogBody::Undelete { snapshots } => {
+                self.commits.extend(self.forgotten.extract_if(.., |(id, _)| snapshots.contains(id)));
+            }
             LogBody::Tag { taggings } => {
                 self.tags.extend(taggings.iter().map(|tagging| (tagging.snapshot, tagging.tags.clone())));
             }

@@ -192,6 +192,7 @@ fn announce(repository: &Repository, identity: &mut Identity, client: &Client, i
                 process_id: client.process,
                 started: client.now,
                 program: client.program.clone(),
+                role: None,
             };
             let object = record.seal(&repository.keys);
             let name = object_name(&layout::session(&identity.writer, sequence));

@@ -49,11 +49,13 @@ pub enum Kind {
     Log = b'L',
     /// An open session.
     Session = b'S',
+    /// What a collector is about to delete.
+    Condemned = b'X',
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Config,
         Self::KeySlot,
         Self::DataPack,
@@ -63,6 +65,7 @@ impl Kind {
         Self::Manifest,
         Self::Log,
         Self::Session,
+        Self::Condemned,
     ];
 
     /// The letter in the header.
@@ -87,6 +90,7 @@ impl Kind {
             Self::Manifest => "manifest",
             Self::Log => "log slot",
             Self::Session => "session record",
+            Self::Condemned => "condemn list",
         }
     }
 

@@ -37,9 +37,9 @@ pub struct Generation {
     /// What of the log is in them.
     #[n(2)]
     pub absorbed: Vec<Absorbed>,
-    /// Numbers of the rounds of condemned packs that are applied.
+    /// Empty in this version.
     #[n(3)]
-    pub condemned_rounds: Vec<u64>,
+    pub reserved: Vec<u64>,
 }
 
 impl Generation {

@@ -21,9 +21,11 @@ pub const SNAPSHOTS_FOLDER: &str = "snapshots";
 pub const LOG_FOLDER: &str = "log";
 /// Folder of session records; one folder per writer below it.
 pub const SESSIONS_FOLDER: &str = "sessions";
+/// Folder of condemn lists; one folder per collector below it.
+pub const CONDEMNED_FOLDER: &str = "gc";
 
 /// Folders that later versions use; nothing of this version stands in them.
-pub const RESERVED_FOLDERS: [&str; 3] = ["gc", "damage", "parity"];
+pub const RESERVED_FOLDERS: [&str; 2] = ["damage", "parity"];
 
 /// No name is longer, in bytes.
 pub const MAX_NAME_BYTES: usize = 110;
@@ -83,6 +85,11 @@ pub fn session(writer: &WriterId, sequence: u64) -> String {
     format!("{}/{sequence:0SEQUENCE_DIGITS$}", session_folder(writer))
 }
 
+/// Name of a condemn list; `sequence` below 10^12.
+pub fn condemned(writer: &WriterId, sequence: u64) -> String {
+    format!("{CONDEMNED_FOLDER}/{writer}/{sequence:0SEQUENCE_DIGITS$}")
+}
+
 /// Folder of one writer's session records.
 pub fn session_folder(writer: &WriterId) -> String {
     format!("{SESSIONS_FOLDER}/{writer}")
@@ -129,6 +136,11 @@ pub fn parse_session(name: &str) -> Option<(WriterId, u64)> {
     parse_place(name.strip_prefix(SESSIONS_FOLDER)?.strip_prefix('/')?)
 }
 
+/// Writer and sequence in the name of a condemn list.
+pub fn parse_condemned(name: &str) -> Option<(WriterId, u64)> {
+    parse_place(name.strip_prefix(CONDEMNED_FOLDER)?.strip_prefix('/')?)
+}
+
 fn parse_place(text: &str) -> Option<(WriterId, u64)> {
     let (writer, sequence) = text.split_once('/')?;
     Some((WriterId::from_hex(writer)?, parse_number(sequence, SEQUENCE_DIGITS)?))
@@ -156,6 +168,7 @@ mod tests {
             prop_assert_eq!(parse_snapshot(&snapshot(&SnapshotId(id))), Some(SnapshotId(id)));
             prop_assert_eq!(parse_log(&log(&place.0, place.1)), Some(place));
             prop_assert_eq!(parse_session(&session(&place.0, place.1)), Some(place));
+            prop_assert_eq!(parse_condemned(&condemned(&place.0, place.1)), Some(place));
         }
 
         #[test]

@@ -4,6 +4,7 @@
 //! No file, no network, no clock, no thread: the caller brings bytes, keys and times. Decoders never panic, check every
 //! length before they take memory for it, and refuse what is not canonical.
 
+pub mod condemned;
 pub mod config;
 pub mod crypto;
 pub mod directory;

@@ -62,8 +62,20 @@ pub enum LogBody {
         /// The session.
         session: SessionId,
     },
-    /// These snapshots are no more.
+    /// These snapshots are no more; none: only an observation of the other logs.
     Forget {
+        /// Their ids.
+        snapshots: Vec<SnapshotId>,
+    },
+    /// A collector's session is complete: the packs in these index objects, copies, count from now on.
+    Collect {
+        /// The session that held the slot.
+        session: SessionId,
+        /// Its index objects.
+        indexes: Vec<IndexId>,
+    },
+    /// These snapshots were forgotten and are visible again.
+    Undelete {
         /// Their ids.
         snapshots: Vec<SnapshotId>,
     },

@@ -13,6 +13,15 @@ use crate::record::{from_cbor, open_structure, seal_structure, to_cbor};
 
 const WHAT: &str = "session record";
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Role {
+    /// It deletes: other collectors do not wait for it.
+    #[n(1)]
+    Collector,
+}
+
 /// An open session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -41,6 +50,9 @@ pub struct SessionRecord {
     /// Program and version.
     #[n(7)]
     pub program: String,
+    /// `None`: a writer.
+    #[n(8)]
+    pub role: Option<Role>,
 }
 
 impl SessionRecord {

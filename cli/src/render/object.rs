@@ -50,6 +50,13 @@ pub fn log_slot(slot: &LogSlot) -> Value {
         }}),
         LogBody::Void { session } => json!({ "void": { "session": session.to_string() } }),
         LogBody::Forget { snapshots } => json!({ "forget": strings(&mut snapshots.iter().map(ToString::to_string)) }),
+        LogBody::Collect { session, indexes } => json!({ "collect": {
+            "session": session.to_string(),
+            "indexes": strings(&mut indexes.iter().map(ToString::to_string)),
+        }}),
+        LogBody::Undelete { snapshots } => {
+            json!({ "undelete": strings(&mut snapshots.iter().map(ToString::to_string)) })
+        }
         LogBody::Tag { taggings } => {
             let tags = taggings
                 .iter()

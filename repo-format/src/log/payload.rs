@@ -20,6 +20,10 @@ pub(super) enum SlotKind {
     Forget,
     #[n(4)]
     Tag,
+    #[n(5)]
+    Collect,
+    #[n(6)]
+    Undelete,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]
@@ -82,6 +86,15 @@ impl From<&LogSlot> for Payload {
                 payload.kind = SlotKind::Forget;
                 payload.forgotten = Some(snapshots.clone());
             }
+            LogBody::Collect { session, indexes } => {
+                payload.kind = SlotKind::Collect;
+                payload.session = Some(*session);
+                payload.indexes = Some(indexes.clone());
+            }
+            LogBody::Undelete { snapshots } => {
+                payload.kind = SlotKind::Undelete;
+                payload.forgotten = Some(snapshots.clone());
+            }
             LogBody::Tag { taggings } => {
                 payload.kind = SlotKind::Tag;
                 payload.taggings = Some(taggings.clone());
@@ -107,6 +120,10 @@ impl TryFrom<Payload> for LogSlot {
             }
             (SlotKind::Void, (Some(session), None, None, None, None)) => LogBody::Void { session },
             (SlotKind::Forget, (None, None, None, Some(snapshots), None)) => LogBody::Forget { snapshots },
+            (SlotKind::Collect, (Some(session), None, Some(indexes), None, None)) => {
+                LogBody::Collect { session, indexes }
+            }
+            (SlotKind::Undelete, (None, None, None, Some(snapshots), None)) => LogBody::Undelete { snapshots },
             (SlotKind::Tag, (None, None, None, None, Some(taggings))) => LogBody::Tag { taggings },
             _ => return Err(malformed("its fields are not those of its kind")),
         };

@@ -73,7 +73,7 @@ fn fields_of_another_kind_are_refused() {
     let keys = keys();
     let payload = to_cbor(&Payload::from(&slot(0)));
     assert_eq!(payload[1..3], [0x00, 0x01], "the kind comes first");
-    for kind in [0, 2, 3, 4, 5] {
+    for kind in [0, 2, 3, 4, 5, 6, 7] {
         let mut payload = payload.clone();
         payload[2] = kind;
         let error = LogSlot::open(&keys, WRITER, 0, &signed(&keys, &WRITER, payload)).unwrap_err();

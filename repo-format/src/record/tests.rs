@@ -13,7 +13,7 @@ fn keys() -> Keys {
 
 fn generation() -> Generation {
     let absorbed = vec![Absorbed { writer: WriterId([3; 16]), sequence: 4 }];
-    Generation { number: 5, base: vec![], absorbed, condemned_rounds: vec![6] }
+    Generation { number: 5, base: vec![], absorbed, reserved: vec![6] }
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub fn generation() -> Generation {
         number: 300,
         base: vec![IndexId([1; 32]), IndexId([2; 32])],
         absorbed: vec![Absorbed { writer: WRITER, sequence: 70_000 }],
-        condemned_rounds: vec![1, 2, 300],
+        reserved: vec![1, 2, 300],
     }
 }
 
@@ -69,6 +69,7 @@ pub fn session() -> SessionRecord {
         process_id: 4711,
         started: 1_767_225_601,
         program: "keepfast 0.1.0".into(),
+        role: None,
     }
 }
 
