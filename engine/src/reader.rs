@@ -45,6 +45,14 @@ impl std::ops::Deref for Chunk {
     }
 }
 
+impl Chunk {
+    /// Both as one, if `next` lies right behind in the same segment: neighbours are written together.
+    pub fn joined(&self, next: &Self) -> Option<Self> {
+        let is_next = Arc::ptr_eq(&self.segment, &next.segment) && self.range.end == next.range.start;
+        is_next.then(|| Self { segment: self.segment.clone(), range: self.range.start..next.range.end })
+    }
+}
+
 type SegmentKey = (PackId, u32);
 /// Filled by the first thread that needs the segment; others wait for it instead of decoding it again.
 type SegmentCell = Arc<OnceLock<Option<Arc<Vec<u8>>>>>;
@@ -105,7 +113,8 @@ impl Reader {
         if found == *id { Ok(chunk) } else { Err(wrong_content(id)) }
     }
 
-    fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
+    /// The whole plaintext of the segment at `location`, its chunks not compared with their ids.
+    pub fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
         let key = (location.pack.id, location.segment);
         let cell = self.segments.lock().expect("no holder panics").cell(key);
         let mut failure = None;

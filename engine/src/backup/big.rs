@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use keepfast_chunker::{Cutter, View};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::entry::{Marks, Metadata};
@@ -45,7 +46,7 @@ pub(super) fn read_big<'env>(
         }
     };
     let (mut metadata, mut problems) = file.metadata(&tools.completer, &before, task.link_group);
-    let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
+    let mut cutter = BigReader { plan, writer, tools, pool, steps, read: 0 };
     let failed = match cutter.extents(&file, &before) {
         Ok(()) => false,
         Err(ReadError::Repository(error)) => return Err(error),
@@ -78,7 +79,7 @@ fn judge_big(metadata: Metadata, problems: &[Problem], holds_still: bool) -> (Me
 }
 
 /// Cuts a stream of bytes into pieces for the workers.
-pub(super) struct Cutter<'a, 'env> {
+pub(super) struct BigReader<'a, 'env> {
     pub(super) plan: &'env Plan<'env>,
     pub(super) writer: &'env Writer,
     pub(super) tools: &'a Arc<Tools>,
@@ -88,7 +89,7 @@ pub(super) struct Cutter<'a, 'env> {
     pub(super) read: u64,
 }
 
-impl Cutter<'_, '_> {
+impl BigReader<'_, '_> {
     fn extents(&mut self, file: &SourceFile, stat: &Stat) -> std::result::Result<(), ReadError> {
         for extent in file.extents(stat.size) {
             match extent {
@@ -120,7 +121,8 @@ impl Cutter<'_, '_> {
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> std::result::Result<usize, SourceError>,
     ) -> std::result::Result<(), ReadError> {
-        let max = self.plan.repository.config.chunker.max as usize;
+        let tools = self.tools.clone();
+        let mut cuts = Cutter::new(&tools.chunker);
         let mut buffer: Vec<u8> = Vec::new();
         let mut ended = false;
         while !ended {
@@ -142,9 +144,8 @@ impl Cutter<'_, '_> {
             buffer.truncate(filled);
             let mut lengths = Vec::new();
             let mut at = 0;
-            // A cut is final only if a whole largest chunk was in view.
-            while at < buffer.len() && (ended || buffer.len() - at >= max) {
-                let length = self.tools.chunker.cut(&buffer[at..]);
+            let view = if ended { View::Last } else { View::Open };
+            while let Some(length) = cuts.next(&buffer[at..], view) {
                 lengths.push(length);
                 at += length;
             }

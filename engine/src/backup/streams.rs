@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Plan;
 use super::assemble::Step;
-use super::big::Cutter;
+use super::big::BigReader;
 use super::sequence::Tools;
 use super::work::State;
 use crate::error::{Error, Result};
@@ -173,7 +173,7 @@ pub(super) fn capture<'env>(
 ) -> Result<()> {
     let (directory, name) = order::split(&stream.path);
     let mut entry = made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)());
-    let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
+    let mut cutter = BigReader { plan, writer, tools, pool, steps, read: 0 };
     let failure = match &stream.input {
         StreamInput::Reader(reader) => {
             let mut reader = reader.lock().expect("no holder panics").take();
@@ -198,7 +198,7 @@ pub(super) fn capture<'env>(
 }
 
 /// Runs a command; the result says what failed. The child never outlives the capture.
-fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Result<Option<String>> {
+fn run(words: &[std::ffi::OsString], cutter: &mut BigReader, stream: &Stream) -> Result<Option<String>> {
     let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
     let mut command = Command::new(program);
     // A group of its own, so that a shell and what it started can be ended together.

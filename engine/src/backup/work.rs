@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use keepfast_chunker::{Chunker, Params};
+use keepfast_chunker::{Chunker, Cutter, Params, View};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
@@ -263,8 +263,8 @@ fn hash_run(
 ) -> Result<()> {
     let mut at = start;
     let mut keep = start;
-    while at < buffer.len() {
-        let length = tools.chunker.cut(&buffer[at..]);
+    let mut cuts = Cutter::new(&tools.chunker);
+    while let Some(length) = cuts.next(&buffer[at..], View::Last) {
         let id = plan.repository.keys.data_chunk_id(&buffer[at..at + length]);
         let new_bytes = if writer.is_known(Kind::DataPack, &id)? {
             None

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{IndexId, PackId, RepositoryId};
+use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId};
 use keepfast_repo_format::pack::PackRecord;
 use rusqlite::Connection;
 
@@ -46,6 +46,14 @@ pub struct Location {
     pub offset: u32,
     /// Length of the chunk in bytes.
     pub length: u32,
+}
+
+impl Location {
+    /// Offsets and ids of all chunks of the segment.
+    pub fn chunks(&self) -> impl Iterator<Item = (u32, ChunkId)> + '_ {
+        let rows = self.pack.directory.locate().filter(|row| row.segment == self.segment as usize);
+        rows.map(|row| (row.offset, row.chunk.id))
+    }
 }
 
 /// A pack without its directory.
