@@ -99,7 +99,7 @@ fn archive(folder: &Path, time: u64) -> Vec<u8> {
 fn an_archive_adds_little_to_the_files_in_it_and_nothing_to_one_with_other_times() {
     let (sandbox, mut random) = (Sandbox::new(), Random::new(4));
     for number in 0..60 {
-        let length = 5_000 + random.below(300_000) as usize;
+        let length = 5_000 + random.below(300_000);
         fs::write(sandbox.source().join(format!("file {number:02}")), random.bytes(length)).unwrap();
     }
     let plain = sandbox.backup_with(&sandbox.options()).totals.stored_bytes;

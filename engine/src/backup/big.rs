@@ -2,6 +2,7 @@
 //! Big files and streams: cut piece by piece in the sequencer's thread, because each cut depends on the one before, and hashed by the
 //! workers. Memory is bounded by the steps under way, whatever the file's size.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -96,9 +97,9 @@ impl BigReader<'_, '_> {
                 Extent::Hole { start, end } => self.hole(end - start).map_err(ReadError::Repository)?,
                 Extent::Data { start, end } => {
                     let mut at = start;
-                    self.run(&mut |buffer: &mut [u8]| {
-                        let wanted = buffer.len().min((end - at) as usize);
-                        let read = file.read_at(at, &mut buffer[..wanted])?;
+                    self.run(&mut |buffer, wanted| {
+                        let wanted = (end - at).min(wanted as u64) as usize;
+                        let read = file.append_at(at, wanted, buffer)?;
                         at += read as u64;
                         Ok(read)
                     })?;
@@ -116,10 +117,10 @@ impl BigReader<'_, '_> {
         self.steps.send(Step::Pieces(ready(Ok((pieces, Vec::new()))))).map_err(|_| Error::Cancelled)
     }
 
-    /// Cuts what `fill` gives until it gives 0 bytes. `fill` fills the whole buffer unless the input ends.
+    /// Cuts what `fill` appends until it appends less than is wanted.
     fn run(
         &mut self,
-        fill: &mut dyn FnMut(&mut [u8]) -> std::result::Result<usize, SourceError>,
+        fill: &mut dyn FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError>,
     ) -> std::result::Result<(), ReadError> {
         let tools = self.tools.clone();
         let mut cuts = Cutter::new(&tools.chunker);
@@ -130,18 +131,7 @@ impl BigReader<'_, '_> {
                 return Err(ReadError::Repository(Error::Cancelled));
             }
             self.writer.check().map_err(ReadError::Repository)?;
-            let rest = buffer.len();
-            buffer.resize(rest + PIECE_BYTES, 0);
-            let mut filled = rest;
-            while filled < buffer.len() {
-                let read = fill(&mut buffer[filled..])?;
-                if read == 0 {
-                    ended = true;
-                    break;
-                }
-                filled += read;
-            }
-            buffer.truncate(filled);
+            ended = fill(&mut buffer, PIECE_BYTES)? < PIECE_BYTES;
             let mut lengths = Vec::new();
             let mut at = 0;
             let view = if ended { View::Last } else { View::Open };
@@ -149,7 +139,8 @@ impl BigReader<'_, '_> {
                 lengths.push(length);
                 at += length;
             }
-            let rest = buffer[at..].to_vec();
+            let mut rest = Vec::with_capacity(buffer.len() - at + PIECE_BYTES);
+            rest.extend_from_slice(&buffer[at..]);
             buffer.truncate(at);
             let piece = std::mem::replace(&mut buffer, rest);
             self.hash(piece, lengths).map_err(ReadError::Repository)?;
@@ -172,14 +163,11 @@ impl BigReader<'_, '_> {
     }
 
     /// Cuts a stream that can be read only once. Returns the error that ended it early, if any.
-    pub(super) fn stream(&mut self, input: &mut dyn std::io::Read, path: &[u8]) -> Result<Option<SourceError>> {
-        let outcome = self.run(&mut |buffer| loop {
-            match input.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                other => {
-                    return other.map_err(|source| SourceError::Io { path: path.to_vec(), operation: "read", source });
-                }
-            }
+    pub(super) fn stream(&mut self, input: &mut dyn Read, path: &[u8]) -> Result<Option<SourceError>> {
+        let outcome = self.run(&mut |buffer, wanted| {
+            buffer.reserve(wanted);
+            let read = input.take(wanted as u64).read_to_end(buffer);
+            read.map_err(|source| SourceError::Io { path: path.to_vec(), operation: "read", source })
         });
         match outcome {
             Ok(()) => Ok(None),

@@ -244,9 +244,7 @@ fn read_small(
             Extent::Data { start, end } => start..end,
         };
         let start = buffer.len();
-        buffer.resize(start + (range.end - range.start) as usize, 0);
-        let read = file.read_at(range.start, &mut buffer[start..])?;
-        buffer.truncate(start + read);
+        file.append_at(range.start, (range.end - range.start) as usize, buffer)?;
         hash_run(writer, tools, plan, buffer, start, pieces).map_err(ReadError::Repository)?;
     }
     Ok(())
