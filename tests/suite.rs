@@ -10,6 +10,7 @@ mod support;
 
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
+    mod also;
     mod architecture;
     mod big_files;
     mod crash;

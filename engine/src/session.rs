@@ -84,6 +84,11 @@ impl<'a> Session<'a> {
         (self.identity.writer, self.sequence)
     }
 
+    /// The config generation that this session goes by.
+    pub fn config_generation(&self) -> u64 {
+        self.repository.config_generation
+    }
+
     /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put.
     ///
     /// # Errors
