@@ -26,6 +26,8 @@ mod behaviours {
     mod golden;
     mod golden_reader;
     mod incremental;
+    mod model_generations;
+    mod model_prune;
     mod round_trip;
     mod sources;
 }
