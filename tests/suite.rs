@@ -28,6 +28,9 @@ mod behaviours {
     mod golden;
     mod golden_reader;
     mod incremental;
+    mod model_collect;
+    mod model_generations;
+    mod model_prune;
     mod round_trip;
     mod sources;
 }
