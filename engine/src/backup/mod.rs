@@ -23,7 +23,7 @@ use crate::events::Events;
 use crate::history::{History, Snapshot};
 use crate::pool::Pool;
 use crate::repository::Repository;
-use crate::session::{Client, Session};
+use crate::session::{Client, Role, Session};
 use crate::source::SourceOptions;
 use crate::tree::Root;
 pub use crate::writer::Compression;
@@ -109,7 +109,7 @@ pub fn backup(
         let outcome = run(&plan, &writer, None)?;
         return Ok(summary(None, parent.as_ref(), outcome, &writer));
     }
-    let session = Session::open(repository, client.clone())?;
+    let session = Session::open(repository, client.clone(), Role::Writer)?;
     match backup_in(&session, repository, client, options, events, started) {
         Ok((manifest, packs, mut summary)) => {
             let unchanged =
@@ -157,11 +157,11 @@ fn backup_in(
     started: Timestamp,
 ) -> Result<(Manifest, Packs, Summary)> {
     let parent = find_parent(repository, &session.history, options, client, events)?;
-    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, or a log slot that made packs
+    // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
     // visible, that needs no look-up per chunk.
     let history = &session.history;
     let trusts_parent =
-        session.lost_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
+        session.absent_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
     let plan = Plan { repository, options, events, parent: parent.as_ref(), trusts_parent };
     let (writer, queue) = Writer::new(repository, session.id, options.compression);
     let outcome = run(&plan, &writer, Some(&queue))?;
