@@ -26,6 +26,7 @@ mod behaviours {
     mod golden;
     mod golden_reader;
     mod incremental;
+    mod prune;
     mod round_trip;
     mod sources;
 }
