@@ -31,6 +31,7 @@ mod behaviours {
     mod model_collect;
     mod model_generations;
     mod model_prune;
+    mod prune;
     mod round_trip;
     mod sources;
 }

@@ -8,6 +8,7 @@ use keepfast_repo_format::id::{ChunkId, RepositoryId};
 use keepfast_storage::{ErrorKind, StorageError};
 
 use crate::index::IndexError;
+use crate::prune::PruneError;
 use crate::source::SourceError;
 use crate::target::TargetError;
 
@@ -159,6 +160,9 @@ pub enum Error {
         /// The object.
         object: String,
     },
+    /// The collector deletes nothing.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// A command for a stream could not be started.
     #[error("can not run the command for {}", String::from_utf8_lossy(name))]
     Command {

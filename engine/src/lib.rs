@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! keepfast without a face: everything the program does, silently.
 //!
-//! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`reader`], `pool`,
-//! [`history`], [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
+//! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
+//! `pool`, [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
@@ -17,6 +17,7 @@ pub mod identity;
 pub mod index;
 pub mod key;
 mod pool;
+pub mod prune;
 pub mod reader;
 pub mod repository;
 pub mod restore;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Chunk id in, plaintext out: locates, fetches, decrypts, decompresses and verifies. Never returns bytes that do not have the
 //! id asked for. Keeps a bounded number of decoded segments, because neighbouring chunks are asked for next.
+//! A pack that is gone makes it read anew what is visible: a collector may have moved its chunks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
@@ -14,6 +16,7 @@ use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::Backend;
 
 use crate::error::{Error, Result};
+use crate::history::{self, Access};
 use crate::index::{LocalIndex, Location};
 use crate::repository::object_name;
 
@@ -28,6 +31,11 @@ pub struct Reader {
     index: Arc<LocalIndex>,
     session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
     segments: Mutex<SegmentCache>,
+    /// Held for writing while the index is read anew and finds nothing.
+    refreshing: RwLock<()>,
+    refreshes: AtomicU64,
+    /// Visible packs that are not there, as reading anew has shown.
+    lost: Mutex<HashSet<PackId>>,
 }
 
 /// The plaintext of a chunk, inside its decoded segment.
@@ -67,7 +75,16 @@ struct SegmentCache {
 impl Reader {
     /// A reader for what `index` says is visible.
     pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>) -> Self {
-        Self { backend, keys, index, session_keys: Mutex::default(), segments: Mutex::default() }
+        Self {
+            backend,
+            keys,
+            index,
+            session_keys: Mutex::default(),
+            segments: Mutex::default(),
+            refreshing: RwLock::default(),
+            refreshes: AtomicU64::new(0),
+            lost: Mutex::default(),
+        }
     }
 
     /// A chunk of file content.
@@ -91,14 +108,54 @@ impl Reader {
     }
 
     fn chunk(&self, kind: Kind, id: &ChunkId) -> Result<Chunk> {
-        let first = self.index.find(kind, id)?.ok_or(Error::MissingChunk { id: *id })?;
+        let seen = self.refreshes.load(Ordering::Acquire);
+        let (pack, error) = match self.chunk_in_any(kind, id)? {
+            Ok(chunk) => return Ok(chunk),
+            Err(failure) => failure,
+        };
+        if !error.is_not_found() || self.lost.lock().expect("no holder panics").contains(&pack) {
+            return Err(error);
+        }
+        // A collector may have moved it while this program was at work.
+        self.refresh(seen)?;
+        self.chunk_in_any(kind, id)?.map_err(|(after, error)| {
+            if after == pack {
+                self.lost.lock().expect("no holder panics").insert(pack);
+            }
+            error
+        })
+    }
+
+    /// The chunk from wherever it is whole, or the first pack that should hold it, and what is wrong there.
+    fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
+        let first = {
+            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
+            let found = self.index.find(kind, id)?;
+            let found = if found.is_none() { self.index.find_excluded(kind, id)? } else { found };
+            found.ok_or(Error::MissingChunk { id: *id })?
+        };
         let error = match self.chunk_at(&first, kind, id) {
             Err(error) if error.is_damage() => error,
-            outcome => return outcome,
+            outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
-        others.map(|other| self.chunk_at(&other, kind, id)).find(Result::is_ok).unwrap_or(Err(error))
+        let others = {
+            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
+            self.index.find_all(kind, id)?
+        };
+        let others = others.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
+        Ok(found.ok_or((first.pack.id, error)))
+    }
+
+    /// Reads what is visible once more, unless somebody did since `seen`.
+    fn refresh(&self, seen: u64) -> Result<()> {
+        let _alone = self.refreshing.write().unwrap_or_else(PoisonError::into_inner);
+        if self.refreshes.load(Ordering::Acquire) == seen {
+            history::refresh(Access { backend: self.backend.as_ref(), keys: &self.keys, index: &self.index })?;
+            self.refreshes.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
     }
 
     fn chunk_at(&self, location: &Location, kind: Kind, id: &ChunkId) -> Result<Chunk> {

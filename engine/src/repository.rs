@@ -7,15 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepfast_repo_format::config::{Config, UnverifiedConfig};
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
 use keepfast_repo_format::key_slot::{KeyFile, KeySlot, OpenedSlot, Protection};
 use keepfast_repo_format::keys::{Keys, RootSecret};
-use keepfast_repo_format::{FormatError, crypto, layout, record};
+use keepfast_repo_format::{FormatError, crypto, layout};
 use keepfast_storage::{Backend, ErrorKind, Name};
 
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{self, History};
 use crate::index::LocalIndex;
 use crate::reader::Reader;
 pub use init::{FirstKey, InitOptions, Parameters, init};
@@ -196,17 +195,7 @@ impl Repository {
 
     /// Reads the log, brings the local index up to date, and returns what is visible now.
     pub fn history(&self) -> Result<History> {
-        let history = History::read(self)?;
-        let visible = history.index_objects();
-        for id in self.index.retain(visible)? {
-            let name = layout::index(&id);
-            let object = self.get_hashed(&name, &id.0)?;
-            let plain =
-                record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
-            let packs = keepfast_repo_format::index::decode(&plain).map_err(Error::object(name.as_str()))?;
-            self.index.load(id, &packs)?;
-        }
-        Ok(history)
+        history::refresh(history::Access::of(self))
     }
 
     /// A reader over everything that is visible. Call [`Repository::history`] first.

@@ -14,6 +14,7 @@ pub fn workspace() -> PathBuf {
 
 pub mod capture;
 pub mod child;
+pub mod collector;
 pub mod forest;
 pub mod random;
 pub mod sandbox;

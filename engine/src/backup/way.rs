@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::history::{History, Snapshot};
 use crate::repository::Repository;
-use crate::session::{Client, Session};
+use crate::session::{Client, Role, Session};
 use crate::writer::Writer;
 
 /// One repository from announcement to commit.
@@ -46,14 +46,14 @@ impl<'a> Way<'a> {
             writer.write_nothing();
             return Ok(Self { repository, session: None, parent, trusts_parent: true, writer, queue, chunker });
         }
-        let session = Session::open(repository, client.clone())?;
+        let session = Session::open(repository, client.clone(), Role::Writer)?;
         match find_parent(repository, &session.history, options, parent, client, events) {
             Ok(parent) => {
-                // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, or a log slot that made packs
+                // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
                 // visible, that needs no look-up per chunk.
                 let history = &session.history;
                 let trusts_parent =
-                    session.lost_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
+                    session.absent_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
                 let (writer, queue) = Writer::new(repository, session.id, options.compression);
                 Ok(Self { repository, session: Some(session), parent, trusts_parent, writer, queue, chunker })
             }
