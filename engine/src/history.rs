@@ -25,10 +25,22 @@ pub struct Snapshot {
     pub tags: Vec<String>,
 }
 
+/// A FORGET slot as a witness: what its writer had seen by the time that its clock said.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Unix seconds.
+    pub time: u64,
+    /// The last slot of each writer that it had seen, its own included.
+    pub seen: HashMap<WriterId, u64>,
+}
+
 /// The state of a repository as its log tells it.
 pub struct History {
     heads: BTreeMap<WriterId, Head>,
     commits: Vec<(SnapshotId, SessionId)>,
+    /// Every COMMIT slot and the snapshot it names, visible or not.
+    places: HashMap<(WriterId, u64), SnapshotId>,
+    observations: Vec<Observation>,
     /// Committed once, and forgotten since.
     forgotten: Vec<(SnapshotId, SessionId)>,
     tags: HashMap<SnapshotId, Vec<String>>,
@@ -61,6 +73,8 @@ impl History {
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
+            places: HashMap::new(),
+            observations: Vec::new(),
             forgotten: Vec::new(),
             tags: HashMap::new(),
             index_objects: generation.base.iter().copied().collect(),
@@ -93,6 +107,7 @@ impl History {
         match &slot.body {
             LogBody::Commit { session, snapshot, indexes } => {
                 self.commits.push((*snapshot, *session));
+                self.places.insert((slot.writer, slot.sequence), *snapshot);
                 if !is_absorbed {
                     self.index_objects.extend(indexes);
                 }
@@ -104,6 +119,9 @@ impl History {
                 }
             }
             LogBody::Forget { snapshots } => {
+                let mut seen = links.clone();
+                seen.insert(slot.writer, slot.sequence);
+                self.observations.push(Observation { time: slot.time, seen });
                 self.forgotten.extend(self.commits.extract_if(.., |(id, _)| snapshots.contains(id)));
             }
             LogBody::Undelete { snapshots } => {
@@ -123,6 +141,26 @@ impl History {
     /// Ids of the visible snapshots, in the order of their commits.
     pub fn snapshot_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
         self.commits.iter().map(|(id, _)| *id)
+    }
+
+    /// Ids of the snapshots that were forgotten and not undeleted, in the order of their commits.
+    pub fn forgotten_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
+        self.forgotten.iter().map(|(id, _)| *id)
+    }
+
+    /// The snapshot that the COMMIT at a place names.
+    pub fn committed_at(&self, place: (WriterId, u64)) -> Option<SnapshotId> {
+        self.places.get(&place).copied()
+    }
+
+    /// Writer and sequence of every COMMIT.
+    pub fn commit_places(&self) -> impl Iterator<Item = (WriterId, u64)> + '_ {
+        self.places.keys().copied()
+    }
+
+    /// The FORGET slots, in the order of slots.
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
     }
 
     /// The end of every writer's chain.
@@ -152,13 +190,26 @@ impl History {
 
     /// Reads the manifest of every visible snapshot, oldest first by its own clock. Damaged ones are returned apart.
     pub fn snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
-        let mut snapshots = Vec::with_capacity(self.commits.len());
+        self.read_snapshots(repository, self.snapshot_ids())
+    }
+
+    /// The same of the forgotten ones; those whose manifest is deleted are among the damaged.
+    pub fn forgotten_snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+        self.read_snapshots(repository, self.forgotten_ids())
+    }
+
+    fn read_snapshots(
+        &self,
+        repository: &Repository,
+        ids: impl Iterator<Item = SnapshotId>,
+    ) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+        let mut snapshots = Vec::new();
         let mut damaged = Vec::new();
-        for (id, _) in &self.commits {
-            match read_manifest(repository, id) {
+        for id in ids {
+            match read_manifest(repository, &id) {
                 Ok(manifest) => {
-                    let tags = self.tags.get(id).unwrap_or(&manifest.tags).clone();
-                    snapshots.push(Snapshot { id: *id, manifest, tags });
+                    let tags = self.tags.get(&id).unwrap_or(&manifest.tags).clone();
+                    snapshots.push(Snapshot { id, manifest, tags });
                 }
                 Err(error) if error.is_damage() => damaged.push(error),
                 Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`reader`], `pool`,
-//! [`history`], [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
+//! [`history`], [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`], [`retention`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
@@ -12,6 +12,7 @@ pub mod dump;
 pub mod error;
 pub mod events;
 pub mod filter;
+pub mod forget;
 pub mod history;
 pub mod identity;
 pub mod index;
@@ -20,6 +21,7 @@ mod pool;
 pub mod reader;
 pub mod repository;
 pub mod restore;
+pub mod retention;
 pub mod select;
 pub mod session;
 pub mod source;

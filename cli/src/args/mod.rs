@@ -4,6 +4,7 @@
 //! One struct per command; what several commands share stands in `global` and `select`.
 
 mod backup;
+mod forget;
 mod global;
 mod manage;
 mod read;
@@ -13,6 +14,7 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use backup::BackupArgs;
+pub use forget::{ForgetArgs, KeepArgs};
 pub use global::GlobalArgs;
 pub use manage::{InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, ShapeArgs, TagArgs};
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
@@ -67,6 +69,8 @@ pub enum Command {
     Stats(StatsArgs),
     /// Change tags of snapshots
     Tag(TagArgs),
+    /// Make snapshots invisible: named ones, or all but those to keep
+    Forget(Box<ForgetArgs>),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
     /// Print an object of the repository as JSON
@@ -91,6 +95,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
+            Self::Forget(_) => "forget",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
             Self::Version => "version",

@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod diff;
 mod dump;
+mod forget;
 mod init;
 mod key;
 mod ls;
@@ -36,6 +37,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Check(args) => check::run(context, args),
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
+        Command::Forget(args) => forget::run(context, args),
         Command::Key(args) => key::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),

@@ -7,6 +7,7 @@ pub mod key_file;
 pub mod machine;
 pub mod new_repository;
 pub mod repository;
+pub mod retention;
 pub mod scope;
 pub mod size;
 pub mod time;
