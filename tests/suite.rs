@@ -23,6 +23,7 @@ mod behaviours {
     mod diff_tag_key;
     mod faults;
     mod fidelity;
+    mod forget;
     mod golden;
     mod golden_reader;
     mod incremental;
