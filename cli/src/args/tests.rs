@@ -25,6 +25,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "check",
         "stats",
         "tag --add x latest",
+        "forget latest",
         "key list",
         "cat config",
         "version",

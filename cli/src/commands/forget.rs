@@ -38,8 +38,13 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Done, Failure> {
 }
 
 fn refuse_nonsense(args: &ForgetArgs, policy: &Policy) -> Result<(), Failure> {
+    if args.prune {
+        return Err(Failure::Usage("--prune: this version can not prune yet".to_string()));
+    }
     match (args.snapshots.is_empty(), policy.check()) {
-        (true, Err(error)) => Err(Failure::Usage(format!("{error} (such as --keep-daily 7), or the snapshots to forget"))),
+        (true, Err(error)) => {
+            Err(Failure::Usage(format!("{error} (such as --keep-daily 7), or the snapshots to forget")))
+        }
         (false, Ok(())) => {
             Err(Failure::Usage("snapshots are forgotten by name or by --keep rules, not by both".to_string()))
         }
@@ -96,10 +101,10 @@ fn print_groups(context: &Context, args: &ForgetArgs, policy: &Policy, grouping:
             continue;
         }
         if args.compact {
-            out.line(&verdict::heading(group));
+            out.note(&verdict::heading(group));
         } else {
-            out.line("");
-            verdict::lines(group, grouping, out.columns()).iter().for_each(|line| out.line(line));
+            out.note("");
+            verdict::lines(group, grouping, out.columns()).iter().for_each(|line| out.note(line));
         }
     }
     if !outcome.groups.is_empty() && !args.compact {

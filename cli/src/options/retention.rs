@@ -30,7 +30,11 @@ pub fn policy(args: &KeepArgs) -> Result<Policy, Failure> {
         (Period::Yearly, &args.keep_within_yearly),
     ];
     let tags = args.keep_tag.iter().map(|list| tags(list)).collect::<Result<_, _>>()?;
-    Ok(Policy { counts: rules(counts, "--keep", Limit::parse)?, within: rules(within, "--keep-within", Span::parse)?, tags })
+    Ok(Policy {
+        counts: rules(counts, "--keep", Limit::parse)?,
+        within: rules(within, "--keep-within", Span::parse)?,
+        tags,
+    })
 }
 
 /// Those options that were given, read by `parse`; a refusal names the option.

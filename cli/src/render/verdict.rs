@@ -9,8 +9,12 @@ use crate::render::snapshot::to_json;
 use crate::render::table::{Side, Table};
 use crate::render::{json as js, text};
 
-/// Columns that reasons take before they go on in the next line: with the other columns 80.
-const REASON_COLUMNS: usize = 34;
+/// A line is no longer than this, though the terminal be wider: reasons read better below each other.
+const LINE_COLUMNS: usize = 80;
+/// Reasons are not made narrower than this.
+const MIN_REASON_COLUMNS: usize = 20;
+/// What id, time and result take, with the blanks between columns.
+const FIXED_COLUMNS: usize = 8 + 2 + 16 + 2 + 6 + 2;
 
 /// The lines of a group: what it has in common, how many stay, and a table.
 pub fn lines(group: &GroupVerdict, grouping: &Grouping, columns: usize) -> Vec<String> {
@@ -21,13 +25,15 @@ pub fn lines(group: &GroupVerdict, grouping: &Grouping, columns: usize) -> Vec<S
         .filter(|(by, _)| !grouping.has(*by) && group.verdicts.iter().any(|verdict| !cell(verdict, *by).is_empty()))
         .collect();
     heads.extend(extra.iter().map(|(_, head)| (*head, Side::Left)));
-    heads.extend([("", Side::Left), ("because", Side::Left)]);
+    heads.extend([("what", Side::Left), ("because", Side::Left)]);
+    let taken = extra.iter().map(|(by, head)| width(group, *by).max(head.len()) + 2).sum::<usize>() + FIXED_COLUMNS;
+    let room = columns.min(LINE_COLUMNS).saturating_sub(taken).max(MIN_REASON_COLUMNS);
     let mut table = Table::new(&heads);
     for verdict in &group.verdicts {
         let snapshot = &verdict.snapshot;
         let mut row = vec![text::short(snapshot.id), text::time(snapshot.manifest.started)];
         row.extend(extra.iter().map(|(by, _)| cell(verdict, *by)));
-        row.extend([word(verdict).to_string(), reasons(verdict)]);
+        row.extend([word(verdict).to_string(), reasons(verdict, room)]);
         table.row(row);
     }
     lines.extend(table.lines(columns));
@@ -44,7 +50,9 @@ pub fn heading(group: &GroupVerdict) -> String {
 pub fn name(key: &GroupKey) -> String {
     let mut parts = Vec::new();
     parts.extend(key.host.as_deref().map(text::plain));
-    parts.extend(key.paths.as_ref().map(|paths| paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(" ")));
+    parts.extend(
+        key.paths.as_ref().map(|paths| paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join(" ")),
+    );
     parts.extend(key.tags.as_ref().map(|tags| match &tags[..] {
         [] => "no tags".to_string(),
         tags => format!("tags {}", text::plain(&tags.join(","))),
@@ -71,13 +79,19 @@ fn cell(verdict: &Verdict, by: By) -> String {
     }
 }
 
+/// The widest line of a column.
+fn width(group: &GroupVerdict, by: By) -> usize {
+    let cells = group.verdicts.iter().map(|verdict| cell(verdict, by));
+    cells.map(|cell| cell.lines().map(|line| line.chars().count()).max().unwrap_or(0)).max().unwrap_or(0)
+}
+
 /// The reasons with commas, on lines of bounded width.
-fn reasons(verdict: &Verdict) -> String {
+fn reasons(verdict: &Verdict, room: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for reason in &verdict.reasons {
         let reason = text::plain(&reason.to_string());
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 2 + reason.chars().count() < REASON_COLUMNS => {
+            Some(line) if line.chars().count() + 2 + reason.chars().count() < room => {
                 line.push_str(", ");
                 line.push_str(&reason);
             }
@@ -104,3 +118,6 @@ pub fn verdict_json(verdict: &Verdict, key: &GroupKey) -> Value {
     });
     object
 }
+
+#[cfg(test)]
+mod tests;

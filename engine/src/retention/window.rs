@@ -73,7 +73,8 @@ impl Windows {
 
     /// Its number; the number of all if there is none.
     fn first_observation(&self, (writer, sequence): (WriterId, u64)) -> usize {
-        let has_not_seen = |observation: &Observation| observation.seen.get(&writer).is_none_or(|seen| *seen < sequence);
+        let has_not_seen =
+            |observation: &Observation| observation.seen.get(&writer).is_none_or(|seen| *seen < sequence);
         self.observations.partition_point(has_not_seen)
     }
 }
