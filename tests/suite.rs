@@ -28,5 +28,6 @@ mod behaviours {
     mod golden_reader;
     mod incremental;
     mod round_trip;
+    mod sessions;
     mod sources;
 }

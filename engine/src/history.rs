@@ -193,12 +193,8 @@ impl History {
         self.read_snapshots(repository, self.snapshot_ids())
     }
 
-    /// The same of the forgotten ones; those whose manifest is deleted are among the damaged.
-    pub fn forgotten_snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
-        self.read_snapshots(repository, self.forgotten_ids())
-    }
-
-    fn read_snapshots(
+    /// The same of any committed snapshots.
+    pub(crate) fn read_snapshots(
         &self,
         repository: &Repository,
         ids: impl Iterator<Item = SnapshotId>,

@@ -24,11 +24,13 @@ pub mod restore;
 pub mod retention;
 pub mod select;
 pub mod session;
+pub mod sessions;
 pub mod source;
 pub mod stats;
 pub mod tag;
 pub mod target;
 pub mod tree;
+pub mod undelete;
 pub mod writer;
 
 pub use error::{Error, Result};

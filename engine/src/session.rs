@@ -252,7 +252,7 @@ fn unsettled(repository: &Repository, history: &History) -> Result<Vec<String>> 
 }
 
 /// Puts objects that are there once more, so that the barrier of this process speaks for them.
-fn make_durable(repository: &Repository, names: Vec<String>) -> Result<()> {
+pub(crate) fn make_durable(repository: &Repository, names: Vec<String>) -> Result<()> {
     let backend = &repository.backend;
     if names.is_empty() {
         return Ok(());
@@ -292,7 +292,7 @@ fn void_own(
 }
 
 /// Creates the slot. If it exists with our own bytes, an earlier attempt of ours had its effect.
-fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
+pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     let object = slot.seal(&repository.keys);
     let text = layout::log(&slot.writer, slot.sequence);
     let name = object_name(&text);

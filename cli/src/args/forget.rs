@@ -82,3 +82,20 @@ pub struct KeepArgs {
     #[arg(long, value_name = "TAG")]
     pub keep_tag: Vec<String>,
 }
+
+/// Arguments of `undelete`.
+#[derive(Clone, Debug, Args)]
+pub struct UndeleteArgs {
+    /// The forgotten snapshots to bring back; without any, they are listed
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshots: Vec<String>,
+    /// List what was forgotten and can come back
+    #[arg(long, conflicts_with = "snapshots")]
+    pub list: bool,
+    /// Change nothing, and tell whether they could come back
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Which snapshots.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}

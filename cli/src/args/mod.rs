@@ -14,9 +14,12 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use backup::BackupArgs;
-pub use forget::{ForgetArgs, KeepArgs};
+pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::GlobalArgs;
-pub use manage::{InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, ShapeArgs, TagArgs};
+pub use manage::{
+    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, SessionsArgs, SessionsCommand, ShapeArgs, TagArgs,
+    UnlockArgs,
+};
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
@@ -71,6 +74,13 @@ pub enum Command {
     Tag(TagArgs),
     /// Make snapshots invisible: named ones, or all but those to keep
     Forget(Box<ForgetArgs>),
+    /// Bring back forgotten snapshots, or list them
+    Undelete(UndeleteArgs),
+    /// List who is at work, and end sessions whose program is gone
+    Sessions(SessionsArgs),
+    /// Nothing locks
+    #[command(hide = true)]
+    Unlock(UnlockArgs),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
     /// Print an object of the repository as JSON
@@ -96,6 +106,9 @@ impl Command {
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
             Self::Forget(_) => "forget",
+            Self::Undelete(_) => "undelete",
+            Self::Sessions(_) => "sessions",
+            Self::Unlock(_) => "unlock",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
             Self::Version => "version",

@@ -12,9 +12,11 @@ mod key;
 mod ls;
 mod quickstart;
 mod restore;
+mod sessions;
 mod snapshots;
 mod stats;
 mod tag;
+mod undelete;
 mod version;
 
 use crate::args::Command;
@@ -38,6 +40,9 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Forget(args) => forget::run(context, args),
+        Command::Undelete(args) => undelete::run(context, args),
+        Command::Sessions(args) => sessions::run(context, args),
+        Command::Unlock(_) => Err(sessions::nothing_locks()),
         Command::Key(args) => key::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),

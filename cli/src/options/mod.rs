@@ -6,6 +6,7 @@ pub mod credential;
 pub mod key_file;
 pub mod machine;
 pub mod new_repository;
+pub mod question;
 pub mod repository;
 pub mod retention;
 pub mod scope;
