@@ -4,6 +4,7 @@
 //! One struct per command; what several commands share stands in `global` and `select`.
 
 mod backup;
+mod copy;
 mod forget;
 mod global;
 mod manage;
@@ -14,8 +15,9 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use backup::BackupArgs;
+pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
-pub use global::GlobalArgs;
+pub use global::{GlobalArgs, Whose};
 pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, SessionsArgs, SessionsCommand, ShapeArgs, TagArgs,
     UnlockArgs,
@@ -81,6 +83,8 @@ pub enum Command {
     /// Nothing locks
     #[command(hide = true)]
     Unlock(UnlockArgs),
+    /// Copy snapshots into another repository
+    Copy(Box<CopyArgs>),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
     /// Print an object of the repository as JSON
@@ -109,6 +113,7 @@ impl Command {
             Self::Undelete(_) => "undelete",
             Self::Sessions(_) => "sessions",
             Self::Unlock(_) => "unlock",
+            Self::Copy(_) => "copy",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
             Self::Version => "version",

@@ -29,6 +29,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "undelete",
         "sessions",
         "unlock",
+        "copy --to x",
         "key list",
         "cat config",
         "version",

@@ -4,6 +4,7 @@
 mod backup;
 mod cat;
 mod check;
+mod copy;
 mod diff;
 mod dump;
 mod forget;
@@ -43,6 +44,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Undelete(args) => undelete::run(context, args),
         Command::Sessions(args) => sessions::run(context, args),
         Command::Unlock(_) => Err(sessions::nothing_locks()),
+        Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
