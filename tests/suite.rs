@@ -13,6 +13,7 @@ mod behaviours {
     mod also;
     mod architecture;
     mod big_files;
+    mod copy;
     mod crash;
     mod crash_aftermath;
     mod crash_full_disk;
@@ -25,6 +26,7 @@ mod behaviours {
     mod diff_tag_key;
     mod faults;
     mod fidelity;
+    mod forget;
     mod golden;
     mod golden_reader;
     mod incremental;
@@ -33,5 +35,6 @@ mod behaviours {
     mod model_prune;
     mod prune;
     mod round_trip;
+    mod sessions;
     mod sources;
 }

@@ -120,6 +120,14 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// A forgotten snapshot can not be made visible again.
+    #[error("snapshot {snapshot} can not come back: {why}")]
+    Gone {
+        /// The snapshot.
+        snapshot: String,
+        /// What of it is not there any more.
+        why: String,
+    },
     /// The path is not in the snapshot.
     #[error("{} is not in snapshot {snapshot}", String::from_utf8_lossy(path))]
     NoPath {

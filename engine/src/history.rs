@@ -86,10 +86,22 @@ pub(crate) fn read_index_object(access: Access<'_>, id: &IndexId) -> Result<Vec<
     keepfast_repo_format::index::decode(&plain).map_err(Error::object(name))
 }
 
+/// A FORGET slot as a witness: what its writer had seen by the time that its clock said.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Unix seconds.
+    pub time: u64,
+    /// The last slot of each writer that it had seen, its own included.
+    pub seen: HashMap<WriterId, u64>,
+}
+
 /// The state of a repository as its log tells it.
 pub struct History {
     heads: BTreeMap<WriterId, Head>,
     commits: Vec<(SnapshotId, SessionId)>,
+    /// Every COMMIT slot and the snapshot it names, visible or not.
+    places: HashMap<(WriterId, u64), SnapshotId>,
+    observations: Vec<Observation>,
     /// Committed once, and forgotten since.
     forgotten: Vec<(SnapshotId, SessionId)>,
     tags: HashMap<SnapshotId, Vec<String>>,
@@ -125,6 +137,8 @@ impl History {
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
+            places: HashMap::new(),
+            observations: Vec::new(),
             forgotten: Vec::new(),
             tags: HashMap::new(),
             index_objects: generation.base.iter().copied().collect(),
@@ -162,11 +176,15 @@ impl History {
         match &slot.body {
             LogBody::Commit { session, snapshot, indexes } => {
                 self.commits.push((*snapshot, *session));
+                self.places.insert((slot.writer, slot.sequence), *snapshot);
                 self.end(session, indexes, is_absorbed);
             }
             LogBody::Void { session } => self.end(session, &[], is_absorbed),
             LogBody::Collect { session, indexes } => self.end(session, indexes, is_absorbed),
             LogBody::Forget { snapshots } => {
+                let mut seen = links.clone();
+                seen.insert(slot.writer, slot.sequence);
+                self.observations.push(Observation { time: slot.time, seen });
                 self.forgotten.extend(self.commits.extract_if(.., |(id, _)| snapshots.contains(id)));
             }
             LogBody::Undelete { snapshots } => {
@@ -216,11 +234,6 @@ impl History {
         &self.unsettled
     }
 
-    /// Ids of the snapshots that were committed and are forgotten now.
-    pub fn forgotten_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
-        self.forgotten.iter().map(|(id, _)| *id)
-    }
-
     /// Snapshots that a COMMIT has ever named, forgotten or not.
     pub(crate) fn committed(&self) -> HashSet<SnapshotId> {
         self.commits.iter().chain(&self.forgotten).map(|(id, _)| *id).collect()
@@ -240,6 +253,26 @@ impl History {
     /// Ids of the visible snapshots, in the order of their commits.
     pub fn snapshot_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
         self.commits.iter().map(|(id, _)| *id)
+    }
+
+    /// Ids of the snapshots that were forgotten and not undeleted, in the order of their commits.
+    pub fn forgotten_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
+        self.forgotten.iter().map(|(id, _)| *id)
+    }
+
+    /// The snapshot that the COMMIT at a place names.
+    pub fn committed_at(&self, place: (WriterId, u64)) -> Option<SnapshotId> {
+        self.places.get(&place).copied()
+    }
+
+    /// Writer and sequence of every COMMIT.
+    pub fn commit_places(&self) -> impl Iterator<Item = (WriterId, u64)> + '_ {
+        self.places.keys().copied()
+    }
+
+    /// The FORGET slots, in the order of slots.
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
     }
 
     /// The end of every writer's chain.
@@ -269,13 +302,22 @@ impl History {
 
     /// Reads the manifest of every visible snapshot, oldest first by its own clock. Damaged ones are returned apart.
     pub fn snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
-        let mut snapshots = Vec::with_capacity(self.commits.len());
+        self.read_snapshots(repository, self.snapshot_ids())
+    }
+
+    /// The same of any committed snapshots.
+    pub(crate) fn read_snapshots(
+        &self,
+        repository: &Repository,
+        ids: impl Iterator<Item = SnapshotId>,
+    ) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+        let mut snapshots = Vec::new();
         let mut damaged = Vec::new();
-        for (id, _) in &self.commits {
-            match read_manifest(repository, id) {
+        for id in ids {
+            match read_manifest(repository, &id) {
                 Ok(manifest) => {
-                    let tags = self.tags.get(id).unwrap_or(&manifest.tags).clone();
-                    snapshots.push(Snapshot { id: *id, manifest, tags });
+                    let tags = self.tags.get(&id).unwrap_or(&manifest.tags).clone();
+                    snapshots.push(Snapshot { id, manifest, tags });
                 }
                 Err(error) if error.is_damage() => damaged.push(error),
                 Err(error) => return Err(error),

@@ -24,8 +24,18 @@ use crate::repository::object_name;
 /// chunks shared between distant files make it come back to a few older ones.
 const SEGMENT_CACHE_BYTES: usize = 24 << 20;
 
+/// Which packs a reader reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// Every visible pack, those last that the index excludes: for whoever wants to read what can be read.
+    All,
+    /// Only those that the index does not exclude: for whoever makes something visible that needs the chunks to stay.
+    NotExcluded,
+}
+
 /// Reads chunks of one repository. Cheap to share between threads.
 pub struct Reader {
+    sees: Sees,
     backend: Arc<dyn Backend>,
     keys: Arc<Keys>,
     index: Arc<LocalIndex>,
@@ -74,8 +84,9 @@ struct SegmentCache {
 
 impl Reader {
     /// A reader for what `index` says is visible.
-    pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>, sees: Sees) -> Self {
         Self {
+            sees,
             backend,
             keys,
             index,
@@ -131,7 +142,10 @@ impl Reader {
         let first = {
             let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
             let found = self.index.find(kind, id)?;
-            let found = if found.is_none() { self.index.find_excluded(kind, id)? } else { found };
+            let found = match (found, self.sees) {
+                (None, Sees::All) => self.index.find_excluded(kind, id)?,
+                (found, _) => found,
+            };
             found.ok_or(Error::MissingChunk { id: *id })?
         };
         let error = match self.chunk_at(&first, kind, id) {

@@ -16,7 +16,7 @@ use keepfast_storage::{Backend, ErrorKind, Name};
 use crate::error::{Error, Result};
 use crate::history::{self, History};
 use crate::index::LocalIndex;
-use crate::reader::Reader;
+use crate::reader::{Reader, Sees};
 pub use init::{FirstKey, InitOptions, Parameters, init};
 
 /// Where this machine keeps what belongs to a repository but is not in it.
@@ -200,7 +200,12 @@ impl Repository {
 
     /// A reader over everything that is visible. Call [`Repository::history`] first.
     pub fn reader(&self) -> Arc<Reader> {
-        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone()))
+        self.reader_that(Sees::All)
+    }
+
+    /// A reader over some of it. Call [`Repository::history`] first.
+    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
+        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
     }
 
     /// Reads an object whose name is its hash, and compares.

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use keepfast_engine::Result;
 use keepfast_engine::backup::Compression;
 use keepfast_engine::events::Silent;
 use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::session::{Role, Session};
-use keepfast_engine::Result;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, SnapshotId};
@@ -109,7 +109,9 @@ pub fn raw(repository: &Repository, image: &Image) -> Raw {
         let (writer, sequence) = layout::parse_log(name.as_str()).unwrap();
         let absorbed = generation.absorbed.iter().any(|last| last.writer == writer && sequence <= last.sequence);
         match LogSlot::open(keys, writer, sequence, image.get(&name).unwrap()).unwrap().body {
-            LogBody::Commit { indexes, .. } | LogBody::Collect { indexes, .. } if !absorbed => index_objects.extend(indexes),
+            LogBody::Commit { indexes, .. } | LogBody::Collect { indexes, .. } if !absorbed => {
+                index_objects.extend(indexes)
+            }
             _ => {}
         }
     }
@@ -126,6 +128,10 @@ pub fn raw(repository: &Repository, image: &Image) -> Raw {
 }
 
 /// Opens the repository as `machine`.
-pub fn open(machine: &Machine, backend: &Arc<impl Backend + 'static>, key: &keepfast_repo_format::key_slot::KeyFile) -> Repository {
+pub fn open(
+    machine: &Machine,
+    backend: &Arc<impl Backend + 'static>,
+    key: &keepfast_repo_format::key_slot::KeyFile,
+) -> Repository {
     machine.open(backend.clone(), key).unwrap()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that set up or change something else than files: `init tag key quickstart`.
+//! Arguments of the commands that set up or change something else than files: `init tag key sessions quickstart`.
 
 use std::path::PathBuf;
 
@@ -112,6 +112,38 @@ pub struct NewKeyArgs {
     /// Memory that guessing a password costs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(8..=4096))]
     pub kdf_memory: u32,
+}
+
+/// Arguments of `sessions`.
+#[derive(Clone, Debug, Args)]
+pub struct SessionsArgs {
+    /// What to do; without it, sessions are listed.
+    #[command(subcommand)]
+    pub action: Option<SessionsCommand>,
+}
+
+/// What `sessions` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List them
+    List,
+    /// End a session whose program is gone; if it is not, it can not commit any more
+    Close {
+        /// Its id or slot, as `sessions` shows it, or the beginning of the id
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Arguments of `unlock`, which other programs have.
+#[derive(Clone, Debug, Args)]
+pub struct UnlockArgs {
+    /// Whatever other programs take
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub ignored: Vec<String>,
 }
 
 /// Arguments of `quickstart`.

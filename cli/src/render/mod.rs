@@ -9,5 +9,6 @@ mod output;
 pub mod snapshot;
 pub mod table;
 pub mod text;
+pub mod verdict;
 
 pub use output::{Format, Output};

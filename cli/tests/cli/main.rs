@@ -8,5 +8,6 @@ mod credentials;
 mod json;
 mod quickstart;
 mod read;
+mod retention;
 mod sandbox;
 mod signals;

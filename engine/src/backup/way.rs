@@ -52,8 +52,9 @@ impl<'a> Way<'a> {
                 // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
                 // visible, that needs no look-up per chunk.
                 let history = &session.history;
-                let trusts_parent =
-                    session.absent_packs.is_empty() && history.damaged().is_empty() && history.broken_links().is_empty();
+                let trusts_parent = session.absent_packs.is_empty()
+                    && history.damaged().is_empty()
+                    && history.broken_links().is_empty();
                 let (writer, queue) = Writer::new(repository, session.id, options.compression);
                 Ok(Self { repository, session: Some(session), parent, trusts_parent, writer, queue, chunker })
             }

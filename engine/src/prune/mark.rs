@@ -61,8 +61,8 @@ impl<'a> Marked<'a> {
         let new: Vec<SnapshotId> = history.snapshot_ids().filter(|id| !self.snapshots.contains(id)).collect();
         self.events.expected(new.len() as u64, 0);
         for id in new {
-            let marked = read_manifest(self.repository, &id)
-                .and_then(|manifest| self.node(manifest.root, manifest.root_level));
+            let marked =
+                read_manifest(self.repository, &id).and_then(|manifest| self.node(manifest.root, manifest.root_level));
             match marked {
                 Ok(()) => {}
                 Err(error) => self.pass_by(&id, error)?,

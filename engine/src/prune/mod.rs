@@ -92,12 +92,7 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// [`PruneError`] if something that once was there is missing, [`Error::SessionVoid`] if another collector ended this one, the
 /// storage, the local state, or the user cancelled. Nothing that a visible snapshot needs is lost, and the next prune finishes.
-pub fn prune(
-    repository: &Repository,
-    client: &Client,
-    options: &PruneOptions,
-    events: &dyn Events,
-) -> Result<Report> {
+pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, events: &dyn Events) -> Result<Report> {
     let started = Instant::now();
     require_online_prune(repository)?;
     let scratch = scratch_folder(repository)?;
