@@ -11,6 +11,7 @@ mod support;
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
     mod architecture;
+    mod cloud;
     mod crash;
     mod crash_aftermath;
     mod crash_full_disk;

@@ -16,4 +16,6 @@ pub mod capture;
 pub mod child;
 pub mod forest;
 pub mod random;
+pub mod s3_server;
 pub mod sandbox;
+pub mod servers;
