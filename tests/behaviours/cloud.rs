@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Object stores keep the contract of a backend: over a real server, over one of our own, and where a service does not.
 
+mod faults;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -12,12 +14,16 @@ use crate::support::s3_server::S3Server;
 use crate::support::servers::Server;
 
 /// A client for the servers of the tests, with little patience.
-pub fn open(location: &str) -> CloudBackend {
+fn open(location: &str) -> CloudBackend {
+    open_with(location, Duration::from_secs(20))
+}
+
+fn open_with(location: &str, idle_timeout: Duration) -> CloudBackend {
     let (user, secret) = Server::credentials();
     let mut settings = CloudSettings::new();
     settings.set("aws_access_key_id", user);
     settings.set("aws_secret_access_key", secret);
-    let options = CloudOptions { idle_timeout: Duration::from_secs(20), ..CloudOptions::default() };
+    let options = CloudOptions { idle_timeout, ..CloudOptions::default() };
     CloudBackend::open(&CloudLocation::parse(location).unwrap(), &settings, &options).unwrap()
 }
 

@@ -128,12 +128,12 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = stream.try_clone().unwrap();
         loop {
-            let Some(request) = read_request(&mut reader, |head| self.planned(head, Fault::is_deaf)) else { return };
+            let Some(request) = read_request(&mut reader, |head| self.planned(head, Fault::is_manner)) else { return };
             self.log.lock().unwrap().push(format!("{} {}", request.method, request.target));
-            if request.is_deaf {
+            if let Some(Fault::Deaf) = request.manner {
                 return self.wait_for_end();
             }
-            let answer = match self.planned(&request, |fault| !fault.is_deaf()) {
+            let answer = match self.planned(&request, |fault| !fault.is_manner()) {
                 None => self.answer(&request),
                 Some(fault) => {
                     // What has its effect has it before the answer goes wrong.

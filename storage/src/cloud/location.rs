@@ -135,6 +135,11 @@ impl CloudLocation {
         self.provider
     }
 
+    /// Whether it says that plain HTTP is to be spoken.
+    pub fn is_plain_http(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(Endpoint::is_plain_http)
+    }
+
     /// Whether a text begins like a location, so that it is no path of this machine.
     pub fn claims(text: &str) -> bool {
         ["s3://", "gs://", "azure://"].iter().any(|scheme| text.starts_with(scheme))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How patient the connection to a service is. For whoever opens a backend; nothing here changes what is stored.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Limits of time and threads of one [`super::CloudBackend`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CloudOptions {
     /// Until a connection stands, TLS included.
     pub connect_timeout: Duration,
@@ -15,8 +16,11 @@ pub struct CloudOptions {
     pub request_timeout: Duration,
     /// Threads that move bytes and do TLS, whatever the number of callers.
     pub io_threads: usize,
-    /// URL of an HTTP proxy for all requests; none of the environment is used.
+    /// URL of an HTTP proxy for all requests but those to metadata services; none of the environment is used. It may hold a
+    /// password, which no message shows.
     pub proxy: Option<String>,
+    /// Hosts that are asked without the proxy, as the variable `NO_PROXY` lists them.
+    pub proxy_exceptions: String,
 }
 
 impl Default for CloudOptions {
@@ -28,6 +32,19 @@ impl Default for CloudOptions {
             request_timeout: Duration::from_secs(3600),
             io_threads: 2,
             proxy: None,
+            proxy_exceptions: String::new(),
         }
+    }
+}
+
+impl fmt::Debug for CloudOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudOptions")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("io_threads", &self.io_threads)
+            .field("has_proxy", &self.proxy.is_some())
+            .finish_non_exhaustive()
     }
 }

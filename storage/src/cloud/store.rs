@@ -211,6 +211,8 @@ impl HttpConnector for Connector {
         // reqwest takes the provider of the process. Another one that is there already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let failed = |source: reqwest::Error| Error::Generic { store: "HTTP", source: source.into() };
+        // Without the cause, which could repeat a password.
+        let bad_proxy = || Error::Generic { store: "HTTP", source: "the URL of the proxy can not be used".into() };
         let allows_http = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|value| value == "true");
         let limits = &self.options;
         let mut builder = reqwest::Client::builder()
@@ -224,8 +226,8 @@ impl HttpConnector for Connector {
             .pool_idle_timeout(POOL_IDLE);
         builder = match &limits.proxy {
             Some(proxy) => {
-                let direct = reqwest::NoProxy::from_string(METADATA_HOSTS);
-                builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?.no_proxy(direct))
+                let direct = reqwest::NoProxy::from_string(&format!("{METADATA_HOSTS},{}", limits.proxy_exceptions));
+                builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| bad_proxy())?.no_proxy(direct))
             }
             None => builder.no_proxy(),
         };

@@ -28,6 +28,9 @@ const MAX_ANSWER_BYTES: usize = 512 << 20;
 /// Memory taken on the word of a `Content-Length`; beyond it only as bytes arrive.
 const MAX_TRUSTED_BYTES: usize = 64 << 20;
 
+/// Bytes that the system takes for a connection before it sends them: the usual limit of Linux.
+const SEND_BUFFER_BYTES: u64 = 4 << 20;
+
 /// One HTTP client.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -79,7 +82,7 @@ impl HttpService for Transport {
         let query = request.uri().query().unwrap_or_default();
         let asked = Asked::of(request.method(), query, request.headers().contains_key(http::header::RANGE));
         let is_batch = query.contains("comp=batch");
-        let pace = Arc::new(Pace::new());
+        let pace = Arc::new(Pace::new(request.body().content_length()));
         let result = pace.watch(self.idle_timeout, self.exchange(request, &pace)).await;
         let result = result.unwrap_or_else(|Stalled| {
             let what = format!("no byte moved for {} seconds", self.idle_timeout.as_secs_f32());
@@ -152,16 +155,20 @@ fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
 /// No byte moved for too long.
 struct Stalled;
 
-/// When bytes moved last.
+/// When bytes moved last, and how the upload goes.
 struct Pace {
     start: Instant,
     /// Milliseconds from `start`.
     last: AtomicU64,
+    body_bytes: u64,
+    /// Bytes of the body that the connection took.
+    taken_bytes: AtomicU64,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { start: Instant::now(), last: AtomicU64::new(0) }
+    fn new(body_bytes: usize) -> Self {
+        let body_bytes = body_bytes as u64;
+        Self { start: Instant::now(), last: AtomicU64::new(0), body_bytes, taken_bytes: AtomicU64::new(0) }
     }
 
     fn moved(&self) {
@@ -169,18 +176,28 @@ impl Pace {
         self.last.store(since, Ordering::Relaxed);
     }
 
-    fn last(&self) -> Instant {
-        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    fn took(&self, bytes: usize) {
+        self.taken_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// Until when bytes must move. The system holds the last bytes of an upload for as long as the line needs for them; how
+    /// long that is shows the time that all of it took.
+    fn deadline(&self, limit: Duration) -> Instant {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        let is_taken = self.body_bytes > 0 && self.taken_bytes.load(Ordering::Relaxed) >= self.body_bytes;
+        let held = if is_taken { self.body_bytes.min(SEND_BUFFER_BYTES) as f64 / self.body_bytes as f64 } else { 0.0 };
+        self.start + last + limit + last.mul_f64(held)
     }
 
     /// Waits for the work as long as bytes move.
     async fn watch<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Stalled> {
         let mut work = pin!(work);
         loop {
-            let until = self.last() + limit;
+            let until = self.deadline(limit);
             match timeout_at(until, work.as_mut()).await {
                 Ok(done) => return Ok(done),
-                Err(_) if self.last() + limit > until => {}
+                Err(_) if self.deadline(limit) > until => {}
                 Err(_) => return Err(Stalled),
             }
         }
@@ -198,8 +215,11 @@ impl Body for Paced {
     type Error = HttpError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        self.pace.moved();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.pace.took(frame.data_ref().map_or(0, Bytes::len));
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -14,6 +14,8 @@ pub enum Fault {
     SilenceAfterEffect,
     /// The body of the request is not read, and nothing is answered.
     Deaf,
+    /// The body of the request is read in small pieces with pauses: some 12 MB/s. All else is right.
+    ReadsSlowly,
     /// Half of the body, then the connection ends.
     Truncated,
     /// Half of the body, then nothing, on an open connection.
@@ -28,17 +30,18 @@ pub enum Fault {
     UnaskedRange,
     /// A page of a list that says it is truncated, without a token.
     NoToken,
-    /// Status 200 with this body.
-    Body(&'static str),
+    /// This status and body in place of the effect.
+    Body(u16, &'static str),
 }
 
 impl Fault {
-    pub fn is_deaf(&self) -> bool {
-        matches!(self, Self::Deaf)
+    /// Whether it is about how a request is read.
+    pub fn is_manner(&self) -> bool {
+        matches!(self, Self::Deaf | Self::ReadsSlowly)
     }
 
     pub fn has_effect(&self) -> bool {
-        !matches!(self, Self::Error(..) | Self::Deaf | Self::Body(_))
+        !matches!(self, Self::Error(..) | Self::Deaf | Self::Body(..))
     }
 
     /// The answer that is sent; `None` for silence. `usual` is what would have been answered.
@@ -48,6 +51,7 @@ impl Fault {
         Some(match self {
             Self::Error(status, code) | Self::ErrorAfterEffect(status, code) => error(*status, code),
             Self::SilenceAfterEffect | Self::Deaf => return None,
+            Self::ReadsSlowly => usual,
             Self::Truncated => Answer { is_whole: false, ..usual },
             Self::StallsInBody => Answer { is_whole: false, holds_open: true, ..usual },
             Self::OtherRange => {
@@ -67,7 +71,7 @@ impl Fault {
                 let end = text.find("</ListBucketResult>").unwrap();
                 Answer { body: [&text[..start], &text[end..]].concat().into_bytes(), ..usual }
             }
-            Self::Body(text) => Answer::new(200, text.as_bytes().to_vec()),
+            Self::Body(status, text) => Answer::new(*status, text.as_bytes().to_vec()),
         })
     }
 }

@@ -3,6 +3,15 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::Duration;
+
+use super::fault::Fault;
+
+/// A slow reader takes this much ...
+const SLOW_PIECE_BYTES: usize = 128 << 10;
+
+/// ... and then waits.
+const SLOW_PAUSE: Duration = Duration::from_millis(10);
 
 /// A request that was read.
 pub struct Request {
@@ -11,8 +20,8 @@ pub struct Request {
     pub target: String,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Its body was not read, on purpose.
-    pub is_deaf: bool,
+    /// The fault that is about how it was read.
+    pub manner: Option<Fault>,
 }
 
 impl Request {
@@ -45,8 +54,8 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Reads the next request; `None` at the end of the connection. `is_deaf` is asked when the head was read.
-pub fn read_request<T>(stream: &mut TcpStream, is_deaf: impl FnOnce(&Request) -> Option<T>) -> Option<Request> {
+/// Reads the next request; `None` at the end of the connection. `manner` is asked when the head was read.
+pub fn read_request(stream: &mut TcpStream, manner: impl FnOnce(&Request) -> Option<Fault>) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -59,14 +68,22 @@ pub fn read_request<T>(stream: &mut TcpStream, is_deaf: impl FnOnce(&Request) ->
     let (method, target) = (first.next()?.to_string(), first.next()?.to_string());
     let headers = lines.filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_string(), value.trim().to_string())).collect();
-    let mut request = Request { method, target, headers, body: Vec::new(), is_deaf: false };
-    if is_deaf(&request).is_some() {
-        request.is_deaf = true;
+    let mut request = Request { method, target, headers, body: Vec::new(), manner: None };
+    request.manner = manner(&request);
+    if let Some(Fault::Deaf) = request.manner {
         return Some(request);
     }
     let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     request.body = vec![0; length];
-    stream.read_exact(&mut request.body).ok()?;
+    match request.manner {
+        Some(Fault::ReadsSlowly) => {
+            for piece in request.body.chunks_mut(SLOW_PIECE_BYTES) {
+                stream.read_exact(piece).ok()?;
+                std::thread::sleep(SLOW_PAUSE);
+            }
+        }
+        _ => stream.read_exact(&mut request.body).ok()?,
+    }
     Some(request)
 }
 
