@@ -14,6 +14,7 @@ mod behaviours {
     mod architecture;
     mod big_files;
     mod copy;
+    mod cloud;
     mod crash;
     mod crash_aftermath;
     mod crash_full_disk;

@@ -3,6 +3,7 @@
 //!
 //! A backend moves *named bytes*. It knows no pack, no id and no key; a [`Name`] is a checked relative path.
 
+pub mod cloud;
 pub mod error;
 pub mod local;
 mod name;

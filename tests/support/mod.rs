@@ -17,5 +17,7 @@ pub mod child;
 pub mod collector;
 pub mod forest;
 pub mod random;
+pub mod s3_server;
 pub mod sandbox;
 pub mod search;
+pub mod servers;
