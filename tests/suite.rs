@@ -27,5 +27,6 @@ mod behaviours {
     mod golden_reader;
     mod incremental;
     mod round_trip;
+    mod sftp;
     mod sources;
 }

@@ -9,7 +9,7 @@
 mod calls;
 mod folders;
 mod publish;
-mod temporary;
+pub(crate) mod temporary;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -17,3 +17,4 @@ pub mod child;
 pub mod forest;
 pub mod random;
 pub mod sandbox;
+pub mod sshd;

@@ -103,13 +103,14 @@ pub(super) fn sweep(root: BorrowedFd<'_>, path: &str) -> Sweep {
 }
 
 /// Whether a file's name (without folders) is one that [`Temporary`] gives.
-pub(super) fn is_temporary(file_name: &str) -> bool {
+pub(crate) fn is_temporary(file_name: &str) -> bool {
     file_name
         .strip_prefix(PREFIX)
         .is_some_and(|hex| hex.len() == 2 * RANDOM_BYTES && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-fn random_path(folder: &str) -> io::Result<String> {
+/// A new temporary file's path in `folder`, which may be empty.
+pub(crate) fn random_path(folder: &str) -> io::Result<String> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let separator = if folder.is_empty() { "" } else { "/" };
