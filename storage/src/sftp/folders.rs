@@ -139,7 +139,7 @@ pub(super) enum Made {
 }
 
 /// `packs/00` gives `packs`, `packs/00`.
-fn chain(folder: &str) -> impl Iterator<Item = &str> {
+pub(super) fn chain(folder: &str) -> impl Iterator<Item = &str> {
     let ends = folder.match_indices('/').map(|(end, _)| end).chain([folder.len()]);
     ends.map(|end| &folder[..end]).filter(|folder| !folder.is_empty())
 }

@@ -58,7 +58,8 @@ impl SftpLocation {
     ///
     /// In the first form the `/` after the host only separates: `sftp://host/backup` is `backup` in the home folder,
     /// `sftp://host//srv/backup` is `/srv/backup`. `%xx` is decoded in user and path. In the second form everything
-    /// after the first `:` is the path as it is, without escapes.
+    /// after the first `:` is the path as it is, without escapes; but an `@` after a `:` and before any `/` is taken for the
+    /// end of a password.
     ///
     /// # Errors
     /// See [`LocationError`].

@@ -27,7 +27,7 @@ fn locations_mean_what_they_mean_to_restic() {
         ("sftp://user@[fe80::1%eth0]//x", location(Some("user"), "fe80::1%eth0", None, "/x")),
         ("sftp:host:backup", location(None, "host", None, "backup")),
         ("sftp:user@host:/srv/back up", location(Some("user"), "host", None, "/srv/back up")),
-        ("sftp:host:a@b:c/d@e", location(None, "host", None, "a@b:c/d@e")),
+        ("sftp:host:a/b@c:d", location(None, "host", None, "a/b@c:d")),
     ];
     for (text, expected) in cases {
         assert_eq!(parse(text), expected, "{text}");

@@ -10,7 +10,7 @@ use russh_sftp::protocol::FileAttributes;
 
 use super::connection::{Connection, Kind, kind};
 use super::error::SftpError;
-use super::folders::below;
+use super::folders::{below, chain};
 use crate::Name;
 use crate::local::temporary::is_temporary;
 
@@ -51,7 +51,9 @@ async fn read_folder(connection: &Connection, root: &str, folder: String) -> Res
     let mut found = Found::default();
     let handle = match connection.open_folder(&path).await {
         Ok(handle) => handle,
-        Err(error) => return if is_no_folder(connection, &path, &error).await? { Ok(found) } else { Err(error) },
+        Err(error) => {
+            return if is_no_folder(connection, root, &folder, &error).await? { Ok(found) } else { Err(error) };
+        }
     };
     loop {
         match connection.ask(connection.session().readdir(handle.id.as_str())).await {
@@ -67,16 +69,22 @@ async fn read_folder(connection: &Connection, root: &str, folder: String) -> Res
     Ok(found)
 }
 
-/// Whether a folder that could not be opened is known to hold nothing, because it is absent or a file. Servers have few
-/// words for errors, so they are not taken at them: a link to an absent disk is there, and is an error.
-async fn is_no_folder(connection: &Connection, path: &str, error: &SftpError) -> Result<bool, SftpError> {
+/// Whether a folder that could not be opened is known to hold nothing, because it or one above it is absent or a file.
+/// Servers have few words for errors, so they are not taken at them: a link to an absent disk is there, and is an error.
+async fn is_no_folder(connection: &Connection, root: &str, folder: &str, error: &SftpError) -> Result<bool, SftpError> {
     if !matches!(error, SftpError::Status { .. }) {
         return Ok(false);
     }
-    match connection.ask(connection.session().lstat(path)).await {
-        Ok(answer) => Ok(matches!(kind(&answer.attrs), Kind::File | Kind::Other)),
-        Err(lstat) => Ok(lstat.is_absent()),
+    for folder in chain(folder) {
+        match connection.ask(connection.session().lstat(below(root, folder))).await.map(|answer| kind(&answer.attrs)) {
+            Ok(Kind::File | Kind::Other) => return Ok(true),
+            Ok(Kind::Folder) => {}
+            Ok(Kind::Link) if connection.stat(&below(root, folder)).await?.is_some() => {}
+            Ok(Kind::Link | Kind::Unknown) => return Ok(false),
+            Err(error) => return Ok(error.is_absent()),
+        }
     }
+    Ok(false)
 }
 
 /// Takes one entry.

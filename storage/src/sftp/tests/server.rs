@@ -18,7 +18,7 @@ use super::{SftpBackend, SftpError, SftpOptions};
 use crate::sftp::{Connection, Opened, Root};
 
 /// What the server does instead of its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Act {
     /// Fails without effect.
     Fails(StatusCode),
@@ -161,7 +161,7 @@ fn texts(data: &[u8]) -> Vec<String> {
     let mut rest = data;
     let mut texts = Vec::new();
     while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let (text, tail) = tail.split_at(u32::from_be_bytes(*length) as usize);
+        let (text, tail) = tail.split_at(length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)));
         texts.push(String::from_utf8(text.to_vec()).unwrap());
         rest = tail;
     }
