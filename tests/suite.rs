@@ -37,5 +37,6 @@ mod behaviours {
     mod prune;
     mod round_trip;
     mod sessions;
+    mod sftp;
     mod sources;
 }

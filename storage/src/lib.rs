@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod error;
 pub mod local;
 mod name;
+pub mod sftp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -21,3 +21,4 @@ pub mod s3_server;
 pub mod sandbox;
 pub mod search;
 pub mod servers;
+pub mod sshd;
