@@ -3,9 +3,13 @@
 //!
 //! A backend moves *named bytes*. It knows no pack, no id and no key; a [`Name`] is a checked relative path.
 
+pub mod cache;
 pub mod error;
+pub mod limit;
 pub mod local;
 mod name;
+pub mod pace;
+pub mod retry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
