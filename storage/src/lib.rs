@@ -7,8 +7,10 @@ pub mod cache;
 pub mod error;
 pub mod limit;
 pub mod local;
+pub mod location;
 mod name;
 pub mod pace;
+pub mod probe;
 pub mod retry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
