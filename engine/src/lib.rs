@@ -2,10 +2,11 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`reader`], `pool`,
-//! [`history`], [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
+//! [`history`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
+pub mod capability;
 pub mod check;
 pub mod diff;
 pub mod dump;
