@@ -26,6 +26,9 @@ mod behaviours {
     mod golden;
     mod golden_reader;
     mod incremental;
+    mod probe;
+    mod requests;
     mod round_trip;
     mod sources;
+    mod wrappers;
 }

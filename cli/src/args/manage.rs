@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that set up or change something else than files: `init tag key quickstart`.
+//! Arguments of the commands that set up or change something else than files: `init tag key repository
+//! quickstart`.
 
 use std::path::PathBuf;
 
@@ -112,6 +113,21 @@ pub struct NewKeyArgs {
     /// Memory that guessing a password costs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(8..=4096))]
     pub kdf_memory: u32,
+}
+
+/// Arguments of `repository`.
+#[derive(Clone, Debug, Args)]
+pub struct RepositoryArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RepositoryCommand,
+}
+
+/// What `repository` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RepositoryCommand {
+    /// Find out what the storage guarantees, and what that allows
+    Probe,
 }
 
 /// Arguments of `quickstart`.

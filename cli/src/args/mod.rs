@@ -14,7 +14,9 @@ use clap::{Parser, Subcommand};
 
 pub use backup::BackupArgs;
 pub use global::GlobalArgs;
-pub use manage::{InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, ShapeArgs, TagArgs};
+pub use manage::{
+    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, ShapeArgs, TagArgs,
+};
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
@@ -69,6 +71,8 @@ pub enum Command {
     Tag(TagArgs),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
+    /// Look at the storage of the repository
+    Repository(RepositoryArgs),
     /// Print an object of the repository as JSON
     Cat(CatArgs),
     /// Print the version
@@ -92,6 +96,7 @@ impl Command {
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
             Self::Key(_) => "key",
+            Self::Repository(_) => "repository",
             Self::Cat(_) => "cat",
             Self::Version => "version",
             Self::Quickstart(_) => "quickstart",

@@ -10,6 +10,7 @@ mod init;
 mod key;
 mod ls;
 mod quickstart;
+mod repository;
 mod restore;
 mod snapshots;
 mod stats;
@@ -37,6 +38,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Key(args) => key::run(context, args),
+        Command::Repository(args) => repository::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
         Command::Quickstart(args) => quickstart::run(context, args),

@@ -9,4 +9,5 @@ pub mod new_repository;
 pub mod repository;
 pub mod scope;
 pub mod size;
+pub mod storage;
 pub mod time;
