@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast init`: a new repository, opened by a password or by a key file that is made with it.
 
+use std::path::Path;
+
 use keepfast_engine::capability::{Known, remember};
 use keepfast_engine::format::id::RepositoryId;
-use keepfast_engine::repository::{Distance, FirstKey, Parameters, init};
+use keepfast_engine::repository::{Credential, Distance, FirstKey, Found, Parameters, init};
 use keepfast_engine::storage::location::Location;
 use keepfast_engine::storage::probe::{Capabilities, probe};
 use serde_json::json;
@@ -11,7 +13,7 @@ use serde_json::json;
 use crate::args::{InitArgs, ShapeArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::credential::Source;
+use crate::options::credential::{Source, read_key_file};
 use crate::options::storage::{self, Access};
 use crate::options::{new_repository, repository, size, time};
 use crate::render::{capability, text};
@@ -41,6 +43,9 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Done, Failure> {
         None => out.note("remember the password: without it nothing can be restored, by nobody"),
     }
     let capabilities = probe_remote(context, &location, id);
+    if let (Distance::Remote, Some(file)) = (storage::distance(&location), key_file) {
+        open_once(context, &location, file);
+    }
     out.summary(json!({
         "repository": id.to_string(),
         "location": location.to_string(),
@@ -75,6 +80,20 @@ fn probe_remote(context: &Context, location: &Location, id: RepositoryId) -> Opt
             context.output.warn(&format!("the storage could not be probed: {}", failure.message()));
             None
         }
+    }
+}
+
+/// Opens what was just made: shows that it can be, and the first backup finds what it needs on this machine.
+fn open_once(context: &Context, location: &Location, file: &Path) {
+    let opened = || {
+        let credential = Credential::KeyFile(read_key_file(file)?);
+        let backend = storage::backend(&context.global, location, Access::Open)?;
+        let found = Found::locate(backend)?.at(Distance::Remote);
+        found.open(&credential, &repository::folders(&context.global)?)?.history()?;
+        Ok::<_, Failure>(())
+    };
+    if let Err(failure) = opened() {
+        context.output.warn(&format!("the new repository could not be opened: {}", failure.message()));
     }
 }
 
