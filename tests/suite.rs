@@ -13,8 +13,8 @@ mod behaviours {
     mod also;
     mod architecture;
     mod big_files;
-    mod copy;
     mod cloud;
+    mod copy;
     mod crash;
     mod crash_aftermath;
     mod crash_full_disk;
@@ -34,9 +34,12 @@ mod behaviours {
     mod model_collect;
     mod model_generations;
     mod model_prune;
+    mod probe;
     mod prune;
+    mod requests;
     mod round_trip;
     mod sessions;
     mod sftp;
     mod sources;
+    mod wrappers;
 }

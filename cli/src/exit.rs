@@ -88,7 +88,9 @@ impl Failure {
                 EngineError::NoRepository { .. } | EngineError::NotARepository { .. } => NO_REPOSITORY,
                 EngineError::SessionVoid { .. } => SESSION_CLOSED,
                 EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
-                EngineError::Cancelled => CANCELLED,
+                EngineError::Cancelled | EngineError::Storage(StorageError { kind: ErrorKind::Cancelled, .. }) => {
+                    CANCELLED
+                }
                 _ => FAILURE,
             },
         }
@@ -128,6 +130,12 @@ fn engine_hint(error: &EngineError) -> &'static str {
         }
         EngineError::NoSnapshot { .. } | EngineError::Ambiguous { .. } => {
             "`keepfast snapshots` lists the snapshots with their ids"
+        }
+        EngineError::OneWriter { .. } => {
+            "wait until it has ended; if it has died, the next backup of its machine removes its record"
+        }
+        EngineError::UnfitStorage { .. } | EngineError::NoOnlinePrune { .. } => {
+            "`keepfast repository probe` looks again, for example after a change of the storage"
         }
         EngineError::NoPath { .. } => "`keepfast ls SNAPSHOT` lists the paths in a snapshot",
         EngineError::Object { .. }

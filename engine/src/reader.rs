@@ -14,6 +14,7 @@ use keepfast_repo_format::keys::{Keys, SessionKey};
 use keepfast_repo_format::segment::{self, Decompressor};
 use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::Backend;
+use keepfast_storage::cache::RangeCache;
 
 use crate::error::{Error, Result};
 use crate::history::{self, Access};
@@ -46,6 +47,8 @@ pub struct Reader {
     refreshes: AtomicU64,
     /// Visible packs that are not there, as reading anew has shown.
     lost: Mutex<HashSet<PackId>>,
+    /// Stored segments of tree packs on the local disk.
+    trees: Option<Arc<RangeCache>>,
 }
 
 /// The plaintext of a chunk, inside its decoded segment.
@@ -95,7 +98,14 @@ impl Reader {
             refreshing: RwLock::default(),
             refreshes: AtomicU64::new(0),
             lost: Mutex::default(),
+            trees: None,
         }
+    }
+
+    /// The same, and segments of tree packs are looked for in `trees` first, and kept there.
+    #[must_use]
+    pub fn with_trees(self, trees: Option<Arc<RangeCache>>) -> Self {
+        Self { trees, ..self }
     }
 
     /// A chunk of file content.
@@ -220,15 +230,34 @@ impl Reader {
     }
 
     fn decode(&self, location: &Location) -> Result<Vec<u8>> {
+        let pack = &location.pack;
+        let row = &pack.directory.segments[location.segment as usize];
+        let name = object_name(&layout::pack(&pack.id));
+        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
+        let trees = self.trees.as_ref().filter(|_| pack.kind == Kind::TreePack);
+        if let Some(trees) = trees
+            && let Some(stored) = trees.get(&name, &range)
+        {
+            match self.open_segment(location, stored) {
+                Ok(plain) => return Ok(plain),
+                // Whole, and yet not what the repository has there: only the repository counts.
+                Err(_) => trees.forget(&name, &range),
+            }
+        }
+        let stored = self.backend.get(&name, Some(range.clone()))?;
+        let Some(trees) = trees else { return self.open_segment(location, stored) };
+        let plain = self.open_segment(location, stored.clone())?;
+        trees.put(&name, &range, &stored);
+        Ok(plain)
+    }
+
+    fn open_segment(&self, location: &Location, stored: Vec<u8>) -> Result<Vec<u8>> {
         thread_local! {
             static DECOMPRESSOR: std::cell::RefCell<Option<Decompressor>> = const { std::cell::RefCell::new(None) };
         }
         let pack = &location.pack;
         let row = &pack.directory.segments[location.segment as usize];
-        let name = layout::pack(&pack.id);
-        let fail = |source: FormatError| Error::Object { object: name.clone(), source };
-        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
-        let stored = self.backend.get(&object_name(&name), Some(range))?;
+        let fail = |source: FormatError| Error::Object { object: layout::pack(&pack.id), source };
         let key = self.session_key(pack.kind, &pack.keys[usize::from(row.key_row)]).map_err(fail)?;
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
             let decompressor = decompressor.get_or_insert_with(Decompressor::new);

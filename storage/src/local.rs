@@ -4,7 +4,7 @@
 //! An object is written to a temporary file in its folder, flushed, then given its name in one step that never replaces
 //! anything (`local/publish.rs`); names become durable at the barrier (`local/folders.rs`). All access goes through the
 //! root folder opened at the start: a mount that goes away in the middle gives errors, not an empty repository. Only
-//! here may the crate use `std::fs`.
+//! here, and in `cache.rs` for this machine's own files, may the crate use `std::fs`.
 
 mod calls;
 mod error;

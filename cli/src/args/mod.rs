@@ -19,8 +19,8 @@ pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::{GlobalArgs, Whose};
 pub use manage::{
-    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, SessionsArgs, SessionsCommand, ShapeArgs, TagArgs,
-    UnlockArgs,
+    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
+    SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
@@ -87,6 +87,8 @@ pub enum Command {
     Copy(Box<CopyArgs>),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
+    /// Look at the storage of the repository
+    Repository(RepositoryArgs),
     /// Print an object of the repository as JSON
     Cat(CatArgs),
     /// Print the version
@@ -115,6 +117,7 @@ impl Command {
             Self::Unlock(_) => "unlock",
             Self::Copy(_) => "copy",
             Self::Key(_) => "key",
+            Self::Repository(_) => "repository",
             Self::Cat(_) => "cat",
             Self::Version => "version",
             Self::Quickstart(_) => "quickstart",

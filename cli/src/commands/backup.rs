@@ -14,7 +14,7 @@ use crate::args::BackupArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::backup as sources;
-use crate::options::{machine, repository, time};
+use crate::options::{machine, repository, storage, time};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
@@ -74,7 +74,8 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
 fn own_folders(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
     let folders = repository::folders(&context.global)?;
     let id = repository.id().to_string();
-    let mut own = vec![repository::path(&context.global)?, folders.state.join(&id)];
+    let mut own = vec![folders.state.join(&id)];
+    own.extend(storage::location(&context.global)?.folder().map(PathBuf::from));
     own.extend(folders.cache.map(|cache| cache.join(&id)));
     Ok(own)
 }

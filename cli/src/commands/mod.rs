@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod ls;
 mod quickstart;
+mod repository;
 mod restore;
 mod sessions;
 mod snapshots;
@@ -46,6 +47,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Unlock(_) => Err(sessions::nothing_locks()),
         Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
+        Command::Repository(args) => repository::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
         Command::Quickstart(args) => quickstart::run(context, args),

@@ -11,4 +11,5 @@ pub mod repository;
 pub mod retention;
 pub mod scope;
 pub mod size;
+pub mod storage;
 pub mod time;

@@ -6,6 +6,7 @@
 mod backup;
 mod credentials;
 mod json;
+mod probe;
 mod quickstart;
 mod read;
 mod retention;

@@ -23,7 +23,7 @@ struct Seen {
 impl Checker<'_> {
     /// Walks every snapshot's tree, each node once; returns how many there are.
     pub(super) fn trees(&self, snapshots: &[Snapshot]) -> Result<u64> {
-        let reader = self.repository.reader();
+        let reader = self.repository.reader_of_storage();
         let mut seen = Seen::default();
         for snapshot in snapshots {
             let short = snapshot.id.to_string()[..8].to_string();
