@@ -6,7 +6,7 @@ mod faults;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keepfast_storage::cloud::{CloudBackend, CloudLocation, CloudOptions, CloudSettings};
+use keepfast_storage::cloud::{CloudBackend, CloudLocation, CloudOptions, CloudSettings, Provider};
 use keepfast_storage::testing::conformance;
 use keepfast_storage::{Backend, Name, Put};
 
@@ -19,12 +19,17 @@ fn open(location: &str) -> CloudBackend {
 }
 
 fn open_with(location: &str, idle_timeout: Duration) -> CloudBackend {
-    let (user, secret) = Server::credentials();
+    let location = CloudLocation::parse(location).unwrap();
     let mut settings = CloudSettings::new();
-    settings.set("aws_access_key_id", user);
-    settings.set("aws_secret_access_key", secret);
+    if location.provider() == Provider::S3 {
+        let (user, secret) = Server::credentials();
+        settings.set("aws_access_key_id", user);
+        settings.set("aws_secret_access_key", secret);
+    } else {
+        settings.set("google_bearer_token", "a-token-of-nobody");
+    }
     let options = CloudOptions { idle_timeout, ..CloudOptions::default() };
-    CloudBackend::open(&CloudLocation::parse(location).unwrap(), &settings, &options).unwrap()
+    CloudBackend::open(&location, &settings, &options).unwrap()
 }
 
 /// Runs the suite with a prefix of its own for each check.
@@ -47,6 +52,13 @@ fn a_bucket_of_our_own_server_keeps_the_contract() {
     let server = S3Server::start();
     server.set_page_keys(7);
     check_all(&|prefix| server.location(prefix));
+}
+
+#[test]
+fn a_bucket_in_the_protocol_of_google_keeps_the_contract() {
+    let server = S3Server::start();
+    server.set_page_keys(100);
+    check_all(&|prefix| server.google_location(prefix));
 }
 
 /// What makes a probe before use necessary.

@@ -75,6 +75,11 @@ impl S3Server {
         format!("s3://{BUCKET}/{prefix}?endpoint={}", self.endpoint())
     }
 
+    /// The same as Google Cloud Storage, whose XML API is close enough.
+    pub fn google_location(&self, prefix: &str) -> String {
+        format!("gs://{BUCKET}/{prefix}?endpoint={}", self.endpoint())
+    }
+
     /// Lets the next `times` requests of this method fail whose target (path and query) has `part` in it.
     pub fn fail(&self, method: &str, part: &str, times: usize, fault: Fault) {
         self.shared.plan.lock().unwrap().push(Planned::new(method, part, times, fault));
@@ -193,7 +198,10 @@ impl Shared {
 
     fn put(&self, key: &str, request: &Request) -> Answer {
         let mut objects = self.objects.lock().unwrap();
-        if request.header("if-none-match") == Some("*") && objects.contains_key(key) {
+        let is_create = request.header("if-none-match") == Some("*");
+        // The condition as Google has it.
+        let is_create = is_create || request.header("x-goog-if-generation-match") == Some("0");
+        if is_create && objects.contains_key(key) {
             return error(412, "PreconditionFailed");
         }
         objects.insert(key.to_string(), request.body.clone());

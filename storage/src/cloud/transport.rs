@@ -92,6 +92,10 @@ impl HttpService for Transport {
             let status = response.status();
             match asked.check(status.as_u16(), response.body()) {
                 Err(why) if status.is_success() => Err(Answer::Unsound(why)),
+                // Of a part that is missing, object_store would think that it says "deleted".
+                Ok(()) if is_batch && status.is_success() && status_in_batch(response.body()).is_none() => {
+                    Err(Answer::Unsound("a batch without an answer in it"))
+                }
                 _ => Ok(response),
             }
         });
@@ -122,8 +126,12 @@ fn answer_of(response: &http::Response<Bytes>, is_batch: bool) -> Answer {
 /// Azure answers a delete as the only part of a batch, with a status and headers of its own.
 fn answer_in_batch(outer: u16, body: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(body);
-    let status = between(&text, "HTTP/1.1 ", " ").and_then(|status| status.parse().ok()).unwrap_or(outer);
+    let status = status_in_batch(body).unwrap_or(outer);
     Answer::of(status, between(&text, "x-ms-error-code: ", "\r\n"), body)
+}
+
+fn status_in_batch(body: &[u8]) -> Option<u16> {
+    between(&String::from_utf8_lossy(body), "HTTP/1.1 ", " ").and_then(|status| status.parse().ok())
 }
 
 /// A failure of reqwest, in words, without the URL: its query can hold a signature.
@@ -228,5 +236,23 @@ impl Body for Paced {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, answer_in_batch, status_in_batch};
+
+    #[test]
+    fn the_answer_to_a_delete_is_the_one_within_the_batch() {
+        let refused = b"--batchresponse_1\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\n\
+            HTTP/1.1 409 This operation is not permitted as the blob is immutable.\r\n\
+            x-ms-error-code: BlobImmutableDueToPolicy\r\nContent-Type: application/xml\r\n\r\n\
+            <Error><Code>BlobImmutableDueToPolicy</Code><Message>Not permitted.\nRequestId:1</Message></Error>\r\n\
+            --batchresponse_1--\r\n";
+        let Answer::Status { status, code, message } = answer_in_batch(202, refused) else { panic!("it is a status") };
+        assert_eq!((status, code.as_deref()), (409, Some("BlobImmutableDueToPolicy")));
+        assert_eq!(message.as_deref(), Some("Not permitted."));
+        assert_eq!(status_in_batch(b"--batchresponse_1--\r\n"), None);
     }
 }
