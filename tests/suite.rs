@@ -27,6 +27,8 @@ mod behaviours {
     mod golden_reader;
     mod incremental;
     mod prune;
+    mod prune_crash;
+    mod prune_races;
     mod round_trip;
     mod sources;
 }

@@ -211,11 +211,6 @@ impl History {
         self.heads.get(writer).map_or(0, |head| head.sequence + 1)
     }
 
-    /// Names of slots that are seen but may vanish with the power, because whoever made them may have died before the barrier.
-    pub(crate) fn unsettled(&self) -> &[String] {
-        &self.unsettled
-    }
-
     /// Ids of the snapshots that were committed and are forgotten now.
     pub fn forgotten_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
         self.forgotten.iter().map(|(id, _)| *id)

@@ -3,7 +3,6 @@
 //! tree in a set, every object of the storage in a list. It asserts nothing about keepfast.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use keepfast_engine::backup::Compression;
@@ -20,7 +19,6 @@ use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::tree::entry::{Content, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
 use keepfast_repo_format::{index, layout, record};
-use keepfast_storage::Backend;
 use keepfast_storage::testing::Image;
 
 use super::history_script::Machine;
@@ -92,8 +90,6 @@ pub struct Raw {
     pub visible: BTreeMap<PackId, PackRecord>,
     /// Index objects that count.
     pub index_objects: BTreeSet<IndexId>,
-    /// Number of the newest generation.
-    pub generation: u64,
     /// Packs that are stored.
     pub stored: BTreeSet<PackId>,
 }
@@ -122,10 +118,5 @@ pub fn raw(repository: &Repository, image: &Image) -> Raw {
     }
     let stored =
         image.names(layout::PACKS_FOLDER).iter().map(|name| layout::parse_pack(name.as_str()).unwrap()).collect();
-    Raw { visible, index_objects, generation: number, stored }
-}
-
-/// Opens the repository as `machine`.
-pub fn open(machine: &Machine, backend: &Arc<impl Backend + 'static>, key: &keepfast_repo_format::key_slot::KeyFile) -> Repository {
-    machine.open(backend.clone(), key).unwrap()
+    Raw { visible, index_objects, stored }
 }

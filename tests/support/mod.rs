@@ -16,5 +16,6 @@ pub mod capture;
 pub mod child;
 pub mod collector;
 pub mod forest;
+pub mod prune_place;
 pub mod random;
 pub mod sandbox;

@@ -6,6 +6,7 @@
 mod backup;
 mod global;
 mod manage;
+mod prune;
 mod read;
 mod restore;
 mod select;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 pub use backup::BackupArgs;
 pub use global::GlobalArgs;
 pub use manage::{InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, ShapeArgs, TagArgs};
+pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
@@ -62,6 +64,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Check that everything in the repository is there and readable
     Check(CheckArgs),
+    /// Free the space of what no snapshot needs
+    Prune(PruneArgs),
     /// Count files and bytes of snapshots and repository
     #[command(visible_alias = "info")]
     Stats(StatsArgs),
@@ -89,6 +93,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Diff(_) => "diff",
             Self::Check(_) => "check",
+            Self::Prune(_) => "prune",
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
             Self::Key(_) => "key",

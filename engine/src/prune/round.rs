@@ -17,6 +17,7 @@ use super::copy::{Copier, Finder};
 use super::delete::Deleter;
 use super::generation::drop_packs;
 use super::mark::Marked;
+use super::orphans::Strays;
 use super::view::View;
 use super::{PruneError, PruneOptions, Report, sessions};
 use crate::error::{Error, Result};
@@ -69,6 +70,7 @@ pub(super) struct Rounds<'a> {
     pub(super) options: &'a PruneOptions,
     pub(super) events: &'a dyn Events,
     pub(super) scratch: &'a Path,
+    pub(super) strays: Strays,
     pub(super) marked: Marked<'a>,
     pub(super) report: &'a mut Report,
 }
@@ -229,13 +231,15 @@ impl Rounds<'_> {
     /// From here on there is no session: whatever happens, another round finishes the list.
     fn delete(&mut self, copied: Copied) -> Result<()> {
         let Copied { mut view, done, .. } = copied;
-        let (history, written) = drop_packs(self.repository, &done)?;
+        let (history, written) = drop_packs(self.repository, &done, self.strays)?;
         self.report.index_objects_written += written.objects;
         view.history = history;
         let mut deleter = Deleter { repository: self.repository, events: self.events, report: self.report };
         deleter.packs(&view, &done)?;
         deleter.manifests(&view)?;
         deleter.index(&view, &written)?;
-        deleter.lists(&view)
+        deleter.lists(&view)?;
+        self.strays = Strays::None;
+        Ok(())
     }
 }
