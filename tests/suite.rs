@@ -29,6 +29,7 @@ mod behaviours {
     mod prune;
     mod prune_crash;
     mod prune_races;
+    mod prune_states;
     mod round_trip;
     mod sources;
 }

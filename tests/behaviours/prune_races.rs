@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use keepfast_engine::prune::{PruneError, PruneOptions};
+use keepfast_engine::prune::PruneOptions;
 use keepfast_engine::{Error, Result};
 use keepfast_repo_format::id::SnapshotId;
 use keepfast_storage::testing::SimBackend;
@@ -151,8 +151,8 @@ fn perform(task: &Task, backend: &Arc<dyn Backend>, machine: &Machine, place: &P
             Ok(()) => outcome.forgotten.clone_from(ids),
             Err(error) => assert!(matches!(error, Error::SessionVoid { .. }), "{error}"),
         },
-        Task::Undelete(id) => match undelete(&repository, machine, &[*id]) {
-            Ok(()) => outcome.undeleted = Some(*id),
+        Task::Undelete(id) => match undelete(&repository, machine, *id) {
+            Ok(done) => outcome.undeleted = done.then_some(*id),
             Err(Error::SessionVoid { .. }) => {}
             Err(error) => panic!("{error}"),
         },
@@ -209,13 +209,14 @@ fn settle(after: &Place) {
 }
 
 /// A forgotten snapshot whose content is in the source again, packs that are partly dead, and something that stays.
-fn prepared() -> (Place, SnapshotId) {
+fn prepared() -> (Place, SnapshotId, Contents) {
     let mut place = Place::new();
     let forgotten = place.back_up(0);
+    let contents = place.promised[&forgotten].clone();
     write_files(&place.source(1)[0], 8, 0);
     place.back_up(1);
     place.forget(1, &[forgotten]);
-    (place, forgotten)
+    (place, forgotten, contents)
 }
 
 fn impatient() -> PruneOptions {
@@ -224,7 +225,7 @@ fn impatient() -> PruneOptions {
 
 #[test]
 fn a_backup_and_a_prune_at_once_lose_nothing_in_any_order() {
-    let (place, _) = prepared();
+    let (place, ..) = prepared();
     for seed in 0..60 {
         let options = if seed % 3 == 0 { impatient() } else { all_of_it() };
         let tasks = [Task::BackUp { who: 0, times: 2 }, Task::Prune(options)];
@@ -235,7 +236,7 @@ fn a_backup_and_a_prune_at_once_lose_nothing_in_any_order() {
 
 #[test]
 fn two_prunes_and_a_backup_at_once_lose_nothing_in_any_order() {
-    let (place, _) = prepared();
+    let (place, ..) = prepared();
     for seed in 1000..1060 {
         let options = |n: u64| if (seed + n) % 3 == 0 { impatient() } else { all_of_it() };
         let tasks = [Task::Prune(options(0)), Task::BackUp { who: 0, times: 1 }, Task::Prune(options(1))];
@@ -246,7 +247,7 @@ fn two_prunes_and_a_backup_at_once_lose_nothing_in_any_order() {
 
 #[test]
 fn a_prune_between_a_forget_and_backups_takes_only_what_was_forgotten() {
-    let (place, _) = prepared();
+    let (place, ..) = prepared();
     let victims: Vec<SnapshotId> = place.promised.keys().copied().collect();
     for seed in 2000..2040 {
         let tasks = [
@@ -258,4 +259,27 @@ fn a_prune_between_a_forget_and_backups_takes_only_what_was_forgotten() {
         let (after, _) = race(&place, seed, &tasks);
         settle(&after);
     }
+}
+
+#[test]
+fn a_snapshot_that_was_brought_back_beside_a_prune_is_whole_or_the_user_knows() {
+    let (place, forgotten, contents) = prepared();
+    let mut brought_back = 0;
+    for seed in 3000..3060 {
+        let tasks = [Task::Undelete(forgotten), Task::Prune(all_of_it()), Task::Prune(impatient())];
+        let (mut after, outcomes) = race(&place, seed, &tasks);
+        if let Some(id) = outcomes[0].undeleted {
+            after.promised.insert(id, contents.clone());
+            brought_back += 1;
+        }
+        after.assert_whole();
+        let report = after.prune(1, &impatient());
+        assert!(report.finished, "{report:?}");
+        after.assert_whole();
+        // A list that names a snapshot which is visible again stays until that is forgotten once more.
+        after.promised.remove(&forgotten);
+        forget(&after.open(1), &after.machines[1], &[forgotten]).unwrap();
+        settle(&after);
+    }
+    assert!((1..60).contains(&brought_back), "one order only: {brought_back}");
 }

@@ -18,8 +18,8 @@ use super::delete::Deleter;
 use super::generation::drop_packs;
 use super::mark::Marked;
 use super::orphans::Strays;
-use super::view::View;
-use super::{PruneError, PruneOptions, Report, sessions};
+use super::view::{Place, View};
+use super::{ATTEMPTS, PruneError, PruneOptions, Report, sessions};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::history::settle;
@@ -122,12 +122,27 @@ impl Rounds<'_> {
         if !self.report.open_sessions.is_empty() {
             return Ok(None);
         }
-        let view = View::after_waiting(self.repository, session.id, eligible)?;
-        view.refuse_gaps(self.repository, self.options.on_damage)?;
-        settle(self.repository, &view.history)?;
-        self.marked.add(&view.history)?;
+        let view = self.look_again(session.id, &eligible)?;
         let condemned: HashSet<PackId> = view.finishable().flat_map(|list| list.packs.iter().copied()).collect();
         self.copy_out(session.id, view, condemned, copies).map(Some)
+    }
+
+    /// What is visible after the sessions have ended, with all that it reaches marked.
+    fn look_again(&mut self, own: SessionId, eligible: &HashSet<Place>) -> Result<View> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let view = View::after_waiting(self.repository, own, eligible.clone())?;
+            view.refuse_gaps(self.repository, self.options.on_damage)?;
+            settle(self.repository, &view.history)?;
+            match self.marked.add(&view.history) {
+                Ok(()) => return Ok(view),
+                // What was to be read may be what another collector has deleted, after somebody forgot it.
+                Err(Error::Prune(_))
+                    if attempt < ATTEMPTS && self.repository.history()?.heads() != view.history.heads() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Final from the barrier on: nothing on the list is ever taken off it.
