@@ -36,6 +36,9 @@ mod behaviours {
     mod model_prune;
     mod probe;
     mod prune;
+    mod prune_crash;
+    mod prune_races;
+    mod prune_states;
     mod requests;
     mod round_trip;
     mod sessions;

@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use keepfast_engine::Error as EngineError;
+use keepfast_engine::prune::PruneError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
 use crate::context::Context;
@@ -144,6 +145,13 @@ fn engine_hint(error: &EngineError) -> &'static str {
         | EngineError::Node { .. } => "`keepfast check --read-data` lists everything that is damaged",
         EngineError::SessionVoid { .. } => "run the command again; nothing of this run is visible in the repository",
         EngineError::Unsupported { .. } => "use the version of keepfast that wrote it, or a later one",
+        EngineError::Prune(PruneError::Full { .. }) => {
+            "run prune again when there is space; with `--max-unused unlimited` it needs hardly any"
+        }
+        EngineError::Prune(PruneError::SelfCheck) => "test this machine's memory; nothing was deleted in this round",
+        EngineError::Prune(_) => {
+            "`keepfast check` names everything that is damaged; what leads nowhere any more goes with `--ignore-damage`"
+        }
         EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
         EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {

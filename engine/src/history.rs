@@ -229,11 +229,6 @@ impl History {
         self.heads.get(writer).map_or(0, |head| head.sequence + 1)
     }
 
-    /// Names of slots that are seen but may vanish with the power, because whoever made them may have died before the barrier.
-    pub(crate) fn unsettled(&self) -> &[String] {
-        &self.unsettled
-    }
-
     /// Snapshots that a COMMIT has ever named, forgotten or not.
     pub(crate) fn committed(&self) -> HashSet<SnapshotId> {
         self.commits.iter().chain(&self.forgotten).map(|(id, _)| *id).collect()

@@ -16,6 +16,7 @@ pub mod capture;
 pub mod child;
 pub mod collector;
 pub mod forest;
+pub mod prune_place;
 pub mod random;
 pub mod s3_server;
 pub mod sandbox;

@@ -8,6 +8,7 @@ mod copy;
 mod forget;
 mod global;
 mod manage;
+mod prune;
 mod read;
 mod restore;
 mod select;
@@ -22,6 +23,7 @@ pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
@@ -69,6 +71,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Check that everything in the repository is there and readable
     Check(CheckArgs),
+    /// Free the space of what no snapshot needs
+    Prune(PruneArgs),
     /// Count files and bytes of snapshots and repository
     #[command(visible_alias = "info")]
     Stats(StatsArgs),
@@ -109,6 +113,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Diff(_) => "diff",
             Self::Check(_) => "check",
+            Self::Prune(_) => "prune",
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
             Self::Forget(_) => "forget",

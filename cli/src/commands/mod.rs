@@ -11,6 +11,7 @@ mod forget;
 mod init;
 mod key;
 mod ls;
+mod prune;
 mod quickstart;
 mod repository;
 mod restore;
@@ -39,6 +40,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Dump(args) => dump::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Check(args) => check::run(context, args),
+        Command::Prune(args) => prune::run(context, args),
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Forget(args) => forget::run(context, args),

@@ -105,6 +105,37 @@ pub(super) fn is_dead_index_object(
     Ok(was_there_before && !may_be_named)
 }
 
+/// Objects that were left behind and that no list names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strays {
+    /// There are none.
+    None,
+    /// There are some that can go at once.
+    Removable,
+    /// There are index objects that can go after another generation was made.
+    AfterGeneration,
+}
+
+/// Looks for manifests and index objects that nothing will ever name.
+pub(super) fn strays(repository: &Repository, view: &View) -> Result<Strays> {
+    let mut found = Strays::None;
+    let committed = view.history.committed();
+    for object in repository.backend.list(layout::SNAPSHOTS_FOLDER)? {
+        let unnamed = layout::parse_snapshot(object.name.as_str()).is_some_and(|id| !committed.contains(&id));
+        if unnamed && is_dead_manifest(repository, view, &object)? {
+            found = Strays::Removable;
+        }
+    }
+    for object in repository.backend.list(layout::INDEX_FOLDER)? {
+        let Some(id) = layout::parse_index(object.name.as_str()) else { continue };
+        if is_dead_index_object(repository, view, &id, true)? {
+            let kind = if view.history.has_named(&id) { Strays::Removable } else { Strays::AfterGeneration };
+            found = found.max(kind);
+        }
+    }
+    Ok(found)
+}
+
 /// Whether a manifest that was never committed never will be.
 pub(super) fn is_dead_manifest(repository: &Repository, view: &View, object: &Listed) -> Result<bool> {
     let bytes = match repository.backend.get(&object.name, None) {

@@ -17,8 +17,9 @@ use super::copy::{Copier, Finder};
 use super::delete::Deleter;
 use super::generation::drop_packs;
 use super::mark::Marked;
-use super::view::View;
-use super::{PruneError, PruneOptions, Report, sessions};
+use super::orphans::Strays;
+use super::view::{Place, View};
+use super::{ATTEMPTS, PruneError, PruneOptions, Report, sessions};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::history::settle;
@@ -69,6 +70,7 @@ pub(super) struct Rounds<'a> {
     pub(super) options: &'a PruneOptions,
     pub(super) events: &'a dyn Events,
     pub(super) scratch: &'a Path,
+    pub(super) strays: Strays,
     pub(super) marked: Marked<'a>,
     pub(super) report: &'a mut Report,
 }
@@ -120,12 +122,27 @@ impl Rounds<'_> {
         if !self.report.open_sessions.is_empty() {
             return Ok(None);
         }
-        let view = View::after_waiting(self.repository, session.id, eligible)?;
-        view.refuse_gaps(self.repository, self.options.on_damage)?;
-        settle(self.repository, &view.history)?;
-        self.marked.add(&view.history)?;
+        let view = self.look_again(session.id, &eligible)?;
         let condemned: HashSet<PackId> = view.finishable().flat_map(|list| list.packs.iter().copied()).collect();
         self.copy_out(session.id, view, condemned, copies).map(Some)
+    }
+
+    /// What is visible after the sessions have ended, with all that it reaches marked.
+    fn look_again(&mut self, own: SessionId, eligible: &HashSet<Place>) -> Result<View> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let view = View::after_waiting(self.repository, own, eligible.clone())?;
+            view.refuse_gaps(self.repository, self.options.on_damage)?;
+            settle(self.repository, &view.history)?;
+            match self.marked.add(&view.history) {
+                Ok(()) => return Ok(view),
+                // What was to be read may be what another collector has deleted, after somebody forgot it.
+                Err(Error::Prune(_))
+                    if attempt < ATTEMPTS && self.repository.history()?.heads() != view.history.heads() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Final from the barrier on: nothing on the list is ever taken off it.
@@ -229,13 +246,15 @@ impl Rounds<'_> {
     /// From here on there is no session: whatever happens, another round finishes the list.
     fn delete(&mut self, copied: Copied) -> Result<()> {
         let Copied { mut view, done, .. } = copied;
-        let (history, written) = drop_packs(self.repository, &done)?;
+        let (history, written) = drop_packs(self.repository, &done, self.strays)?;
         self.report.index_objects_written += written.objects;
         view.history = history;
         let mut deleter = Deleter { repository: self.repository, events: self.events, report: self.report };
         deleter.packs(&view, &done)?;
         deleter.manifests(&view)?;
         deleter.index(&view, &written)?;
-        deleter.lists(&view)
+        deleter.lists(&view)?;
+        self.strays = Strays::None;
+        Ok(())
     }
 }
