@@ -118,7 +118,7 @@ fn without_create_once_a_writer_is_admitted_alone_and_prune_never() {
     // Another machine has a session.
     let elsewhere = sandbox.copy(MemBackend::from_image(sandbox.objects.image()));
     let there = elsewhere.open();
-    let session = Session::open(&there, client()).unwrap();
+    let session = Session::open(&there, client(), Role::Writer).unwrap();
     let (other, _) = session.place();
     sandbox.objects.edit(|image| *image = elsewhere.objects.image());
     let refused = repository.admit_writer(own, NOW).unwrap_err();
