@@ -8,7 +8,7 @@ use std::sync::Arc;
 use keepfast_engine::Error;
 use keepfast_engine::capability::remembered;
 use keepfast_engine::repository::{Distance, Found, LocalFolders, Repository};
-use keepfast_engine::session::Session;
+use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::id::WriterId;
 use keepfast_storage::probe::{Capabilities, Use};
 use keepfast_storage::testing::{Fault, FaultyBackend, MemBackend, Moment, Operation, RecordingBackend};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use keepfast_engine::backup::Compression;
 use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
+use keepfast_engine::repository::Repository;
 use serde_json::{Value, json};
 
 use crate::args::PruneArgs;
@@ -16,14 +17,39 @@ use crate::render::text;
 
 /// Prunes.
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Done, Failure> {
-    let started = Instant::now();
     let options = options(args)?;
     let repository = repository::open(&context.global)?;
-    let progress = Progress::start(context);
-    let outcome = prune(&repository, &machine::client(None), &options, &progress);
-    drop(progress);
-    print(context, &outcome?, args.dry_run, started.elapsed().as_secs_f64());
+    let summary = execute(context, &repository, &options)?;
+    if options.mode == Mode::DryRun {
+        context.output.note("nothing was changed");
+    }
+    context.output.summary(summary);
     Ok(Done::Complete)
+}
+
+/// What is done without options of one's own.
+///
+/// # Errors
+/// None: the defaults make sense.
+pub fn defaults(dry_run: bool) -> Result<PruneOptions, Failure> {
+    let [max_unused, wait, void_after] = ["5%", "10m", "7d"].map(str::to_string);
+    let (max_repack_size, max_time, ignore_damage) = (None, None, false);
+    options(&PruneArgs { max_unused, max_repack_size, max_time, wait, void_after, ignore_damage, dry_run })
+}
+
+/// Prunes, and prints what happened. Returns the summary.
+///
+/// # Errors
+/// Those of prune.
+pub fn execute(context: &Context, repository: &Repository, options: &PruneOptions) -> Result<Value, Failure> {
+    let started = Instant::now();
+    let progress = Progress::start(context);
+    let outcome = prune(repository, &machine::client(None), options, &progress);
+    drop(progress);
+    let (report, seconds) = (outcome?, started.elapsed().as_secs_f64());
+    let dry_run = options.mode == Mode::DryRun;
+    print(context, &report, dry_run, seconds);
+    Ok(summary(&report, dry_run, seconds))
 }
 
 fn options(args: &PruneArgs) -> Result<PruneOptions, Failure> {
@@ -93,10 +119,6 @@ fn print(context: &Context, report: &Report, dry_run: bool, seconds: f64) {
         }
     }
     out.note(&format!("took     {}", text::duration(seconds)));
-    if dry_run {
-        out.note("nothing was changed");
-    }
-    out.summary(summary(report, dry_run, seconds));
 }
 
 /// What was chosen, and why.

@@ -2,7 +2,6 @@
 //! What was typed, as values of the engine: the only place that reads the environment, the clock and the user's own files.
 
 pub mod backup;
-#[allow(dead_code, reason = "the options of a repository name no object store yet")]
 pub mod cloud;
 pub mod credential;
 pub mod key_file;

@@ -4,7 +4,8 @@
 //! For `options::repository` and `init`. One arm for each kind of storage; what a kind wants to know beyond its location
 //! comes from the environment, in that arm and nowhere else.
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +13,18 @@ use std::time::Duration;
 
 use keepfast_engine::Error;
 use keepfast_engine::repository::Distance;
+use keepfast_engine::storage::cloud::{CloudBackend, CloudLocation};
 use keepfast_engine::storage::limit::{Limit, LimitOptions};
 use keepfast_engine::storage::local::LocalBackend;
-use keepfast_engine::storage::location::Location;
+use keepfast_engine::storage::location::{Location, RemoteText};
 use keepfast_engine::storage::pace::Pace;
 use keepfast_engine::storage::retry::{Retry, RetryOptions};
+use keepfast_engine::storage::sftp::{Prompts, SftpBackend, SftpLocation, SftpOptions};
 use keepfast_engine::storage::{Backend, ErrorKind, StorageError};
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
+use crate::options::cloud;
 use crate::render::text;
 use crate::signals;
 
@@ -67,8 +71,8 @@ pub fn distance(location: &Location) -> Distance {
 pub fn backend(global: &GlobalArgs, location: &Location, access: Access) -> Result<Arc<dyn Backend>, Failure> {
     let bare: Arc<dyn Backend> = match location {
         Location::Folder(path) => Arc::new(folder(path, access)?),
-        Location::Cloud(url) => return Err(not_built_in(url)),
-        Location::Sftp(url) => return Err(not_built_in(url)),
+        Location::Cloud(url) => Arc::new(object_store(url)?),
+        Location::Sftp(url) => Arc::new(sftp(url, access)?),
     };
     Ok(surround(global, distance(location), bare))
 }
@@ -83,10 +87,36 @@ fn folder(path: &Path, access: Access) -> Result<LocalBackend, Failure> {
     }
 }
 
-fn not_built_in(url: impl std::fmt::Display) -> Failure {
+fn object_store(url: &RemoteText) -> Result<CloudBackend, Failure> {
+    cloud::backend(&CloudLocation::parse(url.as_typed()).map_err(|error| no_location(url, &error))?)
+}
+
+/// A command of one's own for ssh: as in a shell it may have arguments, separated by blanks.
+const SSH_COMMAND: &str = "KEEPFAST_SSH_COMMAND";
+
+fn sftp(url: &RemoteText, access: Access) -> Result<SftpBackend, Failure> {
+    let location = SftpLocation::parse(url.as_typed()).map_err(|error| no_location(url, &error))?;
+    let mut options = SftpOptions::default();
+    if let Some(command) = env::var_os(SSH_COMMAND).filter(|command| !command.is_empty()) {
+        let text = command.to_str().ok_or_else(|| Failure::other(format!("{SSH_COMMAND} is not UTF-8")))?;
+        options.command = text.split_whitespace().map(Into::into).collect();
+    }
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        options.prompts = Prompts::OnTerminal;
+    }
+    match access {
+        Access::Create => Ok(SftpBackend::create(&location, &options)?),
+        Access::Open => SftpBackend::open(&location, &options).map_err(|error| match error.kind {
+            ErrorKind::NotFound => Error::NoRepository { location: url.to_string() }.into(),
+            _ => error.into(),
+        }),
+    }
+}
+
+fn no_location(url: &RemoteText, error: &dyn std::error::Error) -> Failure {
     Failure::Other {
-        message: format!("this version can not reach {url}"),
-        hint: "mount the storage and name the folder".to_string(),
+        message: format!("no repository can be at {url}: {error}"),
+        hint: "docs/guides/nas-and-s3.md shows a location of each kind".to_string(),
     }
 }
 

@@ -143,10 +143,11 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     Ok(report)
 }
 
-/// The storage must be able to create once. Every backend of this version is, so there is nothing to ask yet.
+/// The storage must be able to create once, and this program must know every kind of reference that there may be.
 fn require_online_prune(repository: &Repository) -> Result<()> {
     let name = layout::config(repository.config_generation);
-    repository.config.features.check_prune().map_err(Error::object(name))
+    repository.config.features.check_prune().map_err(Error::object(name))?;
+    repository.require_online_prune()
 }
 
 /// Where scratch files go: beside the local index, or to the writers' identities.

@@ -24,6 +24,7 @@ pub(super) fn announce(
     role: Role,
 ) -> Result<u64> {
     loop {
+        repository.admit_writer(identity.writer, client.now)?;
         let mut sequence = next_sequence(repository, identity)?;
         let unfinished = identity.unfinished.clone();
         identity.remember(id)?;
