@@ -212,7 +212,7 @@ impl Shared {
         let objects = self.objects.lock().unwrap();
         let Some(bytes) = objects.get(key) else { return error(404, "NoSuchKey") };
         let Some(range) = request.header("range").and_then(|range| range.strip_prefix("bytes=")) else {
-            return Answer::new(200, bytes.clone()).with("ETag", "\"0\"");
+            return described(Answer::new(200, bytes.clone()));
         };
         let (start, last) = range.split_once('-').unwrap();
         let (start, last): (usize, usize) = (start.parse().unwrap(), last.parse().unwrap());
@@ -221,7 +221,7 @@ impl Shared {
         }
         let end = bytes.len().min(last.saturating_add(1));
         let content_range = format!("bytes {start}-{}/{}", end - 1, bytes.len());
-        Answer::new(206, bytes[start..end].to_vec()).with("ETag", "\"0\"").with("Content-Range", &content_range)
+        described(Answer::new(206, bytes[start..end].to_vec())).with("Content-Range", &content_range)
     }
 
     fn list(&self, request: &Request) -> Answer {
@@ -248,4 +248,9 @@ impl Shared {
         xml += "</ListBucketResult>";
         Answer::new(200, xml.into_bytes())
     }
+}
+
+/// With the headers that every answer about an object has.
+fn described(answer: Answer) -> Answer {
+    answer.with("ETag", "\"0\"").with("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
 }

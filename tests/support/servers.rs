@@ -31,6 +31,13 @@ impl Server {
         Some(server)
     }
 
+    /// The same behind TLS, with a certificate that nobody trusts, and without a bucket.
+    pub fn untrusted_moto() -> Option<Self> {
+        let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
+        let port = free_port();
+        Self::start(Command::new(program).args(["-s", "-H", "127.0.0.1", "-p", &port.to_string()]), port, None)
+    }
+
     /// `rclone serve s3` over a temporary folder, for the keys [`Server::credentials`]; `None`, and a printed reason, where
     /// there is none.
     pub fn rclone() -> Option<Self> {
@@ -56,6 +63,11 @@ impl Server {
     /// Its URL.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The same port by TLS.
+    pub fn tls_endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// A location under a prefix of the bucket.

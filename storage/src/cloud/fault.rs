@@ -64,7 +64,7 @@ const LOCKED_CODES: [&str; 7] = [
 #[derive(Debug)]
 pub(super) struct Fault {
     error: Error,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
 }
 
 /// The sentence, as the source of a [`crate::StorageError`].
@@ -74,7 +74,7 @@ struct Sentence(String);
 
 impl Fault {
     pub(super) fn new(error: Error, exchange: Option<Exchange>) -> Self {
-        Self { error, exchange }
+        Self { error, exchange: exchange.map(Box::new) }
     }
 
     fn status(&self) -> Option<(u16, &str)> {

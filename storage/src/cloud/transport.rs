@@ -154,10 +154,12 @@ fn broken(error: reqwest::Error) -> Answer {
 }
 
 fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
-    let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let inner = io.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let tls = error.downcast_ref::<rustls::Error>().or(inner);
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    // An I/O error does not name what it wraps as its source, and may wrap another one.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_untrusted(wrapped))
 }
 
 /// No byte moved for too long.

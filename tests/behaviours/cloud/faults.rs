@@ -256,6 +256,15 @@ fn a_service_that_is_not_there_may_come_back() {
 }
 
 #[test]
+fn a_certificate_that_nobody_trusts_is_an_error_that_waiting_does_not_mend() {
+    let Some(server) = Server::untrusted_moto() else { return };
+    let backend = open(&format!("s3://bucket/repo?endpoint={}", server.tls_endpoint()));
+    let error = backend.list("").unwrap_err();
+    assert!(words(&error).contains("certificate"), "{}", words(&error));
+    assert_eq!(error.kind, Other, "{}", words(&error));
+}
+
+#[test]
 fn without_credentials_nothing_is_tried_again() {
     let server = S3Server::start();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
