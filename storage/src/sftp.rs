@@ -140,7 +140,7 @@ impl SftpBackend {
 
     async fn put(&self, name: &Name, parts: &[&[u8]]) -> Result<Option<Put>, SftpError> {
         for _ in 0..PUT_ATTEMPTS {
-            let put = object::try_put(&self.connection, &self.root, &self.folders, name, parts).await;
+            let put = object::try_put(self, name, parts).await;
             match put {
                 Ok(None) => self.verify_root().await?,
                 Ok(put) => return Ok(put),

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keepfast_storage::local::{FolderSync, LocalBackend};
@@ -289,4 +290,73 @@ fn ctrl_c_on_the_terminal_does_not_reach_the_ssh_program() {
     let process = fs::read_to_string(id).unwrap().trim().parse().unwrap();
     let group = rustix::process::getpgid(rustix::process::Pid::from_raw(process)).unwrap();
     assert_ne!(group, rustix::process::getpgrp());
+}
+
+/// A small disk of the server's machine; unmounted when dropped. `None`, with a printed reason, where that is not allowed.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(folder.path()).output();
+        match mounted {
+            Ok(output) if output.status.success() => return Some(Self(folder)),
+            Ok(output) => println!("skipped: no tmpfs: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(error) => println!("skipped: no mount command: {error}"),
+        }
+        None
+    }
+
+    fn unmount(&self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.unmount();
+    }
+}
+
+#[test]
+fn a_full_disk_of_the_server_says_so_and_keeps_nothing_of_the_object() {
+    let (Some(disk), Some(server)) = (SmallDisk::mount(), Sshd::start()) else { return };
+    let backend = SftpBackend::open(&server.location(disk.0.path()), &server.options()).unwrap();
+    put(&backend, "packs/00/a", &[1; 300_000]);
+    let error = backend.put_if_absent(&name("packs/00/b"), &[&[2; 9_000_000]]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Full, "{error:?}");
+    assert_eq!(files(disk.0.path()), ["00", "a", "packs"]);
+    put(&backend, "packs/00/b", &[3; 300_000]);
+    backend.barrier().unwrap();
+}
+
+#[test]
+fn a_read_only_disk_of_the_server_denies_puts_and_refuses_deletes() {
+    let (Some(disk), Some(server)) = (SmallDisk::mount(), Sshd::start()) else { return };
+    let backend = SftpBackend::open(&server.location(disk.0.path()), &server.options()).unwrap();
+    put(&backend, "packs/00/a", b"1");
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()).status().unwrap();
+    assert!(remounted.success());
+    let error = backend.put_if_absent(&name("packs/00/b"), &[]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied, "{error:?}");
+    assert_eq!(backend.delete(&name("packs/00/a")).unwrap(), Delete::Refused);
+    assert_eq!(backend.get(&name("packs/00/a"), None).unwrap(), b"1");
+}
+
+#[test]
+fn a_disk_of_the_server_that_goes_away_is_not_an_empty_repository() {
+    let (Some(disk), Some(server)) = (SmallDisk::mount(), Sshd::start()) else { return };
+    let backend = SftpBackend::open(&server.location(disk.0.path()), &server.options()).unwrap();
+    put(&backend, "packs/00/a", b"1");
+    backend.barrier().unwrap();
+    disk.unmount();
+    for folder in ["", "packs", "packs/00"] {
+        let error = backend.list(folder).unwrap_err();
+        assert!(error.source.to_string().contains("another disk"), "{error:?}");
+    }
+    assert!(backend.barrier().is_err());
+    for text in ["packs/00/b", "index/a"] {
+        assert!(backend.put_if_absent(&name(text), &[]).is_err());
+    }
+    assert!(files(disk.0.path()).is_empty(), "nothing is made in its place");
 }

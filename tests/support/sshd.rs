@@ -49,11 +49,30 @@ impl Sshd {
             }
         }
         // Somebody else can take the port before the server does.
-        (0..5).find_map(|_| Self::listen(&program, subsystem, &user, &folder)).map(|(child, port)| {
+        let listening = (0..5).find_map(|_| Self::listen(&program, subsystem, &user, &folder));
+        let server = listening.map(|(child, port)| {
             let key = fs::read_to_string(folder.path().join("host-key.pub")).unwrap();
             fs::write(folder.path().join("known-hosts"), format!("[127.0.0.1]:{port} {key}")).unwrap();
             Self { child, port, user, folder }
-        })
+        });
+        server.filter(Self::admits)
+    }
+
+    /// Whether the server lets this user in: it keeps locked accounts out, whatever key they have.
+    fn admits(&self) -> bool {
+        let command = self.options().command;
+        let mut ssh = Command::new(&command[0]);
+        ssh.args(&command[1..]).args(["-p", &self.port.to_string(), "-l", &self.user, "-s", "--", "127.0.0.1", "sftp"]);
+        let asked = ssh.stdin(Stdio::null()).output();
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let reason = log.lines().find(|line| line.contains("not allowed because"));
+        match (&asked, reason) {
+            (Err(error), _) => println!("skipped: there is no ssh: {error}"),
+            (Ok(_), Some(reason)) => println!("skipped: sshd says: {reason}"),
+            // Anything else is for the test to meet.
+            (Ok(_), None) => return true,
+        }
+        false
     }
 
     fn listen(program: &Path, subsystem: &str, user: &str, folder: &TempDir) -> Option<(Child, u16)> {

@@ -7,9 +7,9 @@ use russh_sftp::protocol::OpenFlags;
 
 use super::connection::{Connection, Handle, Kind};
 use super::error::{Answer, SftpError};
-use super::folders::{self, Folders, below};
+use super::folders::{self, below};
 use super::publish::{Published, publish};
-use super::{absent, transfer};
+use super::{SftpBackend, absent, transfer};
 use crate::local::temporary::random_path;
 use crate::{Delete, Name, Put};
 
@@ -27,16 +27,11 @@ pub(super) struct Beyond {
 }
 
 /// One attempt. `None` if the temporary file or its folder was taken away meanwhile.
-pub(super) async fn try_put(
-    connection: &Connection,
-    root: &str,
-    folders: &Folders,
-    name: &Name,
-    parts: &[&[u8]],
-) -> Result<Option<Put>, SftpError> {
+pub(super) async fn try_put(backend: &SftpBackend, name: &Name, parts: &[&[u8]]) -> Result<Option<Put>, SftpError> {
+    let (connection, root, folders) = (&backend.connection, backend.root.as_str(), &backend.folders);
     let random = random_path(name.folder()).map_err(|error| SftpError::Unexpected(error.to_string()))?;
     let temporary = below(root, &random);
-    let Some(handle) = create(connection, root, folders, name.folder(), &temporary).await? else { return Ok(None) };
+    let Some(handle) = create(backend, name.folder(), &temporary).await? else { return Ok(None) };
     let published = fill_and_publish(connection, handle, &temporary, &below(root, name.as_str()), parts).await;
     // A failure leaves a file for the sweep; the object is there or not, whatever becomes of its other name.
     let _ = connection.ask(connection.session().remove(temporary)).await;
@@ -54,13 +49,8 @@ pub(super) async fn try_put(
 }
 
 /// Makes the temporary file, and its folder at need. `None` if the folder went away again.
-async fn create(
-    connection: &Connection,
-    root: &str,
-    folders: &Folders,
-    folder: &str,
-    temporary: &str,
-) -> Result<Option<Handle>, SftpError> {
+async fn create(backend: &SftpBackend, folder: &str, temporary: &str) -> Result<Option<Handle>, SftpError> {
+    let (connection, folders) = (&backend.connection, &backend.folders);
     let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
     let open = async || match connection.open(temporary, flags, Some(FILE_MODE)).await {
         Ok(handle) => Ok(Some(handle)),
@@ -70,7 +60,9 @@ async fn create(
     let mut opened = open().await?;
     if opened.is_none() {
         folders.forget_known();
-        folders::make(connection, root, folder).await?;
+        // A disk that went away must not get the repository's folders in its place.
+        backend.verify_root().await?;
+        folders::make(connection, &backend.root, folder).await?;
         opened = open().await?;
     }
     if opened.is_some() {
