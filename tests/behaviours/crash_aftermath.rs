@@ -135,7 +135,8 @@ pub fn writers(machine: &Machine, key: &KeyFile) -> BTreeSet<WriterId> {
 pub fn unended_sessions(backend: &dyn Backend) -> Vec<WriterId> {
     let listed = backend.list(layout::SESSIONS_FOLDER).unwrap();
     let places = listed.iter().filter_map(|object| layout::parse_session(object.name.as_str()));
-    let is_open = |place: &(WriterId, u64)| backend.length(&Name::new(layout::log(&place.0, place.1)).unwrap()).is_err();
+    let is_open =
+        |place: &(WriterId, u64)| backend.length(&Name::new(layout::log(&place.0, place.1)).unwrap()).is_err();
     places.filter(is_open).map(|(writer, _)| writer).collect()
 }
 

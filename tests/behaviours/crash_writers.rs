@@ -80,7 +80,8 @@ fn processes_of_one_machine_are_writers_of_their_own() {
     let key = init_small(backend.as_ref()).unwrap();
     let machine = Machine::new("alpha", scratch.path());
     let sessions = [machine.open(backend.clone(), &key).unwrap(), machine.open(backend.clone(), &key).unwrap()];
-    let [first, second] = sessions.each_ref().map(|repository| Session::open(repository, machine.client(), Role::Writer).unwrap());
+    let [first, second] =
+        sessions.each_ref().map(|repository| Session::open(repository, machine.client(), Role::Writer).unwrap());
     assert_ne!(first.place().0, second.place().0, "two processes share a writer");
     first.abandon().unwrap();
     second.abandon().unwrap();

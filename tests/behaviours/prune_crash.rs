@@ -44,9 +44,8 @@ fn cut_everywhere(place: &Place, options: &PruneOptions, look: impl Fn(Place, us
         let dying = place.after(place.disk.image(), &scene.path().join("dying"));
         dying.disk.cut_after(cut);
         let machine = &dying.machines[0];
-        let result = machine
-            .open(dying.disk.clone(), &dying.key)
-            .and_then(|repository| prune_on(&repository, machine, options));
+        let result =
+            machine.open(dying.disk.clone(), &dying.key).and_then(|repository| prune_on(&repository, machine, options));
         for (number, image) in distinct(dying.disk.crash_images(cut as u64)).into_iter().enumerate() {
             println!("cut after {cut}, image {number}");
             look(dying.after(image, &scene.path().join(number.to_string())), cut);
@@ -122,8 +121,7 @@ fn a_forget_that_the_power_took_back_loses_nothing() {
         let scene = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let dying = place.after(place.disk.image(), &scene.path().join("dying"));
         dying.disk.cut_after(cut);
-        let forgotten = dying
-            .machines[1]
+        let forgotten = dying.machines[1]
             .open(dying.disk.clone(), &dying.key)
             .and_then(|repository| forget(&repository, &dying.machines[1], &[victim]));
         // The machine that holds the objects lives on, the one that forgot does not: a prune goes by what it sees.

@@ -115,7 +115,10 @@ impl Backend for Stepped {
 #[derive(Clone)]
 enum Task {
     /// Backs a source up, once or twice.
-    BackUp { who: usize, times: usize },
+    BackUp {
+        who: usize,
+        times: usize,
+    },
     Prune(PruneOptions),
     Forget(Vec<SnapshotId>),
     Undelete(SnapshotId),
@@ -189,7 +192,10 @@ fn race(place: &Place, seed: u64, tasks: &[Task]) -> (Place, Vec<Outcome>) {
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let outcomes: Vec<Outcome> = outcomes;
     for outcome in &outcomes {

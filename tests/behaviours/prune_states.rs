@@ -343,7 +343,8 @@ fn an_unchanged_backup_asks_the_storage_few_questions() {
     backup(&repository, &place.machines[0].client(), &options(&place.source(0)), &Silent).unwrap();
     let asked: Vec<_> = recording.take().into_iter().filter(|record| record.operation != Operation::Barrier).collect();
     let commit = asked.iter().position(|record| record.name.starts_with("snapshots/")).unwrap();
-    let before: Vec<&str> = asked[..commit].iter().map(|record| &*record.name).filter(|n| !n.starts_with("packs/")).collect();
+    let before: Vec<&str> =
+        asked[..commit].iter().map(|record| &*record.name).filter(|n| !n.starts_with("packs/")).collect();
     assert!(before.len() <= 5, "{before:?}");
     assert_eq!(asked.len() - commit, 3, "{:?}", &asked[commit..]);
 }

@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use keepfast_engine::Result;
 use keepfast_engine::backup::Compression;
 use keepfast_engine::events::Silent;
 use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::session::{Role, Session};
-use keepfast_engine::Result;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, SnapshotId};
@@ -115,7 +115,9 @@ pub fn raw(repository: &Repository, image: &Image) -> Raw {
         let (writer, sequence) = layout::parse_log(name.as_str()).unwrap();
         let absorbed = generation.absorbed.iter().any(|last| last.writer == writer && sequence <= last.sequence);
         match LogSlot::open(keys, writer, sequence, image.get(&name).unwrap()).unwrap().body {
-            LogBody::Commit { indexes, .. } | LogBody::Collect { indexes, .. } if !absorbed => index_objects.extend(indexes),
+            LogBody::Commit { indexes, .. } | LogBody::Collect { indexes, .. } if !absorbed => {
+                index_objects.extend(indexes)
+            }
             _ => {}
         }
     }

@@ -104,7 +104,11 @@ fn goes(report: &Report) -> Vec<String> {
     let (counted, size) = (text::counted, text::size);
     let mut lines = Vec::new();
     if report.dead_packs > 0 {
-        lines.push(format!("goes     {}, {}: no snapshot needs them", counted(report.dead_packs, "pack"), size(report.dead_bytes)));
+        lines.push(format!(
+            "goes     {}, {}: no snapshot needs them",
+            counted(report.dead_packs, "pack"),
+            size(report.dead_bytes)
+        ));
     }
     if report.orphan_packs > 0 {
         let packs = counted(report.orphan_packs, "pack");
@@ -128,7 +132,10 @@ fn stays(report: &Report) -> Vec<String> {
     let (counted, size) = (text::counted, text::size);
     let mut lines = Vec::new();
     if report.unused_kept_bytes > 0 {
-        lines.push(format!("stays    {} unused, within --max-unused or not worth its cost", size(report.unused_kept_bytes)));
+        lines.push(format!(
+            "stays    {} unused, within --max-unused or not worth its cost",
+            size(report.unused_kept_bytes)
+        ));
     }
     if report.at_work_packs > 0 {
         lines.push(format!("stays    {} of backups that are running", counted(report.at_work_packs, "pack")));
@@ -173,9 +180,7 @@ fn left(report: &Report) -> Vec<String> {
 }
 
 fn summary(report: &Report, dry_run: bool, seconds: f64) -> Value {
-    let open = |session: &keepfast_engine::prune::OpenSession| {
-        json!({ "place": session.place, "host": session.host, "started": text::rfc3339(i64::try_from(session.started).unwrap_or(0).saturating_mul(1_000_000_000)) })
-    };
+    let open = |session: &keepfast_engine::prune::OpenSession| json!({ "place": session.place, "host": session.host, "started": text::rfc3339(i64::try_from(session.started).unwrap_or(0).saturating_mul(1_000_000_000)) });
     json!({
         "dry_run": dry_run,
         "finished": report.finished,

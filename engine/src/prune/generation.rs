@@ -72,7 +72,9 @@ pub(super) fn drop_packs(
         settle(repository, &history)?;
         let generation = match next(repository, &history, gone, &lengths, &mut written) {
             // Another collector was faster, and has deleted what it put something else in place of.
-            Err(error) if error.is_not_found() && repository.history()?.generation() != history.generation() => continue,
+            Err(error) if error.is_not_found() && repository.history()?.generation() != history.generation() => {
+                continue;
+            }
             outcome => outcome?,
         };
         if put(repository, &generation)? {
@@ -130,12 +132,7 @@ fn next(
         repository.backend.barrier()?;
     }
     let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });
-    Ok(Generation {
-        number: history.generation().number + 1,
-        base,
-        absorbed: absorbed.collect(),
-        reserved: Vec::new(),
-    })
+    Ok(Generation { number: history.generation().number + 1, base, absorbed: absorbed.collect(), reserved: Vec::new() })
 }
 
 /// Whether this call has made the generation; it is durable then.

@@ -61,8 +61,8 @@ impl<'a> Marked<'a> {
         let new: Vec<SnapshotId> = history.snapshot_ids().filter(|id| !self.snapshots.contains(id)).collect();
         self.events.expected(new.len() as u64, 0);
         for id in new {
-            let marked = read_manifest(self.repository, &id)
-                .and_then(|manifest| self.node(manifest.root, manifest.root_level));
+            let marked =
+                read_manifest(self.repository, &id).and_then(|manifest| self.node(manifest.root, manifest.root_level));
             match marked {
                 Ok(()) => {}
                 Err(error) => self.pass_by(&id, error)?,
@@ -160,7 +160,7 @@ impl<'a> Marked<'a> {
 
     fn open_list(&mut self, id: ChunkId, height: u8) -> Result<()> {
         let fail = |source| Error::Node { id, source };
-        let (level, items) = list::decode(&*self.reader.tree_chunk(&id)?).map_err(fail)?;
+        let (level, items) = list::decode(&self.reader.tree_chunk(&id)?).map_err(fail)?;
         if level + 1 != height {
             return Err(fail(wrong_level("list node")));
         }

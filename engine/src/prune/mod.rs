@@ -93,12 +93,7 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// [`PruneError`] if something that once was there is missing, [`Error::SessionVoid`] if another collector ended this one, the
 /// storage, the local state, or the user cancelled. Nothing that a visible snapshot needs is lost, and the next prune finishes.
-pub fn prune(
-    repository: &Repository,
-    client: &Client,
-    options: &PruneOptions,
-    events: &dyn Events,
-) -> Result<Report> {
+pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, events: &dyn Events) -> Result<Report> {
     let started = Instant::now();
     require_online_prune(repository)?;
     let scratch = scratch_folder(repository)?;
@@ -119,7 +114,8 @@ pub fn prune(
         || generation::wants_merging(repository, &view.history)?;
     let Plan { dead, orphans, snapshots, repack, .. } = plan;
     let first = Condemn::new(dead.iter().map(|pack| pack.id).chain(orphans), snapshots);
-    let mut rounds = Rounds { repository, client, options, events, scratch: &scratch, strays, marked, report: &mut report };
+    let mut rounds =
+        Rounds { repository, client, options, events, scratch: &scratch, strays, marked, report: &mut report };
     let mut left = false;
     if has_more || !first.is_empty() {
         match rounds.round(&first, Copies::None)? {

@@ -196,7 +196,7 @@ impl Rounds<'_> {
             match (writer.check(), written) {
                 (Err(Error::Cancelled), Err(seen)) => Err(seen),
                 (Err(cause), _) => Err(cause),
-                (Ok(()), written) => written.and_then(|()| finished),
+                (Ok(()), written) => written.and(finished),
             }
         });
         written.map_err(|error| self.explain(error))?;

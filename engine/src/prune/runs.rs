@@ -3,8 +3,8 @@
 //!
 //! For marking and for what is worked out from it. The files have no name, so nothing is left behind, whatever happens.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::marker::PhantomData;

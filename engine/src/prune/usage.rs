@@ -70,7 +70,8 @@ pub(super) fn usage(
     on_damage: OnDamage,
 ) -> Result<Usage> {
     let survey = repository.index.survey();
-    let places: HashMap<i64, Place> = survey.iter().filter_map(|pack| Some((pack.number, place(view, pack)?))).collect();
+    let places: HashMap<i64, Place> =
+        survey.iter().filter_map(|pack| Some((pack.number, place(view, pack)?))).collect();
     let mut join = Join { live: marked.live()?.peekable(), held: Runs::new(scratch), missing: 0, first_missing: None };
     let mut group: Option<(i64, Option<i64>)> = None;
     repository.index.each_row::<Error>(|prefix, number| {

@@ -43,11 +43,7 @@ impl View {
         Self::read_for(repository, Some(own), Some(eligible))
     }
 
-    fn read_for(
-        repository: &Repository,
-        own: Option<SessionId>,
-        eligible: Option<HashSet<Place>>,
-    ) -> Result<Self> {
+    fn read_for(repository: &Repository, own: Option<SessionId>, eligible: Option<HashSet<Place>>) -> Result<Self> {
         let lists = condemned::read_all(repository)?;
         let history = repository.history()?;
         let listed = repository.backend.list(layout::PACKS_FOLDER)?;

@@ -4,9 +4,9 @@
 //! For `session` only. The place is a guess until the log was read after the record was put.
 
 use keepfast_repo_format::id::SessionId;
+use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::{Role as StoredRole, SessionRecord};
-use keepfast_repo_format::layout;
 use keepfast_storage::Put;
 
 use super::{Client, Role, put_slot};

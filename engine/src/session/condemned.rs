@@ -19,10 +19,8 @@ pub(crate) fn read_all(repository: &Repository) -> Result<Vec<CondemnList>> {
     let mut lists = Vec::new();
     for object in repository.backend.list(layout::CONDEMNED_FOLDER)? {
         let name = object.name.as_str();
-        let (writer, sequence) = layout::parse_condemned(name).ok_or_else(|| Error::Unsupported {
-            location: repository.backend.location(),
-            object: name.to_string(),
-        })?;
+        let (writer, sequence) = layout::parse_condemned(name)
+            .ok_or_else(|| Error::Unsupported { location: repository.backend.location(), object: name.to_string() })?;
         let bytes = match repository.backend.get(&object.name, None) {
             // It was finished meanwhile: what it named is neither there nor visible any more.
             Err(error) if error.kind == ErrorKind::NotFound => continue,
