@@ -56,7 +56,7 @@ pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
     let mut before = None;
     loop {
         let history = History::read_from(access)?;
-        match load_missing(access, history.index_objects()) {
+        match access.index.renew(|| load_missing(access, history.index_objects())) {
             Ok(()) => return Ok(history),
             // A collector has put others in its place; if it has not, the object is lost.
             Err(error) if error.is_not_found() && before.as_ref() != Some(history.index_objects()) => {

@@ -95,7 +95,7 @@ impl<'a> Finder<'a> {
 
     fn record(&self, number: i64) -> Result<PackRecord> {
         let record = self.repository.index.record(number)?;
-        // Somebody has emptied the local index under this handle.
+        // Another collector has finished this list, or somebody has emptied the local index under this handle.
         record.ok_or_else(|| {
             let what = format!("the row of pack number {number} is gone");
             Error::Index(crate::index::IndexError::Damaged { what })
