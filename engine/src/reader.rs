@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
@@ -42,8 +42,8 @@ pub struct Reader {
     index: Arc<LocalIndex>,
     session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
     segments: Mutex<SegmentCache>,
-    /// Held for writing while the index is read anew and finds nothing.
-    refreshing: RwLock<()>,
+    /// Held by the one thread that reads anew what is visible.
+    refreshing: Mutex<()>,
     refreshes: AtomicU64,
     /// Visible packs that are not there, as reading anew has shown.
     lost: Mutex<HashSet<PackId>>,
@@ -95,7 +95,7 @@ impl Reader {
             index,
             session_keys: Mutex::default(),
             segments: Mutex::default(),
-            refreshing: RwLock::default(),
+            refreshing: Mutex::default(),
             refreshes: AtomicU64::new(0),
             lost: Mutex::default(),
             trees: None,
@@ -149,32 +149,25 @@ impl Reader {
 
     /// The chunk from wherever it is whole, or the first pack that should hold it, and what is wrong there.
     fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
-        let first = {
-            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
-            let found = self.index.find(kind, id)?;
-            let found = match (found, self.sees) {
-                (None, Sees::All) => self.index.find_excluded(kind, id)?,
-                (found, _) => found,
-            };
-            found.ok_or(Error::MissingChunk { id: *id })?
+        let found = self.index.find(kind, id)?;
+        let found = match (found, self.sees) {
+            (None, Sees::All) => self.index.find_excluded(kind, id)?,
+            (found, _) => found,
         };
+        let first = found.ok_or(Error::MissingChunk { id: *id })?;
         let error = match self.chunk_at(&first, kind, id) {
             Err(error) if error.is_damage() => error,
             outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = {
-            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
-            self.index.find_all(kind, id)?
-        };
-        let others = others.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
         let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
         Ok(found.ok_or((first.pack.id, error)))
     }
 
     /// Reads what is visible once more, unless somebody did since `seen`.
     fn refresh(&self, seen: u64) -> Result<()> {
-        let _alone = self.refreshing.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.refreshes.load(Ordering::Acquire) == seen {
             history::refresh(Access { backend: self.backend.as_ref(), keys: &self.keys, index: &self.index })?;
             self.refreshes.fetch_add(1, Ordering::AcqRel);

@@ -95,9 +95,9 @@ impl Rounds<'_> {
                 return Ok(None);
             }
             Err(error) => {
-                // An ended session lets everybody finish its list at once.
-                let _ = session.abandon();
-                return Err(error);
+                // An ended session lets everybody finish its list at once. If somebody else has ended it, that is the cause:
+                // what this one was about to read is gone, because another collector has finished its list.
+                return Err(session.abandon().err().filter(is_void).unwrap_or(error));
             }
         };
         if copied.packs.is_empty() {
@@ -111,6 +111,7 @@ impl Rounds<'_> {
         Ok(Some(Done { left }))
     }
 
+    /// `None`: sessions are still open.
     fn until_copied(&mut self, session: &Session<'_>, condemn: &Condemn, copies: Copies) -> Result<Option<Copied>> {
         self.publish(session, condemn)?;
         // The lists before the sessions: every session that one of these concerns is among those that are listed next.
@@ -193,10 +194,10 @@ impl Rounds<'_> {
             };
             uploader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A failure inside the writer is the cause of whatever the others saw.
-            match (writer.check(), written) {
+            match (writer.check(), written.and(finished)) {
                 (Err(Error::Cancelled), Err(seen)) => Err(seen),
                 (Err(cause), _) => Err(cause),
-                (Ok(()), written) => written.and_then(|()| finished),
+                (Ok(()), outcome) => outcome,
             }
         });
         written.map_err(|error| self.explain(error))?;
@@ -257,4 +258,8 @@ impl Rounds<'_> {
         self.strays = Strays::None;
         Ok(())
     }
+}
+
+fn is_void(error: &Error) -> bool {
+    matches!(error, Error::SessionVoid { .. })
 }
