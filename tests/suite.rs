@@ -10,7 +10,11 @@ mod support;
 
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
+    mod also;
     mod architecture;
+    mod big_files;
+    mod cloud;
+    mod copy;
     mod crash;
     mod crash_aftermath;
     mod crash_full_disk;
@@ -23,12 +27,18 @@ mod behaviours {
     mod diff_tag_key;
     mod faults;
     mod fidelity;
+    mod forget;
     mod golden;
     mod golden_reader;
     mod incremental;
+    mod model_collect;
+    mod model_generations;
+    mod model_prune;
     mod probe;
+    mod prune;
     mod requests;
     mod round_trip;
+    mod sessions;
     mod sources;
     mod wrappers;
 }

@@ -2,11 +2,14 @@
 //! Content-defined chunking: where a run of bytes is cut, so that an edit moves only the cuts beside it.
 //!
 //! For whoever turns files into chunks. Knows no file, no id and no config: it gets numbers and bytes, and returns
-//! lengths. It keeps nothing between calls and must never hash, copy or store what it sees.
+//! lengths. It must never hash, copy or store what it sees. [`Chunker`] is the rule for plain data and keeps nothing between
+//! calls; [`Cutter`] goes through one input with it and knows where the members of a tar archive are.
 
+mod cutter;
 mod params;
 #[cfg(test)]
 mod reference;
+mod tar;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +17,7 @@ use std::fmt;
 
 use fastcdc::v2020::{cut_gear, select_masks};
 
+pub use cutter::{Cutter, View};
 pub use params::{Params, ParamsError};
 
 /// FastCDC (2020, two bytes per step) over a gear table that is secret as a whole.

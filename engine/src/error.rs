@@ -8,6 +8,7 @@ use keepfast_repo_format::id::{ChunkId, RepositoryId};
 use keepfast_storage::{ErrorKind, StorageError};
 
 use crate::index::IndexError;
+use crate::prune::PruneError;
 use crate::source::SourceError;
 use crate::target::TargetError;
 
@@ -119,6 +120,14 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// A forgotten snapshot can not be made visible again.
+    #[error("snapshot {snapshot} can not come back: {why}")]
+    Gone {
+        /// The snapshot.
+        snapshot: String,
+        /// What of it is not there any more.
+        why: String,
+    },
     /// The path is not in the snapshot.
     #[error("{} is not in snapshot {snapshot}", String::from_utf8_lossy(path))]
     NoPath {
@@ -189,6 +198,9 @@ pub enum Error {
         /// What the probe saw.
         why: String,
     },
+    /// The collector deletes nothing.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// A command for a stream could not be started.
     #[error("can not run the command for {}", String::from_utf8_lossy(name))]
     Command {

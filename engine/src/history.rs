@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What has happened in a repository: the log of every writer, folded into snapshots and visible index objects.
 //!
-//! Slots are immutable, so opened ones come from the local catalog and only new ones are fetched.
+//! Slots are immutable, so opened ones come from the local catalog and only new ones are fetched. A collector may take objects
+//! away between a list and a read: then the newest generation is read anew.
+
+mod slots;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
-use keepfast_repo_format::id::{IndexId, LogHash, SessionId, SnapshotId, WriterId};
+use keepfast_repo_format::id::{IndexId, SessionId, SnapshotId, WriterId};
+use keepfast_repo_format::keys::Keys;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::Manifest;
+use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{FormatError, layout, record};
+use keepfast_storage::{Backend, ErrorKind};
 
 use crate::error::{Error, Result};
+use crate::index::LocalIndex;
 use crate::repository::{Repository, object_name};
+use slots::{Placed, Slots, broken_links, lost, read_slots};
+
+/// How often the newest generation is looked for anew when it vanishes before it is read: each time somebody has made two more.
+const GENERATION_ATTEMPTS: usize = 8;
 
 /// One snapshot that is visible.
 #[derive(Clone, Debug)]
@@ -25,14 +37,81 @@ pub struct Snapshot {
     pub tags: Vec<String>,
 }
 
+/// What the log is read through: parts of a repository that a reader of chunks holds as well.
+#[derive(Clone, Copy)]
+pub(crate) struct Access<'a> {
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) keys: &'a Keys,
+    pub(crate) index: &'a LocalIndex,
+}
+
+impl<'a> Access<'a> {
+    pub(crate) fn of(repository: &'a Repository) -> Self {
+        Self { backend: repository.backend.as_ref(), keys: &repository.keys, index: &repository.index }
+    }
+}
+
+/// Reads the log and brings the local index up to date: from now on exactly what is visible is found.
+pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
+    let mut before = None;
+    loop {
+        let history = History::read_from(access)?;
+        match load_missing(access, history.index_objects()) {
+            Ok(()) => return Ok(history),
+            // A collector has put others in its place; if it has not, the object is lost.
+            Err(error) if error.is_not_found() && before.as_ref() != Some(history.index_objects()) => {
+                before = Some(history.index_objects);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn load_missing(access: Access<'_>, visible: &HashSet<IndexId>) -> Result<()> {
+    for id in access.index.retain(visible)? {
+        let packs = read_index_object(access, &id)?;
+        access.index.load(id, &packs)?;
+    }
+    Ok(())
+}
+
+/// The packs that an index object lists.
+pub(crate) fn read_index_object(access: Access<'_>, id: &IndexId) -> Result<Vec<PackRecord>> {
+    let name = layout::index(id);
+    let object = access.backend.get(&object_name(&name), None)?;
+    if *blake3::hash(&object).as_bytes() != id.0 {
+        return Err(Error::ObjectHash { object: name });
+    }
+    let plain = record::open_structure(access.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
+    keepfast_repo_format::index::decode(&plain).map_err(Error::object(name))
+}
+
+/// A FORGET slot as a witness: what its writer had seen by the time that its clock said.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Unix seconds.
+    pub time: u64,
+    /// The last slot of each writer that it had seen, its own included.
+    pub seen: HashMap<WriterId, u64>,
+}
+
 /// The state of a repository as its log tells it.
 pub struct History {
     heads: BTreeMap<WriterId, Head>,
     commits: Vec<(SnapshotId, SessionId)>,
+    /// Every COMMIT slot and the snapshot it names, visible or not.
+    places: HashMap<(WriterId, u64), SnapshotId>,
+    observations: Vec<Observation>,
     /// Committed once, and forgotten since.
     forgotten: Vec<(SnapshotId, SessionId)>,
     tags: HashMap<SnapshotId, Vec<String>>,
     index_objects: HashSet<IndexId>,
+    /// Index objects that any slot has ever named.
+    named: HashSet<IndexId>,
+    /// Sessions that have their end in the log.
+    ended: HashSet<SessionId>,
+    generation: Generation,
+    unsettled: Vec<String>,
     clock: u64,
     /// Per writer: the heads of other writers as its last slots quote them.
     links: HashMap<WriterId, HashMap<WriterId, u64>>,
@@ -40,34 +119,38 @@ pub struct History {
     damaged: Vec<(String, FormatError)>,
     /// Slots that do not name the one before them.
     broken_links: Vec<String>,
-}
-
-/// A slot with its place and hash.
-struct Placed {
-    writer: WriterId,
-    sequence: u64,
-    hash: LogHash,
-    slot: Option<LogSlot>,
+    /// Slots that were seen once and are not there.
+    lost: Vec<String>,
 }
 
 impl History {
     pub(crate) fn read(repository: &Repository) -> Result<Self> {
+        Self::read_from(Access::of(repository))
+    }
+
+    fn read_from(access: Access<'_>) -> Result<Self> {
         // The generation first: a COMMIT that it has absorbed may still be listed, a newer one surely is.
-        let generation = newest_generation(repository)?;
-        let mut damaged = Vec::new();
-        let slots = read_slots(repository, &mut damaged)?;
+        let generation = newest_generation(access)?;
+        let Slots { placed: slots, damaged, unsettled } = read_slots(access)?;
         let absorbed: HashMap<WriterId, u64> =
             generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
         let mut history = Self {
             heads: BTreeMap::new(),
             commits: Vec::new(),
+            places: HashMap::new(),
+            observations: Vec::new(),
             forgotten: Vec::new(),
             tags: HashMap::new(),
             index_objects: generation.base.iter().copied().collect(),
+            named: HashSet::new(),
+            ended: HashSet::new(),
+            unsettled,
             clock: 0,
             links: HashMap::new(),
             damaged,
             broken_links: broken_links(&slots),
+            lost: lost(&slots, &generation),
+            generation,
         };
         let mut ordered: Vec<(u64, &Placed)> = Vec::new();
         for placed in &slots {
@@ -93,17 +176,15 @@ impl History {
         match &slot.body {
             LogBody::Commit { session, snapshot, indexes } => {
                 self.commits.push((*snapshot, *session));
-                if !is_absorbed {
-                    self.index_objects.extend(indexes);
-                }
+                self.places.insert((slot.writer, slot.sequence), *snapshot);
+                self.end(session, indexes, is_absorbed);
             }
-            LogBody::Void { .. } => {}
-            LogBody::Collect { indexes, .. } => {
-                if !is_absorbed {
-                    self.index_objects.extend(indexes);
-                }
-            }
+            LogBody::Void { session } => self.end(session, &[], is_absorbed),
+            LogBody::Collect { session, indexes } => self.end(session, indexes, is_absorbed),
             LogBody::Forget { snapshots } => {
+                let mut seen = links.clone();
+                seen.insert(slot.writer, slot.sequence);
+                self.observations.push(Observation { time: slot.time, seen });
                 self.forgotten.extend(self.commits.extract_if(.., |(id, _)| snapshots.contains(id)));
             }
             LogBody::Undelete { snapshots } => {
@@ -115,6 +196,55 @@ impl History {
         }
     }
 
+    fn end(&mut self, session: &SessionId, indexes: &[IndexId], is_absorbed: bool) {
+        self.ended.insert(*session);
+        self.named.extend(indexes);
+        if !is_absorbed {
+            self.index_objects.extend(indexes);
+        }
+    }
+
+    /// The newest generation.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Whether any slot has ever named this index object.
+    pub(crate) fn has_named(&self, object: &IndexId) -> bool {
+        self.named.contains(object)
+    }
+
+    /// Whether the session has its end in the log: what it wrote is visible, or will never be.
+    pub(crate) fn has_ended(&self, session: &SessionId) -> bool {
+        self.ended.contains(session)
+    }
+
+    /// Whether the slot is filled. Logs have no gaps.
+    pub(crate) fn is_filled(&self, writer: &WriterId, sequence: u64) -> bool {
+        self.heads.get(writer).is_some_and(|head| sequence <= head.sequence)
+    }
+
+    /// The writer's first slot that is not filled.
+    pub(crate) fn next_sequence(&self, writer: &WriterId) -> u64 {
+        self.heads.get(writer).map_or(0, |head| head.sequence + 1)
+    }
+
+    /// Names of slots that are seen but may vanish with the power, because whoever made them may have died before the barrier.
+    pub(crate) fn unsettled(&self) -> &[String] {
+        &self.unsettled
+    }
+
+    /// Snapshots that a COMMIT has ever named, forgotten or not.
+    pub(crate) fn committed(&self) -> HashSet<SnapshotId> {
+        self.commits.iter().chain(&self.forgotten).map(|(id, _)| *id).collect()
+    }
+
+    /// Log slots that other slots quote, or that the generation has absorbed, and that are not there or have other bytes: the
+    /// storage has lost or exchanged them.
+    pub fn lost(&self) -> &[String] {
+        &self.lost
+    }
+
     /// Index objects whose rows count.
     pub fn index_objects(&self) -> &HashSet<IndexId> {
         &self.index_objects
@@ -123,6 +253,26 @@ impl History {
     /// Ids of the visible snapshots, in the order of their commits.
     pub fn snapshot_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
         self.commits.iter().map(|(id, _)| *id)
+    }
+
+    /// Ids of the snapshots that were forgotten and not undeleted, in the order of their commits.
+    pub fn forgotten_ids(&self) -> impl Iterator<Item = SnapshotId> + '_ {
+        self.forgotten.iter().map(|(id, _)| *id)
+    }
+
+    /// The snapshot that the COMMIT at a place names.
+    pub fn committed_at(&self, place: (WriterId, u64)) -> Option<SnapshotId> {
+        self.places.get(&place).copied()
+    }
+
+    /// Writer and sequence of every COMMIT.
+    pub fn commit_places(&self) -> impl Iterator<Item = (WriterId, u64)> + '_ {
+        self.places.keys().copied()
+    }
+
+    /// The FORGET slots, in the order of slots.
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
     }
 
     /// The end of every writer's chain.
@@ -152,13 +302,22 @@ impl History {
 
     /// Reads the manifest of every visible snapshot, oldest first by its own clock. Damaged ones are returned apart.
     pub fn snapshots(&self, repository: &Repository) -> Result<(Vec<Snapshot>, Vec<Error>)> {
-        let mut snapshots = Vec::with_capacity(self.commits.len());
+        self.read_snapshots(repository, self.snapshot_ids())
+    }
+
+    /// The same of any committed snapshots.
+    pub(crate) fn read_snapshots(
+        &self,
+        repository: &Repository,
+        ids: impl Iterator<Item = SnapshotId>,
+    ) -> Result<(Vec<Snapshot>, Vec<Error>)> {
+        let mut snapshots = Vec::new();
         let mut damaged = Vec::new();
-        for (id, _) in &self.commits {
-            match read_manifest(repository, id) {
+        for id in ids {
+            match read_manifest(repository, &id) {
                 Ok(manifest) => {
-                    let tags = self.tags.get(id).unwrap_or(&manifest.tags).clone();
-                    snapshots.push(Snapshot { id: *id, manifest, tags });
+                    let tags = self.tags.get(&id).unwrap_or(&manifest.tags).clone();
+                    snapshots.push(Snapshot { id, manifest, tags });
                 }
                 Err(error) if error.is_damage() => damaged.push(error),
                 Err(error) => return Err(error),
@@ -169,25 +328,8 @@ impl History {
     }
 }
 
-fn broken_links(slots: &[Placed]) -> Vec<String> {
-    let mut broken = Vec::new();
-    let mut before: Option<&Placed> = None;
-    for placed in slots {
-        let expected = before.filter(|before| before.writer == placed.writer);
-        let follows = match expected {
-            Some(before) => before.sequence + 1 == placed.sequence,
-            None => placed.sequence == 0,
-        };
-        let names = |slot: &LogSlot| slot.previous == expected.map(|before| before.hash);
-        if !follows || !placed.slot.as_ref().is_none_or(names) {
-            broken.push(layout::log(&placed.writer, placed.sequence));
-        }
-        before = Some(placed);
-    }
-    broken
-}
-
-fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
+/// What a snapshot says.
+pub(crate) fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
     let name = layout::snapshot(id);
     if let Some(plain) = repository.index.cached(&name)?
         && let Ok(manifest) = record::from_cbor::<Manifest>(&plain, "manifest")
@@ -200,72 +342,82 @@ fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn newest_generation(repository: &Repository) -> Result<Generation> {
-    let listed = repository.backend.list(layout::GENERATIONS_FOLDER)?;
+fn newest_generation(access: Access<'_>) -> Result<Generation> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match try_newest_generation(access) {
+            // A collector has removed it, so there are newer ones.
+            Err(error) if error.is_not_found() && attempt < GENERATION_ATTEMPTS => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn try_newest_generation(access: Access<'_>) -> Result<Generation> {
+    let listed = access.backend.list(layout::GENERATIONS_FOLDER)?;
     let Some(number) = listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).max() else {
         return Err(Error::NotARepository {
-            location: repository.backend.location(),
+            location: access.backend.location(),
             why: "it has no index generation".to_string(),
         });
     };
     let name = layout::generation(number);
-    if let Some(plain) = repository.index.cached(&name)?
-        && let Ok(generation) = record::from_cbor::<Generation>(&plain, "index generation")
-    {
+    if let Some(generation) = cached_generation(access, number)? {
         return Ok(generation);
     }
-    let object = repository.backend.get(&object_name(&name), None)?;
-    let generation = Generation::open(&repository.keys, number, &object).map_err(Error::object(name.as_str()))?;
-    repository.index.cache(&name, &record::to_cbor(&generation))?;
+    let object = access.backend.get(&object_name(&name), None)?;
+    let generation = Generation::open(&access.keys, number, &object).map_err(Error::object(name.as_str()))?;
+    if number == 0 {
+        // `init` has made it durable before the config.
+        store_generation(access, &generation)?;
+    }
     Ok(generation)
 }
 
-/// Every slot, sorted by writer and sequence.
-fn read_slots(repository: &Repository, damaged: &mut Vec<(String, FormatError)>) -> Result<Vec<Placed>> {
-    let mut slots = Vec::new();
-    let mut fetched = Vec::new();
-    for object in repository.backend.list(layout::LOG_FOLDER)? {
-        let name = object.name.as_str();
-        let Some((writer, sequence)) = layout::parse_log(name) else { continue };
-        let cached = repository.index.cached(name)?;
-        if let Some((hash, payload)) = cached.as_deref().and_then(|bytes| bytes.split_first_chunk::<32>())
-            && let Ok(slot) = LogSlot::from_payload(payload)
-        {
-            slots.push(Placed { writer, sequence, hash: LogHash(*hash), slot: Some(slot) });
-            continue;
-        }
-        let bytes = repository.backend.get(&object.name, None)?;
-        let hash = *blake3::hash(&bytes).as_bytes();
-        let slot = match LogSlot::open(&repository.keys, writer, sequence, &bytes) {
-            Ok(slot) => {
-                fetched.push((writer, sequence, [&hash[..], &slot.to_payload()].concat()));
-                Some(slot)
-            }
-            Err(error) => {
-                damaged.push((name.to_string(), error));
-                None
-            }
-        };
-        slots.push(Placed { writer, sequence, hash: LogHash(hash), slot });
-    }
-    slots.sort_by_key(|placed| (placed.writer, placed.sequence));
-    cache_durable(repository, &slots, fetched)?;
-    Ok(slots)
+fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generation>> {
+    let plain = access.index.cached(&layout::generation(number))?;
+    Ok(plain.and_then(|plain| record::from_cbor::<Generation>(&plain, "index generation").ok()))
 }
 
-/// Caches slots that no power cut can take back and give their name to others: those with a successor, and those whose session
-/// record is gone, which happens only after the barrier.
-fn cache_durable(repository: &Repository, slots: &[Placed], fetched: Vec<(WriterId, u64, Vec<u8>)>) -> Result<()> {
-    if fetched.is_empty() {
+/// Keeps a generation in the catalog. Only once it is durable: a power cut could give its number to another one.
+pub(crate) fn cache_generation(repository: &Repository, generation: &Generation) -> Result<()> {
+    store_generation(Access::of(repository), generation)
+}
+
+fn store_generation(access: Access<'_>, generation: &Generation) -> Result<()> {
+    Ok(access.index.cache(&layout::generation(generation.number), &record::to_cbor(generation))?)
+}
+
+/// Makes durable what this session builds upon and whose maker may have died before its barrier: ends of logs, and the newest
+/// generation.
+pub(crate) fn settle(repository: &Repository, history: &History) -> Result<()> {
+    let backend = &repository.backend;
+    let number = history.generation.number;
+    let known = cached_generation(Access::of(repository), number)?.is_some();
+    let generation = (!known).then(|| layout::generation(number));
+    let names: Vec<&String> = history.unsettled.iter().chain(&generation).collect();
+    if names.is_empty() {
         return Ok(());
     }
-    let records = repository.backend.list(layout::SESSIONS_FOLDER)?;
-    let open: HashSet<_> = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).collect();
-    let heads: HashMap<WriterId, u64> = slots.iter().map(|placed| (placed.writer, placed.sequence)).collect();
-    for (writer, sequence, bytes) in fetched {
-        if heads.get(&writer) != Some(&sequence) || !open.contains(&(writer, sequence)) {
-            repository.index.cache(&layout::log(&writer, sequence), &bytes)?;
+    for name in names {
+        let object = object_name(name);
+        match backend.get(&object, None) {
+            Ok(bytes) => drop(backend.put_if_absent(&object, &[&bytes])?),
+            // A newer generation has taken its place.
+            Err(error) if error.kind == ErrorKind::NotFound && Some(name) == generation.as_ref() => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    backend.barrier()?;
+    let Some(name) = generation else { return Ok(()) };
+    // Read once more: only what is there after the barrier has this number for good.
+    match backend.get(&object_name(&name), None) {
+        Ok(bytes) => match Generation::open(&repository.keys, number, &bytes) {
+            Ok(generation) if generation == history.generation => cache_generation(repository, &generation),
+            _ => Ok(()),
+        },
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,33 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! keepfast without a face: everything the program does, silently.
 //!
-//! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`reader`], `pool`,
-//! [`history`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`]; then one module per
+//! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
+//! `pool`, [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`], [`retention`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
 pub mod capability;
 pub mod check;
+pub mod copy;
 pub mod diff;
 pub mod dump;
 pub mod error;
 pub mod events;
 pub mod filter;
+pub mod forget;
 pub mod history;
 pub mod identity;
 pub mod index;
 pub mod key;
 mod pool;
+pub mod prune;
 pub mod reader;
 pub mod repository;
 pub mod restore;
+pub mod retention;
 pub mod select;
 pub mod session;
+pub mod sessions;
 pub mod source;
 pub mod stats;
 pub mod tag;
 pub mod target;
 pub mod tree;
+pub mod undelete;
 pub mod writer;
 
 pub use error::{Error, Result};

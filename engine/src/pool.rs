@@ -16,6 +16,12 @@ pub struct Scratch {
     pub decompressor: Decompressor,
 }
 
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self { compressor: Compressor::new(FIRST_LEVEL), decompressor: Decompressor::new() }
+    }
+}
+
 /// Level of a new compressor; whoever compresses sets its own.
 const FIRST_LEVEL: i32 = 3;
 
@@ -39,8 +45,7 @@ impl<'env> Pool<'env> {
         for _ in 0..threads.max(1) {
             let (urgent_tasks, normal_tasks) = (urgent_tasks.clone(), normal_tasks.clone());
             scope.spawn(move || {
-                let mut scratch =
-                    Scratch { compressor: Compressor::new(FIRST_LEVEL), decompressor: Decompressor::new() };
+                let mut scratch = Scratch::new();
                 while let Some(task) = next_task(&urgent_tasks, &normal_tasks) {
                     task(&mut scratch);
                 }

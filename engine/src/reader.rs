@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Chunk id in, plaintext out: locates, fetches, decrypts, decompresses and verifies. Never returns bytes that do not have the
 //! id asked for. Keeps a bounded number of decoded segments, because neighbouring chunks are asked for next.
+//! A pack that is gone makes it read anew what is visible: a collector may have moved its chunks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
@@ -15,6 +17,7 @@ use keepfast_storage::Backend;
 use keepfast_storage::cache::RangeCache;
 
 use crate::error::{Error, Result};
+use crate::history::{self, Access};
 use crate::index::{LocalIndex, Location};
 use crate::repository::object_name;
 
@@ -22,13 +25,28 @@ use crate::repository::object_name;
 /// chunks shared between distant files make it come back to a few older ones.
 const SEGMENT_CACHE_BYTES: usize = 24 << 20;
 
+/// Which packs a reader reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sees {
+    /// Every visible pack, those last that the index excludes: for whoever wants to read what can be read.
+    All,
+    /// Only those that the index does not exclude: for whoever makes something visible that needs the chunks to stay.
+    NotExcluded,
+}
+
 /// Reads chunks of one repository. Cheap to share between threads.
 pub struct Reader {
+    sees: Sees,
     backend: Arc<dyn Backend>,
     keys: Arc<Keys>,
     index: Arc<LocalIndex>,
     session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
     segments: Mutex<SegmentCache>,
+    /// Held for writing while the index is read anew and finds nothing.
+    refreshing: RwLock<()>,
+    refreshes: AtomicU64,
+    /// Visible packs that are not there, as reading anew has shown.
+    lost: Mutex<HashSet<PackId>>,
     /// Stored segments of tree packs on the local disk.
     trees: Option<Arc<RangeCache>>,
 }
@@ -48,6 +66,14 @@ impl std::ops::Deref for Chunk {
     }
 }
 
+impl Chunk {
+    /// Both as one, if `next` lies right behind in the same segment: neighbours are written together.
+    pub fn joined(&self, next: &Self) -> Option<Self> {
+        let is_next = Arc::ptr_eq(&self.segment, &next.segment) && self.range.end == next.range.start;
+        is_next.then(|| Self { segment: self.segment.clone(), range: self.range.start..next.range.end })
+    }
+}
+
 type SegmentKey = (PackId, u32);
 /// Filled by the first thread that needs the segment; others wait for it instead of decoding it again.
 type SegmentCell = Arc<OnceLock<Option<Arc<Vec<u8>>>>>;
@@ -61,8 +87,19 @@ struct SegmentCache {
 
 impl Reader {
     /// A reader for what `index` says is visible.
-    pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>) -> Self {
-        Self { backend, keys, index, session_keys: Mutex::default(), segments: Mutex::default(), trees: None }
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>, sees: Sees) -> Self {
+        Self {
+            sees,
+            backend,
+            keys,
+            index,
+            session_keys: Mutex::default(),
+            segments: Mutex::default(),
+            refreshing: RwLock::default(),
+            refreshes: AtomicU64::new(0),
+            lost: Mutex::default(),
+            trees: None,
+        }
     }
 
     /// The same, and segments of tree packs are looked for in `trees` first, and kept there.
@@ -92,14 +129,57 @@ impl Reader {
     }
 
     fn chunk(&self, kind: Kind, id: &ChunkId) -> Result<Chunk> {
-        let first = self.index.find(kind, id)?.ok_or(Error::MissingChunk { id: *id })?;
+        let seen = self.refreshes.load(Ordering::Acquire);
+        let (pack, error) = match self.chunk_in_any(kind, id)? {
+            Ok(chunk) => return Ok(chunk),
+            Err(failure) => failure,
+        };
+        if !error.is_not_found() || self.lost.lock().expect("no holder panics").contains(&pack) {
+            return Err(error);
+        }
+        // A collector may have moved it while this program was at work.
+        self.refresh(seen)?;
+        self.chunk_in_any(kind, id)?.map_err(|(after, error)| {
+            if after == pack {
+                self.lost.lock().expect("no holder panics").insert(pack);
+            }
+            error
+        })
+    }
+
+    /// The chunk from wherever it is whole, or the first pack that should hold it, and what is wrong there.
+    fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
+        let first = {
+            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
+            let found = self.index.find(kind, id)?;
+            let found = match (found, self.sees) {
+                (None, Sees::All) => self.index.find_excluded(kind, id)?,
+                (found, _) => found,
+            };
+            found.ok_or(Error::MissingChunk { id: *id })?
+        };
         let error = match self.chunk_at(&first, kind, id) {
             Err(error) if error.is_damage() => error,
-            outcome => return outcome,
+            outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
-        others.map(|other| self.chunk_at(&other, kind, id)).find(Result::is_ok).unwrap_or(Err(error))
+        let others = {
+            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
+            self.index.find_all(kind, id)?
+        };
+        let others = others.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
+        Ok(found.ok_or((first.pack.id, error)))
+    }
+
+    /// Reads what is visible once more, unless somebody did since `seen`.
+    fn refresh(&self, seen: u64) -> Result<()> {
+        let _alone = self.refreshing.write().unwrap_or_else(PoisonError::into_inner);
+        if self.refreshes.load(Ordering::Acquire) == seen {
+            history::refresh(Access { backend: self.backend.as_ref(), keys: &self.keys, index: &self.index })?;
+            self.refreshes.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
     }
 
     fn chunk_at(&self, location: &Location, kind: Kind, id: &ChunkId) -> Result<Chunk> {
@@ -114,7 +194,8 @@ impl Reader {
         if found == *id { Ok(chunk) } else { Err(wrong_content(id)) }
     }
 
-    fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
+    /// The whole plaintext of the segment at `location`, its chunks not compared with their ids.
+    pub fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
         let key = (location.pack.id, location.segment);
         let cell = self.segments.lock().expect("no holder panics").cell(key);
         let mut failure = None;

@@ -9,18 +9,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepfast_repo_format::config::{Config, UnverifiedConfig};
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::RepositoryId;
 use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::keys::{Keys, RootSecret};
-use keepfast_repo_format::{layout, record};
+use keepfast_repo_format::layout;
 use keepfast_storage::cache::RangeCache;
 use keepfast_storage::{Backend, Name};
 
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{self, History};
 use crate::index::LocalIndex;
-use crate::reader::Reader;
+use crate::reader::{Reader, Sees};
 pub use found::Found;
 pub(crate) use found::list_slots;
 pub use init::{FirstKey, InitOptions, Parameters, init};
@@ -87,29 +86,24 @@ impl Repository {
 
     /// Reads the log, brings the local index up to date, and returns what is visible now.
     pub fn history(&self) -> Result<History> {
-        let history = History::read(self)?;
-        let visible = history.index_objects();
-        for id in self.index.retain(visible)? {
-            let name = layout::index(&id);
-            let object = self.get_hashed(&name, &id.0)?;
-            let plain =
-                record::open_structure(&self.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
-            let packs = keepfast_repo_format::index::decode(&plain).map_err(Error::object(name.as_str()))?;
-            self.index.load(id, &packs)?;
-        }
-        Ok(history)
+        history::refresh(history::Access::of(self))
     }
 
     /// A reader over everything that is visible. Call [`Repository::history`] first. Trees may come from this machine's
     /// cache.
     pub fn reader(&self) -> Arc<Reader> {
-        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone());
+        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
         Arc::new(reader.with_trees(self.trees.clone()))
     }
 
-    /// The same, for who wants to know what the storage holds: nothing comes from a cache.
+    /// A reader over some of it, for who wants to know what the storage holds: nothing comes from a cache.
+    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
+        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
+    }
+
+    /// The same over everything that is visible.
     pub fn reader_of_storage(&self) -> Arc<Reader> {
-        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone()))
+        self.reader_that(Sees::All)
     }
 
     /// Reads the config object once more, from the storage: what this repository was opened with may have been remembered.

@@ -4,28 +4,42 @@
 //! The order is the protocol (`docs/design.md`): session record, *then* what is condemned, *then* what is visible; packs, index,
 //! manifest, slot with a barrier between each. No clock and no lock decides anything.
 
-use std::collections::HashSet;
+mod announce;
+pub(crate) mod condemned;
 
+use std::collections::{HashMap, HashSet};
+
+use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{IndexId, PackId, SessionId, SnapshotId};
 use keepfast_repo_format::index::encoded_len;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
-use keepfast_repo_format::session::SessionRecord;
 use keepfast_repo_format::{crypto, layout, record};
 use keepfast_storage::Put;
 
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{History, settle};
 use crate::identity::Identity;
 use crate::repository::{Repository, object_name};
+use announce::announce;
+pub(crate) use announce::make_durable;
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
 const INDEX_OBJECT_BYTES: u64 = 12 << 20;
 
-/// Where a collector announces itself (`docs/format.md` section 2).
-const GC_FOLDER: &str = "gc";
+/// How often a session is announced anew when its place turns out to be taken: each time somebody else has filled the slot.
+const ATTEMPTS: usize = 16;
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It adds something. Collectors wait for it, and it relies on no condemned pack.
+    Writer,
+    /// It deletes. Nobody waits for it.
+    Collector,
+}
 
 /// Who runs the program, for session records and manifests. Given by the cli: the library asks no environment.
 #[derive(Clone, Debug)]
@@ -52,36 +66,58 @@ pub struct Session<'a> {
     pub id: SessionId,
     /// What was visible after the session was announced: the only thing deduplication may rely on.
     pub history: History,
-    /// Visible packs that the storage does not list, or with another length: their chunks count as absent, so that
-    /// this backup stores them again.
-    pub lost_packs: HashSet<PackId>,
+    /// Every condemn list that stood after the session was announced.
+    pub condemned: Vec<CondemnList>,
+    /// Visible packs whose chunks count as absent, so that this session stores them again: condemned ones, and lost ones, which
+    /// the storage does not list, or with another length. Empty for a collector, which looks for itself.
+    pub absent_packs: HashSet<PackId>,
 }
 
 impl<'a> Session<'a> {
     /// Announces a session and reads what it may rely on.
-    pub fn open(repository: &'a Repository, client: Client) -> Result<Self> {
-        refuse_unknown_writers(repository)?;
+    ///
+    /// # Errors
+    /// The storage, the local state, a condemn list that can not be read; [`Error::SessionVoid`] if its place is taken again and
+    /// again.
+    pub fn open(repository: &'a Repository, client: Client, role: Role) -> Result<Self> {
+        refuse_unknown_features(repository, role)?;
         let mut identity = Identity::take(&repository.state)?;
-        let id = SessionId(crypto::random());
-        let sequence = announce(repository, &mut identity, &client, id)?;
-        // Condemn lists are read after the session record exists, the index after them. This version knows no collector yet:
-        // a repository that has one is refused rather than misread.
-        if let Some(object) = repository.backend.list(GC_FOLDER)?.into_iter().next() {
-            return Err(Error::Unsupported {
-                location: repository.backend.location(),
-                object: object.name.to_string(),
-            });
+        let mut last_sequence = 0;
+        for _ in 0..ATTEMPTS {
+            let id = SessionId(crypto::random());
+            let sequence = announce(repository, &mut identity, &client, id, role)?;
+            // Condemn lists are read after the session record exists, the index after them: whoever condemns later sees the record.
+            let condemned = condemned::read_all(repository)?;
+            let history = repository.history()?;
+            if history.next_sequence(&identity.writer) != sequence {
+                // The slot was filled before it was announced, or the storage has lost slots: this is no place for a session.
+                let _ = repository.backend.delete(&object_name(&layout::session(&identity.writer, sequence)));
+                forget_slots_from(repository, &identity, history.next_sequence(&identity.writer))?;
+                last_sequence = sequence;
+                continue;
+            }
+            if history.heads().is_empty() {
+                make_durable(repository, vec![layout::config(repository.config_generation)])?;
+            }
+            settle(repository, &history)?;
+            let absent_packs = match role {
+                Role::Writer => absent_packs(repository, &condemned)?,
+                Role::Collector => HashSet::new(),
+            };
+            repository.index.exclude_packs(&absent_packs);
+            return Ok(Self { repository, identity, client, sequence, id, history, condemned, absent_packs });
         }
-        let history = repository.history()?;
-        make_durable(repository, unsettled(repository, &history)?)?;
-        let lost_packs = lost_packs(repository)?;
-        repository.index.exclude_packs(&lost_packs);
-        Ok(Self { repository, identity, client, sequence, id, history, lost_packs })
+        Err(Error::SessionVoid { writer: identity.writer.to_string(), sequence: last_sequence })
     }
 
     /// Writer and sequence, as they go into the manifest.
     pub fn place(&self) -> (keepfast_repo_format::id::WriterId, u64) {
         (self.identity.writer, self.sequence)
+    }
+
+    /// The config generation that this session goes by.
+    pub fn config_generation(&self) -> u64 {
+        self.repository.config_generation
     }
 
     /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put.
@@ -108,6 +144,23 @@ impl<'a> Session<'a> {
             let _ = local.load(id, &packs[range]);
         }
         Ok(snapshot)
+    }
+
+    /// Makes a collector's copies visible: index objects, then a COLLECT slot. The packs must have been put.
+    ///
+    /// # Errors
+    /// [`Error::SessionVoid`] if somebody else filled the slot. Nothing is visible then.
+    pub(crate) fn collect(mut self, packs: &[PackRecord]) -> Result<()> {
+        let backend = &self.repository.backend;
+        backend.barrier()?;
+        let index = self.put_index(packs)?;
+        backend.barrier()?;
+        let ids = index.iter().map(|(id, _)| *id).collect();
+        self.fill(LogBody::Collect { session: self.id, indexes: ids })?;
+        for (id, range) in index {
+            let _ = self.repository.index.load(id, &packs[range]);
+        }
+        Ok(())
     }
 
     /// Fills the slot with a FORGET or TAG.
@@ -170,129 +223,28 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A writer must understand every feature of the repository.
-fn refuse_unknown_writers(repository: &Repository) -> Result<()> {
-    let name = layout::config(repository.config_generation);
-    repository.config.features.check_write().map_err(Error::object(name))
+/// A writer must understand every feature of the repository, a collector every edge between its objects.
+fn refuse_unknown_features(repository: &Repository, role: Role) -> Result<()> {
+    let features = &repository.config.features;
+    let known = features.check_write().and_then(|()| match role {
+        Role::Writer => Ok(()),
+        Role::Collector => features.check_prune(),
+    });
+    known.map_err(Error::object(layout::config(repository.config_generation)))
 }
 
-/// Puts the session record at the writer's next free sequence; ends dead sessions of its own on the way.
-fn announce(repository: &Repository, identity: &mut Identity, client: &Client, id: SessionId) -> Result<u64> {
-    loop {
-        let mut sequence = next_sequence(repository, identity)?;
-        let unfinished = identity.unfinished.clone();
-        identity.remember(id)?;
-        loop {
-            let record = SessionRecord {
-                writer: identity.writer,
-                sequence,
-                session: id,
-                host: client.host.clone(),
-                user: client.user.clone(),
-                process_id: client.process,
-                started: client.now,
-                program: client.program.clone(),
-                role: None,
-            };
-            let object = record.seal(&repository.keys);
-            let name = object_name(&layout::session(&identity.writer, sequence));
-            if repository.backend.put_if_absent(&name, &[&object])? == Put::Created {
-                repository.backend.barrier()?;
-                return Ok(sequence);
-            }
-            let there = repository.backend.get(&name, None)?;
-            if there == object {
-                repository.backend.barrier()?;
-                return Ok(sequence);
-            }
-            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there)
-                .ok()
-                .filter(|record| unfinished.contains(&record.session));
-            let Some(dead) = dead else {
-                // Somebody else writes under this id: a cloned machine or an old state folder. Take a new id.
-                identity.renew()?;
-                break;
-            };
-            void_own(repository, identity, sequence, dead.session, client)?;
-            let _ = repository.backend.delete(&name);
-            sequence += 1;
+/// The catalog knows slots that are not there: they must not choose the place of the next session again.
+fn forget_slots_from(repository: &Repository, identity: &Identity, sequence: u64) -> Result<()> {
+    for name in repository.index.cached_names(&layout::log_folder(&identity.writer))? {
+        if layout::parse_log(&name).is_some_and(|(_, known)| known >= sequence) {
+            repository.index.forget_cached(&name)?;
         }
     }
-}
-
-/// The sequence after the writer's last slot; clears records of ended sessions away.
-fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
-    let writer = identity.writer;
-    let listed = repository.backend.list(&layout::log_folder(&writer))?;
-    let last = listed.iter().filter_map(|object| layout::parse_log(object.name.as_str())).map(|(_, n)| n).max();
-    let next = last.map_or(0, |last| last + 1);
-    // Records whose slot is filled: their writer died before it could remove them, and maybe before its barrier.
-    let records = repository.backend.list(&layout::session_folder(&writer))?;
-    let ended = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).map(|(_, n)| n);
-    let ended: Vec<u64> = ended.filter(|sequence| *sequence < next).collect();
-    make_durable(repository, ended.iter().map(|sequence| layout::log(&writer, *sequence)).collect())?;
-    for sequence in ended {
-        let _ = repository.backend.delete(&object_name(&layout::session(&writer, sequence)));
-    }
-    Ok(next)
-}
-
-/// What this session sees but may vanish with the power, because whoever made it may have died before its barrier: ends of logs
-/// whose session record still stands, for that goes only after the barrier; and the config before any log.
-fn unsettled(repository: &Repository, history: &History) -> Result<Vec<String>> {
-    if history.heads().is_empty() {
-        return Ok(vec![layout::config(repository.config_generation)]);
-    }
-    // Listed after the log: a record that is gone by now had its slot made durable.
-    let records = repository.backend.list(layout::SESSIONS_FOLDER)?;
-    let records = records.iter().filter_map(|object| layout::parse_session(object.name.as_str()));
-    let ends =
-        records.filter(|(writer, sequence)| history.heads().get(writer).is_some_and(|head| head.sequence == *sequence));
-    Ok(ends.map(|(writer, sequence)| layout::log(&writer, sequence)).collect())
-}
-
-/// Puts objects that are there once more, so that the barrier of this process speaks for them.
-fn make_durable(repository: &Repository, names: Vec<String>) -> Result<()> {
-    let backend = &repository.backend;
-    if names.is_empty() {
-        return Ok(());
-    }
-    for name in names {
-        let name = object_name(&name);
-        let bytes = backend.get(&name, None)?;
-        backend.put_if_absent(&name, &[&bytes])?;
-    }
-    Ok(backend.barrier()?)
-}
-
-/// This process holds the writer's lock, so its own open session belongs to a process that is gone.
-fn void_own(
-    repository: &Repository,
-    identity: &Identity,
-    sequence: u64,
-    session: SessionId,
-    client: &Client,
-) -> Result<()> {
-    let history = History::read(repository)?;
-    let slot = LogSlot {
-        writer: identity.writer,
-        sequence,
-        previous: history.heads().get(&identity.writer).map(|head| head.hash),
-        clock: history.clock() + 1,
-        heads: Vec::new(),
-        time: client.now,
-        config_generation: repository.config_generation,
-        body: LogBody::Void { session },
-    };
-    match put_slot(repository, &slot) {
-        // Somebody else filled it: whoever that was, it has to last before the record goes.
-        Err(Error::SessionVoid { .. }) => Ok(repository.backend.barrier()?),
-        result => result,
-    }
+    Ok(())
 }
 
 /// Creates the slot. If it exists with our own bytes, an earlier attempt of ours had its effect.
-fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
+pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     let object = slot.seal(&repository.keys);
     let text = layout::log(&slot.writer, slot.sequence);
     let name = object_name(&text);
@@ -308,10 +260,13 @@ fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     Ok(())
 }
 
-fn lost_packs(repository: &Repository) -> Result<HashSet<PackId>> {
+/// Visible packs that are condemned or lost.
+fn absent_packs(repository: &Repository, condemned: &[CondemnList]) -> Result<HashSet<PackId>> {
+    let condemned: HashSet<&PackId> = condemned.iter().flat_map(|list| &list.packs).collect();
     let listed = repository.backend.list(layout::PACKS_FOLDER)?;
-    let there: std::collections::HashMap<PackId, u64> =
+    let there: HashMap<PackId, u64> =
         listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
     let known = repository.index.packs();
-    Ok(known.iter().filter(|pack| there.get(&pack.id) != Some(&pack.length)).map(|pack| pack.id).collect())
+    let absent = known.iter().filter(|pack| condemned.contains(&pack.id) || there.get(&pack.id) != Some(&pack.length));
+    Ok(absent.map(|pack| pack.id).collect())
 }

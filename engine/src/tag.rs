@@ -6,7 +6,7 @@ use keepfast_repo_format::log::{LogBody, Tagging};
 
 use crate::error::{Error, Result};
 use crate::repository::Repository;
-use crate::session::{Client, Session};
+use crate::session::{Client, Role, Session};
 
 /// How tags are changed: first replaced, then removed, then added.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub fn tag(
     ids: &[SnapshotId],
     edit: &TagEdit,
 ) -> Result<Vec<(SnapshotId, Vec<String>)>> {
-    let session = Session::open(repository, client.clone())?;
+    let session = Session::open(repository, client.clone(), Role::Writer)?;
     let (snapshots, _) = session.history.snapshots(repository)?;
     let mut changed = Vec::new();
     for id in ids {

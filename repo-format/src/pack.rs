@@ -107,6 +107,11 @@ impl PackBuilder {
         row as u16
     }
 
+    /// Whether one more key can be added: a collector puts segments of many sessions into one pack.
+    pub fn has_room_for_key(&self) -> bool {
+        self.keys.len() < usize::from(u16::MAX)
+    }
+
     /// Whether nothing was put in yet; such a pack is not worth storing.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()

@@ -4,6 +4,7 @@
 //! A backend moves *named bytes*. It knows no pack, no id and no key; a [`Name`] is a checked relative path.
 
 pub mod cache;
+pub mod cloud;
 pub mod error;
 pub mod limit;
 pub mod local;

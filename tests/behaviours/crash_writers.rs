@@ -10,7 +10,7 @@ use keepfast_engine::Error;
 use keepfast_engine::backup::backup;
 use keepfast_engine::events::{Events, Silent};
 use keepfast_engine::repository::Repository;
-use keepfast_engine::session::Session;
+use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
@@ -80,7 +80,8 @@ fn processes_of_one_machine_are_writers_of_their_own() {
     let key = init_small(backend.as_ref()).unwrap();
     let machine = Machine::new("alpha", scratch.path());
     let sessions = [machine.open(backend.clone(), &key).unwrap(), machine.open(backend.clone(), &key).unwrap()];
-    let [first, second] = sessions.each_ref().map(|repository| Session::open(repository, machine.client()).unwrap());
+    let [first, second] =
+        sessions.each_ref().map(|repository| Session::open(repository, machine.client(), Role::Writer).unwrap());
     assert_ne!(first.place().0, second.place().0, "two processes share a writer");
     first.abandon().unwrap();
     second.abandon().unwrap();
@@ -103,7 +104,7 @@ fn a_cloned_machine_notices_that_its_place_is_taken_and_becomes_another_writer()
     let first = machine.back_up(disk.clone(), &key, &source).unwrap().snapshot.unwrap();
     let clone = machine.copy(&scratch.path().join("clone"));
     let repository = machine.open(disk.clone(), &key).unwrap();
-    let session = Session::open(&repository, machine.client()).unwrap();
+    let session = Session::open(&repository, machine.client(), Role::Writer).unwrap();
     let before = disk.image();
     let second = clone.back_up(disk.clone(), &key, &source).unwrap().snapshot.unwrap();
     assert_nothing_changed(&before, &disk.image());

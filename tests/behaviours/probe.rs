@@ -8,7 +8,7 @@ use std::sync::Arc;
 use keepfast_engine::Error;
 use keepfast_engine::capability::remembered;
 use keepfast_engine::repository::{Distance, Found, LocalFolders, Repository};
-use keepfast_engine::session::Session;
+use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::id::WriterId;
 use keepfast_storage::probe::{Capabilities, Use};
 use keepfast_storage::testing::{Fault, FaultyBackend, MemBackend, Moment, Operation, RecordingBackend};
@@ -118,7 +118,7 @@ fn without_create_once_a_writer_is_admitted_alone_and_prune_never() {
     // Another machine has a session.
     let elsewhere = sandbox.copy(MemBackend::from_image(sandbox.objects.image()));
     let there = elsewhere.open();
-    let session = Session::open(&there, client()).unwrap();
+    let session = Session::open(&there, client(), Role::Writer).unwrap();
     let (other, _) = session.place();
     sandbox.objects.edit(|image| *image = elsewhere.objects.image());
     let refused = repository.admit_writer(own, NOW).unwrap_err();

@@ -14,6 +14,10 @@ pub fn workspace() -> PathBuf {
 
 pub mod capture;
 pub mod child;
+pub mod collector;
 pub mod forest;
 pub mod random;
+pub mod s3_server;
 pub mod sandbox;
+pub mod search;
+pub mod servers;

@@ -60,4 +60,17 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = "KEEPFAST_THREADS", hide_env_values = true, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    /// Which repository these speak of; no option.
+    #[arg(skip)]
+    pub whose: Whose,
+}
+
+/// Which repository options and variables speak of, in a command that has two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// The one of every command: `--key-file`, `KEEPFAST_KEY_FILE`.
+    #[default]
+    Own,
+    /// The one that is written to: `--to-key-file`, `KEEPFAST_TO_KEY_FILE`.
+    Target,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that set up or change something else than files: `init tag key repository
+//! Arguments of the commands that set up or change something else than files: `init tag key repository sessions
 //! quickstart`.
 
 use std::path::PathBuf;
@@ -128,6 +128,38 @@ pub struct RepositoryArgs {
 pub enum RepositoryCommand {
     /// Find out what the storage guarantees, and what that allows
     Probe,
+}
+
+/// Arguments of `sessions`.
+#[derive(Clone, Debug, Args)]
+pub struct SessionsArgs {
+    /// What to do; without it, sessions are listed.
+    #[command(subcommand)]
+    pub action: Option<SessionsCommand>,
+}
+
+/// What `sessions` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List them
+    List,
+    /// End a session whose program is gone; if it is not, it can not commit any more
+    Close {
+        /// Its id or slot, as `sessions` shows it, or the beginning of the id
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Arguments of `unlock`, which other programs have.
+#[derive(Clone, Debug, Args)]
+pub struct UnlockArgs {
+    /// Whatever other programs take
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub ignored: Vec<String>,
 }
 
 /// Arguments of `quickstart`.

@@ -4,6 +4,8 @@
 //! One struct per command; what several commands share stands in `global` and `select`.
 
 mod backup;
+mod copy;
+mod forget;
 mod global;
 mod manage;
 mod read;
@@ -13,9 +15,12 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use backup::BackupArgs;
-pub use global::GlobalArgs;
+pub use copy::CopyArgs;
+pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
+pub use global::{GlobalArgs, Whose};
 pub use manage::{
-    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, ShapeArgs, TagArgs,
+    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
+    SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
@@ -69,6 +74,17 @@ pub enum Command {
     Stats(StatsArgs),
     /// Change tags of snapshots
     Tag(TagArgs),
+    /// Make snapshots invisible: named ones, or all but those to keep
+    Forget(Box<ForgetArgs>),
+    /// Bring back forgotten snapshots, or list them
+    Undelete(UndeleteArgs),
+    /// List who is at work, and end sessions whose program is gone
+    Sessions(SessionsArgs),
+    /// Nothing locks
+    #[command(hide = true)]
+    Unlock(UnlockArgs),
+    /// Copy snapshots into another repository
+    Copy(Box<CopyArgs>),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
     /// Look at the storage of the repository
@@ -95,6 +111,11 @@ impl Command {
             Self::Check(_) => "check",
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
+            Self::Forget(_) => "forget",
+            Self::Undelete(_) => "undelete",
+            Self::Sessions(_) => "sessions",
+            Self::Unlock(_) => "unlock",
+            Self::Copy(_) => "copy",
             Self::Key(_) => "key",
             Self::Repository(_) => "repository",
             Self::Cat(_) => "cat",

@@ -4,17 +4,21 @@
 mod backup;
 mod cat;
 mod check;
+mod copy;
 mod diff;
 mod dump;
+mod forget;
 mod init;
 mod key;
 mod ls;
 mod quickstart;
 mod repository;
 mod restore;
+mod sessions;
 mod snapshots;
 mod stats;
 mod tag;
+mod undelete;
 mod version;
 
 use crate::args::Command;
@@ -37,6 +41,11 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Check(args) => check::run(context, args),
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
+        Command::Forget(args) => forget::run(context, args),
+        Command::Undelete(args) => undelete::run(context, args),
+        Command::Sessions(args) => sessions::run(context, args),
+        Command::Unlock(_) => Err(sessions::nothing_locks()),
+        Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
         Command::Repository(args) => repository::run(context, args),
         Command::Cat(args) => cat::run(context, args),

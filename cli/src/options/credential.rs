@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use keepfast_engine::format::key_slot::KeyFile;
 use keepfast_engine::repository::Credential;
 
-use crate::args::GlobalArgs;
+use crate::args::{GlobalArgs, Whose};
 use crate::exit::Failure;
 
 /// Where the password or key comes from.
@@ -28,6 +28,8 @@ pub enum Source {
     KeyFile(PathBuf),
     /// The user types it.
     Terminal,
+    /// The user types that of the repository that is written to.
+    TargetTerminal,
 }
 
 impl Source {
@@ -36,30 +38,41 @@ impl Source {
     /// # Errors
     /// More than one on the command line, or none there and more than one in the environment.
     pub fn find(global: &GlobalArgs) -> Result<Self, Failure> {
+        let (dashes, prefix, terminal) = match global.whose {
+            Whose::Own => ("--", "KEEPFAST_", Self::Terminal),
+            Whose::Target => ("--to-", "KEEPFAST_TO_", Self::TargetTerminal),
+        };
+        let option = |name: &str| format!("{dashes}{name}");
+        let command = global.password_command.clone().map(|command| Self::PasswordCommand(command.into()));
         let typed = [
-            ("--password-file", global.password_file.clone().map(Self::PasswordFile)),
-            (
-                "--password-command",
-                global.password_command.clone().map(|command| Self::PasswordCommand(command.into())),
-            ),
-            ("--key-file", global.key_file.clone().map(Self::KeyFile)),
+            (option("password-file"), global.password_file.clone().map(Self::PasswordFile)),
+            (option("password-command"), command),
+            (option("key-file"), global.key_file.clone().map(Self::KeyFile)),
         ];
         if let Some(source) = the_one(typed)? {
             return Ok(source);
         }
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let password = match variable("KEEPFAST_PASSWORD").map(OsString::into_string) {
-            Some(Err(_)) => return Err(Failure::other("KEEPFAST_PASSWORD is not UTF-8")),
+        let variable = |name: &str| {
+            let name = format!("{prefix}{name}");
+            let value = env::var_os(&name).filter(|value| !value.is_empty());
+            (name, value)
+        };
+        let (password_name, password) = variable("PASSWORD");
+        let password = match password.map(OsString::into_string) {
+            Some(Err(_)) => return Err(Failure::other(format!("{password_name} is not UTF-8"))),
             Some(Ok(password)) => Some(Self::Password(password)),
             None => None,
         };
+        let (file_name, file) = variable("PASSWORD_FILE");
+        let (command_name, command) = variable("PASSWORD_COMMAND");
+        let (key_name, key) = variable("KEY_FILE");
         let set = [
-            ("KEEPFAST_PASSWORD", password),
-            ("KEEPFAST_PASSWORD_FILE", variable("KEEPFAST_PASSWORD_FILE").map(|path| Self::PasswordFile(path.into()))),
-            ("KEEPFAST_PASSWORD_COMMAND", variable("KEEPFAST_PASSWORD_COMMAND").map(Self::PasswordCommand)),
-            ("KEEPFAST_KEY_FILE", variable("KEEPFAST_KEY_FILE").map(|path| Self::KeyFile(path.into()))),
+            (password_name, password),
+            (file_name, file.map(|path| Self::PasswordFile(path.into()))),
+            (command_name, command.map(Self::PasswordCommand)),
+            (key_name, key.map(|path| Self::KeyFile(path.into()))),
         ];
-        Ok(the_one(set)?.unwrap_or(Self::Terminal))
+        Ok(the_one(set)?.unwrap_or(terminal))
     }
 
     /// What it gives, for a repository that exists.
@@ -70,6 +83,7 @@ impl Source {
         match self {
             Self::KeyFile(path) => read_key_file(path).map(Credential::KeyFile),
             Self::Terminal => ask("password: ").map(Credential::Password),
+            Self::TargetTerminal => ask("password of the repository to copy to: ").map(Credential::Password),
             other => other.password().map(Credential::Password),
         }
     }
@@ -100,15 +114,17 @@ impl Source {
                 Ok(first_line(&text))
             }
             Self::PasswordCommand(command) => run(command),
-            Self::KeyFile(_) | Self::Terminal => Err(Failure::other("a password is needed here")),
+            Self::KeyFile(_) | Self::Terminal | Self::TargetTerminal => {
+                Err(Failure::other("a password is needed here"))
+            }
         }
     }
 }
 
-fn the_one<const N: usize>(sources: [(&str, Option<Source>); N]) -> Result<Option<Source>, Failure> {
+fn the_one<const N: usize>(sources: [(String, Option<Source>); N]) -> Result<Option<Source>, Failure> {
     let given: Vec<_> = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
     if given.len() > 1 {
-        let names: Vec<_> = given.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = given.iter().map(|(name, _)| name.as_str()).collect();
         return Err(Failure::Usage(format!("only one of {} can be given", names.join(" and "))));
     }
     Ok(given.into_iter().next().map(|(_, source)| source))
@@ -167,9 +183,9 @@ mod tests {
     #[test]
     fn one_source_counts_and_two_are_refused() {
         let key = || Some(Source::KeyFile("k".into()));
-        assert_eq!(the_one([("a", None), ("b", key())]).unwrap(), key());
-        assert_eq!(the_one([("a", None)]).unwrap(), None);
-        let failure = the_one([("--a", key()), ("--b", None), ("--c", key())]).unwrap_err();
+        assert_eq!(the_one([("a".into(), None), ("b".into(), key())]).unwrap(), key());
+        assert_eq!(the_one([("a".into(), None)]).unwrap(), None);
+        let failure = the_one([("--a".into(), key()), ("--b".into(), None), ("--c".into(), key())]).unwrap_err();
         assert_eq!((failure.code(), failure.message().as_str()), (2, "only one of --a and --c can be given"));
     }
 

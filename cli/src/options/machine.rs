@@ -2,7 +2,7 @@
 //! Who and where we are: host, user, processors, folders by the XDG rules.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use keepfast_engine::session::Client;
@@ -38,6 +38,12 @@ pub fn host_name() -> String {
 fn user_name() -> String {
     let name = uzers::get_effective_username();
     name.map_or_else(|| rustix::process::geteuid().as_raw().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Whether a process with this number runs on this machine, or this program can not tell.
+pub fn has_process(id: u32) -> bool {
+    let proc = Path::new("/proc");
+    !proc.join("self").exists() || proc.join(id.to_string()).exists()
 }
 
 /// Worker threads: as asked for, or one for each processor.

@@ -10,5 +10,6 @@ mod output;
 pub mod snapshot;
 pub mod table;
 pub mod text;
+pub mod verdict;
 
 pub use output::{Format, Output};

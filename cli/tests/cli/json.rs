@@ -14,7 +14,7 @@ fn every_verb_ends_with_a_summary_of_its_own() {
     let sandbox = Sandbox::empty();
     let target = sandbox.text("out");
     let output = sandbox.text("dumped");
-    let verbs: [&[&str]; 21] = [
+    let verbs: [&[&str]; 24] = [
         &["init"],
         &["backup", "."],
         &["backup", ".", "--force", "--tag", "x"],
@@ -29,6 +29,9 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["check", "--read-data"],
         &["stats"],
         &["tag", "--add", "y", "latest"],
+        &["forget", "--keep-last", "2"],
+        &["undelete", "--list"],
+        &["sessions"],
         &["key", "list"],
         &["cat", "config"],
         &["cat", "snapshot", "latest"],

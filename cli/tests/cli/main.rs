@@ -9,5 +9,6 @@ mod json;
 mod probe;
 mod quickstart;
 mod read;
+mod retention;
 mod sandbox;
 mod signals;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 18] = [
     "init",
     "backup",
     "snapshots",
@@ -18,6 +18,10 @@ const VERBS: [&str; 14] = [
     "check",
     "stats",
     "tag",
+    "forget",
+    "undelete",
+    "sessions",
+    "copy",
     "key",
     "cat",
     "version",

@@ -6,11 +6,12 @@ use crossbeam_channel::Receiver;
 use keepfast_repo_format::manifest::{Problem, Totals};
 use keepfast_repo_format::tree::entry::{ContentItem, Entry, FileType};
 
+use super::lane::Lane;
 use super::work::{BatchDone, Done, Piece, State, ready};
 use super::{Outcome, Plan};
 use crate::error::{Error, Result};
 use crate::tree::{ContentBuilder, TreeWriter};
-use crate::writer::{Segmenter, Writer};
+use crate::writer::Segmenter;
 
 /// Pieces of a big file with the bytes they were cut from.
 type PiecesDone = Result<(Vec<Piece>, Vec<u8>)>;
@@ -42,18 +43,18 @@ struct Assembler<'a, 'env> {
     plan: &'a Plan<'env>,
 }
 
-/// Runs the stage until the steps end.
+/// Runs the stage for one lane until the steps end.
 pub(super) fn assemble<'env>(
     plan: &'env Plan<'env>,
-    writer: &Writer,
+    lane: &Lane,
     segmenter: Segmenter<'env>,
     steps: &Receiver<Step>,
 ) -> Result<Outcome> {
-    let tree = TreeWriter::new(plan.repository.keys.boundary(), plan.repository.config.leaf_target);
+    let tree = TreeWriter::new(lane.repository.keys.boundary(), lane.repository.config.leaf_target);
     let (totals, problems, big) = (Totals::default(), Vec::new(), ContentBuilder::default());
     let mut assembler = Assembler { segmenter, tree, totals, problems, big, plan };
     for step in steps {
-        writer.check()?;
+        lane.writer.check()?;
         assembler.step(step)?;
     }
     assembler.finish()

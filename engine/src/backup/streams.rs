@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use crossbeam_channel::Sender;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
 use keepfast_repo_format::tree::order;
@@ -18,14 +17,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Plan;
 use super::assemble::Step;
-use super::big::Cutter;
-use super::sequence::Tools;
+use super::big::BigReader;
+use super::lane::Outlets;
 use super::work::State;
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::pool::Pool;
 use crate::source::Walked;
-use crate::writer::Writer;
 
 /// How long a cancelled backup may wait for a silent command before it ends it.
 const CANCEL_LATENCY: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
@@ -165,26 +163,24 @@ fn made_up(directory: &[u8], name: Vec<u8>, file_type: FileType, mode: u32, time
 /// Reads a stream to its end and sends its entry.
 pub(super) fn capture<'env>(
     plan: &'env Plan<'env>,
-    writer: &'env Writer,
-    tools: &Arc<Tools>,
     pool: &Pool<'env>,
-    steps: &Sender<Step>,
+    outlets: &mut Outlets,
     stream: &Stream,
 ) -> Result<()> {
     let (directory, name) = order::split(&stream.path);
     let mut entry = made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)());
-    let mut cutter = Cutter { plan, writer, tools, pool, steps, read: 0 };
+    let mut bytes = BigReader::new(plan, pool, outlets, &vec![true; plan.lanes.len()]);
     let failure = match &stream.input {
         StreamInput::Reader(reader) => {
             let mut reader = reader.lock().expect("no holder panics").take();
             match &mut reader {
-                Some(reader) => cutter.stream(reader, &stream.path)?.map(|error| error.to_string()),
+                Some(reader) => bytes.stream(reader, &stream.path)?.map(|error| error.to_string()),
                 None => Some("has been read already".to_string()),
             }
         }
-        StreamInput::Command(words) => run(words, &mut cutter, stream)?,
+        StreamInput::Command(words) => run(words, plan.events, &mut bytes, stream)?,
     };
-    entry.metadata.size = cutter.read;
+    entry.metadata.size = bytes.read;
     let problems: Vec<_> = failure
         .map(|text| Problem { path: stream.path.clone(), code: ProblemCode::Stream, text })
         .into_iter()
@@ -194,11 +190,20 @@ pub(super) fn capture<'env>(
         entry.marks.0 |= Marks::UNREADABLE;
     }
     plan.events.path_done(&entry.path(), 0);
-    steps.send(Step::FileEnd { entry: Box::new(entry), state: State::New, problems }).map_err(|_| Error::Cancelled)
+    for lane in outlets.open() {
+        let (entry, problems) = (Box::new(entry.clone()), problems.clone());
+        outlets.send(lane, Step::FileEnd { entry, state: State::New, problems });
+    }
+    Ok(())
 }
 
 /// Runs a command; the result says what failed. The child never outlives the capture.
-fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Result<Option<String>> {
+fn run(
+    words: &[std::ffi::OsString],
+    events: &dyn Events,
+    bytes: &mut BigReader,
+    stream: &Stream,
+) -> Result<Option<String>> {
     let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
     let mut command = Command::new(program);
     // A group of its own, so that a shell and what it started can be ended together.
@@ -210,8 +215,8 @@ fn run(words: &[std::ffi::OsString], cutter: &mut Cutter, stream: &Stream) -> Re
     };
     let mut child = Reaped(child);
     let output = child.0.stdout.take().expect("the output was asked for as a pipe");
-    let mut output = Polled { output, events: cutter.plan.events };
-    let failure = cutter.stream(&mut output, &stream.path)?;
+    let mut output = Polled { output, events };
+    let failure = bytes.stream(&mut output, &stream.path)?;
     drop(output);
     let status = match child.0.wait() {
         Ok(status) => status,

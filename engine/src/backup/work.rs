@@ -2,37 +2,42 @@
 //! Reading, cutting and hashing a batch of small files: the worker threads' part.
 //!
 //! A file's status is taken before and after its content is read. If it changed in between, it is read again; if it never
-//! holds still, the last reading is kept and marked torn.
+//! holds still, the last reading is kept and marked torn. It is read once, and cut for each lane that wants it.
 
 use std::ops::Range;
 
-use keepfast_chunker::{Chunker, Params};
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
 
 use super::Plan;
-use super::sequence::Tools;
-use crate::error::{Error, Result};
-use crate::repository::Repository;
+use crate::error::Result;
 use crate::source::{self, Extent, Found, SourceError, SourceFile, Stat};
-use crate::writer::Writer;
 
 /// How often a changing file is read before it is taken as torn.
 const READ_ATTEMPTS: usize = 3;
 
-/// A path to be read.
+/// A path that at least one lane wants to be read.
 pub(super) struct FileTask {
     pub(super) found: Found,
-    pub(super) link_group: Option<u64>,
-    pub(super) is_new: bool,
+    pub(super) lanes: Vec<LaneTask>,
+}
+
+/// What a lane wants of a path.
+#[derive(Clone)]
+pub(super) enum LaneTask {
+    /// The parent's entry holds.
+    Keep(Box<Entry>),
+    /// Read it.
+    Read { link_group: Option<u64>, is_new: bool },
+    /// The lane has failed.
+    Nothing,
 }
 
 /// What is to be done with a path.
 pub(super) enum Task {
-    /// The parent's entry holds.
-    Keep(Entry),
+    /// Every lane keeps its parent's entry; those that have failed have none.
+    Keep(Vec<Option<Entry>>),
     /// Read it.
     Read(FileTask),
     /// It could not even be listed.
@@ -43,6 +48,14 @@ pub(super) enum Task {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) tasks: Vec<Task>,
+}
+
+/// A part of what was read.
+pub(super) enum Run {
+    /// So many bytes that are none.
+    Hole(u64),
+    /// Bytes, by their place in the buffer.
+    Data(Range<usize>),
 }
 
 /// A chunk of a file that was read, or a hole.
@@ -73,7 +86,13 @@ pub(super) enum State {
     Unmodified,
 }
 
-/// What a worker made of a batch.
+impl State {
+    pub(super) fn of(is_new: bool) -> Self {
+        if is_new { Self::New } else { Self::Changed }
+    }
+}
+
+/// What a worker made of a batch, for one lane.
 #[derive(Default)]
 pub(super) struct BatchDone {
     pub(super) done: Vec<Done>,
@@ -82,135 +101,230 @@ pub(super) struct BatchDone {
     pub(super) buffer: Vec<u8>,
 }
 
-/// The chunker with the repository's parameters and secret table.
-pub(super) fn chunker(repository: &Repository) -> Result<Chunker> {
-    let stored = &repository.config.chunker;
-    let params = Params::new(stored.min, stored.avg, stored.max, stored.normalization)
-        .map_err(|error| Error::Invalid(error.to_string()))?;
-    Ok(Chunker::new(&params, &repository.keys.gear_table()))
-}
-
-/// A batch with nothing to read.
-pub(super) fn kept(batch: Batch) -> BatchDone {
-    let mut result = BatchDone::default();
-    for task in batch.tasks {
-        match task {
-            Task::Keep(entry) => result.done.push(Done { entry, pieces: Vec::new(), state: State::Unmodified }),
-            Task::Problem(problem) => result.problems.push(problem),
-            Task::Read(_) => unreachable!("the sequencer hands batches with reads to read_batch"),
-        }
+impl BatchDone {
+    fn kept(&mut self, entry: Entry) {
+        self.done.push(Done { entry, pieces: Vec::new(), state: State::Unmodified });
     }
-    result
 }
 
-/// Reads the files of a batch.
-pub(super) fn read_batch(plan: &Plan, writer: &Writer, tools: &Tools, batch: Batch) -> Result<BatchDone> {
-    let mut result = BatchDone::default();
+/// One result a lane.
+type Results = Vec<Result<BatchDone>>;
+
+/// Reads the files of a batch; one result for each lane.
+pub(super) fn read_batch(plan: &Plan, batch: Batch) -> Results {
+    let mut results: Results = plan.lanes.iter().map(|_| Ok(BatchDone::default())).collect();
     for task in batch.tasks {
         match task {
-            Task::Keep(entry) => result.done.push(Done { entry, pieces: Vec::new(), state: State::Unmodified }),
-            Task::Problem(problem) => result.problems.push(problem),
-            Task::Read(task) => {
-                let before = result.problems.len();
-                if let Some(done) = read_path(plan, writer, tools, task, &mut result)? {
-                    plan.events.path_done(&done.entry.path(), done.entry.metadata.size);
-                    result.done.push(done);
+            Task::Keep(entries) => {
+                for (result, entry) in results.iter_mut().zip(entries) {
+                    if let (Ok(result), Some(entry)) = (result, entry) {
+                        result.kept(entry);
+                    }
                 }
-                result.problems.iter().skip(before).for_each(|problem| plan.events.problem(problem));
             }
+            Task::Problem(problem) => note(&mut results, &[problem]),
+            Task::Read(task) => read_path(plan, task, &mut results),
         }
     }
-    Ok(result)
+    results
 }
 
-fn read_path(
-    plan: &Plan,
-    writer: &Writer,
-    tools: &Tools,
-    task: FileTask,
-    result: &mut BatchDone,
-) -> Result<Option<Done>> {
-    let state = if task.is_new { State::New } else { State::Changed };
-    if task.found.stat.file_type != FileType::File {
-        let (metadata, problems) = tools.completer.metadata(&task.found, task.link_group);
-        if problems.iter().any(|problem| problem.code == ProblemCode::Vanished) {
-            result.problems.extend(problems);
-            return Ok(None);
-        }
-        let mut marks = Marks::default();
-        if !problems.is_empty() {
-            marks.0 |= Marks::UNREADABLE;
-        }
-        result.problems.extend(problems);
-        let entry = entry(&task.found, metadata, marks);
-        return Ok(Some(Done { entry, pieces: Vec::new(), state }));
-    }
-    match read_file(plan, writer, tools, &task, result) {
-        Ok((entry, pieces)) => Ok(Some(Done { entry, pieces, state })),
-        Err(ReadError::Repository(error)) => Err(error),
-        Err(ReadError::Source(error)) => {
-            result.problems.push(error.to_problem());
-            Ok(if error.is_vanished() { None } else { Some(unreadable(tools, &task, state)) })
-        }
+fn note(results: &mut Results, problems: &[Problem]) {
+    for result in results.iter_mut().flatten() {
+        result.problems.extend_from_slice(problems);
     }
 }
 
-/// A file whose content could not be read keeps its place in the tree, so that nobody takes it for deleted.
-pub(super) fn unreadable(tools: &Tools, task: &FileTask, state: State) -> Done {
-    let (mut metadata, _) = tools.completer.metadata(&task.found, task.link_group);
+/// Reads a path and adds it to the lanes.
+fn read_path(plan: &Plan, task: FileTask, results: &mut Results) {
+    let FileTask { found, lanes } = task;
+    let read = if found.stat.file_type == FileType::File {
+        read_file(plan, &found, &lanes, results)
+    } else {
+        Ok(read_special(plan, &found, results.len()))
+    };
+    let read = read.unwrap_or_else(|error| {
+        let problem = error.to_problem();
+        Read::without_content(plan, &found, problem, error.is_vanished(), results.len())
+    });
+    read.problems.iter().for_each(|problem| plan.events.problem(problem));
+    note(results, &read.problems);
+    if let Some((metadata, _)) = &read.found {
+        plan.events.path_done(&found.path(), metadata.size);
+    }
+    for ((result, lane), pieces) in results.iter_mut().zip(lanes).zip(read.pieces) {
+        let Ok(done) = result else { continue };
+        match (lane, &read.found, pieces) {
+            (LaneTask::Nothing, ..) | (LaneTask::Read { .. }, None, _) => {}
+            (LaneTask::Keep(entry), ..) => done.kept(*entry),
+            (LaneTask::Read { link_group, is_new }, Some((metadata, marks)), Ok(pieces)) => {
+                let metadata = Metadata { link_group, ..metadata.clone() };
+                let entry = entry(&found, metadata, *marks);
+                done.done.push(Done { entry, pieces, state: State::of(is_new) });
+            }
+            (LaneTask::Read { .. }, _, Err(error)) => *result = Err(error),
+        }
+    }
+}
+
+/// What reading a path gave.
+struct Read {
+    /// `None`: it has vanished.
+    found: Option<(Metadata, Marks)>,
+    problems: Vec<Problem>,
+    /// For each lane.
+    pieces: Vec<Result<Vec<Piece>>>,
+}
+
+fn no_pieces(lanes: usize) -> Vec<Result<Vec<Piece>>> {
+    (0..lanes).map(|_| Ok(Vec::new())).collect()
+}
+
+impl Read {
+    /// A file whose content could not be read keeps its place in the tree, so that nobody takes it for deleted.
+    fn without_content(plan: &Plan, found: &Found, problem: Problem, has_vanished: bool, lanes: usize) -> Self {
+        let there = if has_vanished { None } else { Some(unreadable(plan, found)) };
+        Self { found: there, problems: vec![problem], pieces: no_pieces(lanes) }
+    }
+}
+
+/// Metadata and marks of a file whose content could not be read.
+pub(super) fn unreadable(plan: &Plan, found: &Found) -> (Metadata, Marks) {
+    let (mut metadata, _) = plan.completer.metadata(found, None);
     metadata.size = 0;
-    Done { entry: entry(&task.found, metadata, Marks(Marks::UNREADABLE)), pieces: Vec::new(), state }
+    (metadata, Marks(Marks::UNREADABLE))
 }
 
-/// A failure of the source concerns one path, a failure of the repository the whole session.
-pub(super) enum ReadError {
-    Source(SourceError),
-    Repository(Error),
+fn read_special(plan: &Plan, found: &Found, lanes: usize) -> Read {
+    let (metadata, problems) = plan.completer.metadata(found, None);
+    let has_vanished = problems.iter().any(|problem| problem.code == ProblemCode::Vanished);
+    let marks = Marks(if problems.is_empty() { 0 } else { Marks::UNREADABLE });
+    let there = if has_vanished { None } else { Some((metadata, marks)) };
+    Read { found: there, problems, pieces: no_pieces(lanes) }
 }
 
-impl From<SourceError> for ReadError {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
-    }
-}
-
+/// A failure of the source concerns one path, a failure of the repository one lane.
 fn read_file(
     plan: &Plan,
-    writer: &Writer,
-    tools: &Tools,
-    task: &FileTask,
-    result: &mut BatchDone,
-) -> std::result::Result<(Entry, Vec<Piece>), ReadError> {
-    let file = source::open(&task.found)?;
-    let start = result.buffer.len();
+    found: &Found,
+    lanes: &[LaneTask],
+    results: &mut Results,
+) -> std::result::Result<Read, SourceError> {
+    let file = source::open(found)?;
+    // Read behind the new chunks of the last lane that wants it, which need not be copied then.
+    let wants =
+        |(lane, result): (&LaneTask, &Result<BatchDone>)| matches!(lane, LaneTask::Read { .. }) && result.is_ok();
+    let last = lanes.iter().zip(results.iter()).rposition(wants);
+    let mut buffer = match last.map(|last| &mut results[last]) {
+        Some(Ok(result)) => std::mem::take(&mut result.buffer),
+        _ => return Ok(Read { found: None, problems: Vec::new(), pieces: no_pieces(lanes.len()) }),
+    };
+    let start = buffer.len();
+    let read = read_still(plan, found, &file, &mut buffer);
+    let mut pieces = no_pieces(lanes.len());
+    if let Ok((.., runs)) = &read {
+        for (number, (task, result)) in lanes.iter().zip(results.iter_mut()).enumerate() {
+            let (LaneTask::Read { .. }, Ok(result)) = (task, result) else { continue };
+            pieces[number] = plan.lanes[number].cut(&buffer, runs).map(|mut pieces| {
+                if Some(number) != last {
+                    copy_new(&mut pieces, &buffer, &mut result.buffer);
+                }
+                pieces
+            });
+        }
+    }
+    let last = last.expect("there is one, or nothing was read");
+    match &mut pieces[last] {
+        Ok(pieces) => compact(pieces, &mut buffer, start),
+        Err(_) => buffer.truncate(start),
+    }
+    if let Ok(result) = &mut results[last] {
+        result.buffer = buffer;
+    }
+    let (metadata, marks, problems, _) = read?;
+    Ok(Read { found: Some((metadata, marks)), problems, pieces })
+}
+
+type Reading = (Metadata, Marks, Vec<Problem>, Vec<Run>);
+
+/// Reads until the file holds still, or often enough.
+fn read_still(
+    plan: &Plan,
+    found: &Found,
+    file: &SourceFile,
+    buffer: &mut Vec<u8>,
+) -> std::result::Result<Reading, SourceError> {
+    let start = buffer.len();
     for attempt in 1.. {
         let before = if attempt == 1 { *file.opened() } else { file.stat()? };
-        let (metadata, problems) = file.metadata(&tools.completer, &before, task.link_group);
-        let mut pieces = Vec::new();
-        read_small(writer, tools, plan, &file, &before, &mut result.buffer, &mut pieces)?;
+        let (mut metadata, mut problems) = file.metadata(&plan.completer, &before, None);
+        let runs = read_runs(file, &before, buffer)?;
         let holds_still = is_same(&before, &file.stat()?);
         if !holds_still && attempt < READ_ATTEMPTS {
-            result.buffer.truncate(start);
+            buffer.truncate(start);
             continue;
         }
-        let (metadata, marks) = judge(metadata, &pieces, &problems, holds_still);
+        metadata.size = runs.iter().map(Run::len).sum();
+        let marks = marks(&problems, holds_still);
         if !holds_still {
-            result.problems.push(torn(&task.found));
+            problems.insert(0, torn(found));
         }
-        result.problems.extend(problems);
-        return Ok((entry(&task.found, metadata, marks), pieces));
+        return Ok((metadata, marks, problems, runs));
     }
     unreachable!("the last attempt returns")
 }
 
-/// Size as read, and the marks that the reading earned.
-pub(super) fn judge(
-    mut metadata: Metadata,
-    pieces: &[Piece],
-    problems: &[Problem],
-    holds_still: bool,
-) -> (Metadata, Marks) {
-    metadata.size = pieces.iter().map(|piece| piece.length).sum();
+impl Run {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Hole(length) => *length,
+            Self::Data(range) => range.len() as u64,
+        }
+    }
+}
+
+/// Reads at most the size that the file had when it was opened, so one that grows without end ends.
+fn read_runs(file: &SourceFile, stat: &Stat, buffer: &mut Vec<u8>) -> std::result::Result<Vec<Run>, SourceError> {
+    let mut runs = Vec::new();
+    for extent in file.extents(stat.size) {
+        runs.push(match extent {
+            Extent::Hole { start, end } => Run::Hole(end - start),
+            Extent::Data { start, end } => {
+                let at = buffer.len();
+                file.append_at(start, (end - start) as usize, buffer)?;
+                Run::Data(at..buffer.len())
+            }
+        });
+    }
+    Ok(runs)
+}
+
+/// Copies new chunks behind those of `buffer`.
+fn copy_new(pieces: &mut [Piece], bytes: &[u8], buffer: &mut Vec<u8>) {
+    for range in new_ranges(pieces) {
+        let start = buffer.len();
+        buffer.extend_from_slice(&bytes[range.clone()]);
+        *range = start..buffer.len();
+    }
+}
+
+/// Moves new chunks together at `start`, and lets everything else go.
+fn compact(pieces: &mut [Piece], buffer: &mut Vec<u8>, start: usize) {
+    let mut keep = start;
+    for range in new_ranges(pieces) {
+        buffer.copy_within(range.clone(), keep);
+        *range = keep..keep + range.len();
+        keep = range.end;
+    }
+    buffer.truncate(keep);
+}
+
+fn new_ranges(pieces: &mut [Piece]) -> impl Iterator<Item = &mut Range<usize>> {
+    pieces.iter_mut().filter_map(|piece| piece.chunk.as_mut()?.new_bytes.as_mut())
+}
+
+/// What reading a file earned it.
+pub(super) fn marks(problems: &[Problem], holds_still: bool) -> Marks {
     let mut marks = Marks::default();
     if !holds_still {
         marks.0 |= Marks::TORN;
@@ -218,66 +332,11 @@ pub(super) fn judge(
     if !problems.is_empty() {
         marks.0 |= Marks::UNREADABLE;
     }
-    (metadata, marks)
+    marks
 }
 
 pub(super) fn torn(found: &Found) -> Problem {
     Problem { path: found.path(), code: ProblemCode::Torn, text: "changed while it was read".to_string() }
-}
-
-/// Reads at most the size that the file had when it was opened, so one that grows without end ends.
-fn read_small(
-    writer: &Writer,
-    tools: &Tools,
-    plan: &Plan,
-    file: &SourceFile,
-    stat: &Stat,
-    buffer: &mut Vec<u8>,
-    pieces: &mut Vec<Piece>,
-) -> std::result::Result<(), ReadError> {
-    for extent in file.extents(stat.size) {
-        let range = match extent {
-            Extent::Hole { start, end } => {
-                pieces.push(Piece { length: end - start, chunk: None });
-                continue;
-            }
-            Extent::Data { start, end } => start..end,
-        };
-        let start = buffer.len();
-        buffer.resize(start + (range.end - range.start) as usize, 0);
-        let read = file.read_at(range.start, &mut buffer[start..])?;
-        buffer.truncate(start + read);
-        hash_run(writer, tools, plan, buffer, start, pieces).map_err(ReadError::Repository)?;
-    }
-    Ok(())
-}
-
-/// Cuts and hashes `buffer[start..]`. Known chunks are taken out of the buffer again if nothing follows them.
-fn hash_run(
-    writer: &Writer,
-    tools: &Tools,
-    plan: &Plan,
-    buffer: &mut Vec<u8>,
-    start: usize,
-    pieces: &mut Vec<Piece>,
-) -> Result<()> {
-    let mut at = start;
-    let mut keep = start;
-    while at < buffer.len() {
-        let length = tools.chunker.cut(&buffer[at..]);
-        let id = plan.repository.keys.data_chunk_id(&buffer[at..at + length]);
-        let new_bytes = if writer.is_known(Kind::DataPack, &id)? {
-            None
-        } else {
-            buffer.copy_within(at..at + length, keep);
-            keep += length;
-            Some(keep - length..keep)
-        };
-        pieces.push(Piece { length: length as u64, chunk: Some(PieceChunk { id, new_bytes }) });
-        at += length;
-    }
-    buffer.truncate(keep);
-    Ok(())
 }
 
 /// A result that needs no worker.

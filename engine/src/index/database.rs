@@ -72,6 +72,11 @@ impl Lock {
         Self { folder: PathBuf::new(), file: None }
     }
 
+    /// The folder of the file; `None` if the index is in memory.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.file.is_some().then_some(&*self.folder)
+    }
+
     /// Tries to become the only one. Others may have come and gone meanwhile: read again whatever was known.
     pub(super) fn seek_solitude(&self) -> Result<Company, IndexError> {
         let Some(file) = &self.file else { return Ok(Company::Alone) };

@@ -108,7 +108,12 @@ impl LocalIndex {
     }
 
     /// Brings a usable pack into memory, if it is not there, and looks at it.
-    fn pull<T>(&self, store: &Store, number: i64, look: impl Fn(&PackRows) -> T) -> Result<Option<T>, IndexError> {
+    pub(super) fn pull<T>(
+        &self,
+        store: &Store,
+        number: i64,
+        look: impl Fn(&PackRows) -> T,
+    ) -> Result<Option<T>, IndexError> {
         let listed = {
             let state = self.state();
             if let Some(rows) = state.recent.by_number(number) {

@@ -13,6 +13,7 @@ mod lookup;
 mod recent;
 mod row;
 mod rows;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{IndexId, PackId, RepositoryId};
+use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId};
 use keepfast_repo_format::pack::PackRecord;
 use rusqlite::Connection;
 
@@ -31,6 +32,7 @@ pub use error::IndexError;
 use filter::Filter;
 use recent::Recent;
 use rows::{Listed, Usable};
+pub use survey::SurveyedPack;
 
 /// Memory for whole packs' rows, in bytes: about 600,000 chunks, the neighbourhood of 20 GB of files.
 const RECENT_BYTES: usize = 48 << 20;
@@ -46,6 +48,14 @@ pub struct Location {
     pub offset: u32,
     /// Length of the chunk in bytes.
     pub length: u32,
+}
+
+impl Location {
+    /// Offsets and ids of all chunks of the segment.
+    pub fn chunks(&self) -> impl Iterator<Item = (u32, ChunkId)> + '_ {
+        let rows = self.pack.directory.locate().filter(|row| row.segment == self.segment as usize);
+        rows.map(|row| (row.offset, row.chunk.id))
+    }
 }
 
 /// A pack without its directory.
@@ -82,6 +92,8 @@ struct State {
     recent: Recent,
     /// Packs that are listed by a visible object and not excluded: only these are found.
     usable: Usable,
+    /// Packs that are listed by a visible object and excluded.
+    set_aside: Usable,
     numbers: HashMap<PackId, i64>,
     /// Chunks in `usable`.
     rows: u64,
@@ -157,8 +169,8 @@ impl LocalIndex {
     pub fn exclude_packs(&self, packs: &HashSet<PackId>) {
         let mut state = self.state_mut();
         state.excluded.extend(packs);
-        let State { usable, numbers, recent, .. } = &mut *state;
-        usable.retain(|_, pack| !packs.contains(&pack.summary.id));
+        let State { usable, set_aside, numbers, recent, .. } = &mut *state;
+        set_aside.extend(usable.extract_if(|_, pack| packs.contains(&pack.summary.id)));
         numbers.retain(|id, _| !packs.contains(id));
         recent.retain(|number| usable.contains_key(&number));
     }
@@ -221,6 +233,7 @@ impl LocalIndex {
         let state = State {
             recent: Recent::with_limit(recent_bytes),
             usable: Usable::new(),
+            set_aside: Usable::new(),
             numbers: HashMap::new(),
             rows: 0,
             excluded: HashSet::new(),
@@ -276,6 +289,7 @@ impl State {
     fn clear(&mut self) {
         self.recent.retain(|_| false);
         self.usable.clear();
+        self.set_aside.clear();
         self.numbers.clear();
         self.rows = 0;
         self.filter = None;
@@ -283,7 +297,9 @@ impl State {
 
     fn add(&mut self, listed: Vec<Listed>) {
         for pack in listed {
-            if !self.excluded.contains(&pack.summary.id) {
+            if self.excluded.contains(&pack.summary.id) {
+                self.set_aside.insert(pack.number, pack);
+            } else {
                 self.numbers.insert(pack.summary.id, pack.number);
                 let chunks = pack.chunks;
                 if self.usable.insert(pack.number, pack).is_none() {

@@ -140,6 +140,21 @@ pub(super) fn prefixes(connection: &Connection, mut each: impl FnMut(i64)) -> Re
     Ok(())
 }
 
+/// Calls `each` with prefix and pack number of every chunk row, ascending by prefix, then by number.
+pub(super) fn in_order<E: From<IndexError>>(
+    connection: &Connection,
+    mut each: impl FnMut(i64, i64) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut statement =
+        connection.prepare_cached("SELECT prefix, pack FROM chunks ORDER BY prefix, pack").map_err(IndexError::from)?;
+    let mut rows = statement.query([]).map_err(IndexError::from)?;
+    while let Some(row) = rows.next().map_err(IndexError::from)? {
+        let prefix = row.get(0).map_err(IndexError::from)?;
+        each(prefix, row.get(1).map_err(IndexError::from)?)?;
+    }
+    Ok(())
+}
+
 /// The whole record of a pack; `None` if another handle removed it.
 pub(super) fn pack(connection: &Connection, listed: &Listed) -> Result<Option<PackRecord>, IndexError> {
     let mut statement = connection.prepare_cached("SELECT record FROM directories WHERE pack = ?1")?;

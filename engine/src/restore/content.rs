@@ -9,6 +9,7 @@ use keepfast_repo_format::tree::entry::ContentItem;
 use super::Shared;
 use super::files::FileJob;
 use crate::error::{Result, describe};
+use crate::reader::Chunk;
 use crate::target::TargetFile;
 use crate::tree::ContentItems;
 
@@ -41,6 +42,7 @@ impl Wrote {
 pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Range, is_new: bool) -> Result<Wrote> {
     let mut offset = range.offset;
     let mut wrote = Wrote::default();
+    let mut run = Run::default();
     for item in &range.items {
         let at = offset;
         offset += item.length;
@@ -55,8 +57,8 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
         }
         match shared.reader.data_chunk(&id) {
             Ok(chunk) if chunk.len() as u64 == item.length => {
-                file.write_at(at, &chunk)?;
                 wrote.bytes += item.length;
+                run.add(file, at, chunk)?;
             }
             Ok(chunk) => {
                 let text = format!("bytes {at}..{offset} are lost: chunk {id} has {} bytes", chunk.len());
@@ -73,8 +75,35 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
             Err(error) => return Err(error),
         }
     }
+    run.flush(file)?;
     shared.written.fetch_add(wrote.bytes, Ordering::Relaxed);
     Ok(wrote)
+}
+
+/// Neighbours of a segment that are neighbours in the file, to be written with one call.
+#[derive(Default)]
+struct Run(Option<(u64, Chunk)>);
+
+impl Run {
+    fn add(&mut self, file: &TargetFile, at: u64, chunk: Chunk) -> Result<()> {
+        if let Some((start, run)) = &mut self.0
+            && *start + run.len() as u64 == at
+            && let Some(joined) = run.joined(&chunk)
+        {
+            *run = joined;
+            return Ok(());
+        }
+        self.flush(file)?;
+        self.0 = Some((at, chunk));
+        Ok(())
+    }
+
+    fn flush(&mut self, file: &TargetFile) -> Result<()> {
+        match self.0.take() {
+            Some((at, run)) => Ok(file.write_at(at, &run)?),
+            None => Ok(()),
+        }
+    }
 }
 
 fn clear(file: &TargetFile, at: u64, length: u64, wrote: &mut Wrote) -> Result<()> {
@@ -85,7 +114,7 @@ fn clear(file: &TargetFile, at: u64, length: u64, wrote: &mut Wrote) -> Result<(
 }
 
 /// Whether the file has the item's content at `at`.
-fn holds(shared: &Shared, file: &TargetFile, at: u64, item: &ContentItem) -> Result<bool> {
+pub(super) fn holds(shared: &Shared, file: &TargetFile, at: u64, item: &ContentItem) -> Result<bool> {
     let Some(id) = item.id else { return is_zero(file, at, item.length) };
     let mut buffer = vec![0; item.length as usize];
     let read = file.read_at(at, &mut buffer)?;

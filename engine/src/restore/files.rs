@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files, links and devices: the workers' part of a restore. Small files go in batches, a big file in ranges that several workers write.
+//! Files, links and devices: the workers' part of a restore. Small files go in batches, a big file alone (`big`).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender};
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 
+use super::big::{self, Big};
 use super::content::{self, Range, Wrote};
 use super::links::{self, Shares};
 use super::{Change, Compare, Mode, Shared, Verify};
@@ -20,8 +21,8 @@ use crate::tree::ContentItems;
 const BATCH_BYTES: u64 = 2 << 20;
 /// ... or it has this many files.
 const BATCH_FILES: usize = 128;
-/// Files above this are written in ranges of this many bytes.
-const RANGE_BYTES: u64 = 4 << 20;
+/// Files above this are written by all workers together; below, one alone is quick enough, and so are others beside it.
+const BIG_BYTES: u64 = 8 << 20;
 
 /// Something to be made in a folder.
 pub(super) struct FileJob {
@@ -47,13 +48,13 @@ enum Before {
 }
 
 /// A file that is being written.
-struct Opened {
-    file: TargetFile,
+pub(super) struct Opened {
+    pub(super) file: TargetFile,
     before: Before,
 }
 
 impl Opened {
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         !matches!(self.before, Before::File(_))
     }
 }
@@ -76,7 +77,7 @@ impl<'env> Jobs<'env> {
 
     pub(super) fn add(&mut self, job: FileJob) -> Result<()> {
         if job.entry.metadata.file_type == FileType::File
-            && job.entry.metadata.size > RANGE_BYTES
+            && job.entry.metadata.size > BIG_BYTES
             && self.shared.options.mode == Mode::Write
         {
             return self.big(job);
@@ -129,76 +130,14 @@ impl<'env> Jobs<'env> {
     fn big(&mut self, job: FileJob) -> Result<()> {
         let shared = self.shared;
         let Some(opened) = open(shared, &job)? else { return Ok(()) };
-        let reader = shared.reader.clone();
-        let content = job.entry.content.clone();
-        let big = Arc::new(Big { job, opened, left: AtomicUsize::new(1), wrote: Mutex::default() });
-        let mut range = Range { offset: 0, items: Vec::new() };
-        let (mut offset, mut bytes) = (0, 0);
-        for item in ContentItems::new(&reader, &content) {
-            let item = match item {
-                Ok(item) => item,
-                Err(error) => {
-                    // List nodes are lost: the rest of the file can not be placed.
-                    shared.failed(&big.job.path, error);
-                    break;
-                }
-            };
-            offset += item.length;
-            bytes += item.length;
-            range.items.push(item);
-            if bytes >= RANGE_BYTES {
-                bytes = 0;
-                let full = std::mem::replace(&mut range, Range { offset, items: Vec::new() });
-                self.range(&big, full);
-            }
+        let big = Arc::new(Big { job, opened });
+        let finished =
+            big::write(shared, &self.pool, &big).and_then(|wrote| finish(shared, &big.job, &big.opened, &wrote));
+        if let Err(error) = finished {
+            shared.failed(&big.job.path, error);
         }
-        self.range(&big, range);
-        self.run({
-            let big = big.clone();
-            move || big.part_done(shared)
-        });
+        shared.events.path_done(&big.job.path, 0);
         Ok(())
-    }
-
-    fn range(&self, big: &Arc<Big>, range: Range) {
-        if range.items.is_empty() {
-            return;
-        }
-        let (big, shared) = (big.clone(), self.shared);
-        big.left.fetch_add(1, Ordering::Relaxed);
-        self.run(move || {
-            let bytes = range.items.iter().map(|item| item.length).sum();
-            if shared.fatal.lock().expect("no holder panics").is_none() && !shared.events.cancelled() {
-                match content::write(shared, &big.opened.file, &big.job.path, &range, big.opened.is_new()) {
-                    Ok(wrote) => big.wrote.lock().expect("no holder panics").add(&wrote),
-                    Err(error) => shared.failed(&big.job.path, error),
-                }
-            }
-            shared.events.bytes_done(bytes);
-            big.part_done(shared);
-        });
-    }
-}
-
-/// A big file that several workers write.
-struct Big {
-    job: FileJob,
-    opened: Opened,
-    /// Parts that are not done.
-    left: AtomicUsize,
-    wrote: Mutex<Wrote>,
-}
-
-impl Big {
-    /// Whoever does the last part finishes the file.
-    fn part_done(&self, shared: &Shared) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let finished = finish(shared, &self.job, &self.opened, &self.wrote.lock().expect("no holder panics"));
-            if let Err(error) = finished {
-                shared.failed(&self.job.path, error);
-            }
-            shared.events.path_done(&self.job.path, 0);
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! What is there already and equal stays; only what differs is written. A damaged chunk costs its own byte range, which is
 //! named; everything else is restored.
 
+mod big;
 mod content;
 mod extras;
 mod files;

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::entry::{FileType, Metadata};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{OFlags, SeekFrom, seek};
 use rustix::io::{Errno, pread, retry_on_intr};
 
@@ -54,18 +55,22 @@ impl SourceFile {
         Stat::of_open(self.fd.as_fd()).map_err(|errno| self.failed("look at", errno))
     }
 
-    /// Reads at `offset` into `buffer` until it is full or the file ends; returns the number of bytes.
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let at = offset + filled as u64;
-            match retry_on_intr(|| pread(&self.fd, &mut buffer[filled..], at)) {
+    /// Appends the bytes at `offset` to `buffer` until there are `wanted` more or the file ends; returns how many came. Memory for
+    /// them is taken but not cleared first.
+    pub fn append_at(&self, offset: u64, wanted: usize, buffer: &mut Vec<u8>) -> Result<usize, SourceError> {
+        let start = buffer.len();
+        buffer.reserve(wanted);
+        while buffer.len() - start < wanted {
+            let at = offset + (buffer.len() - start) as u64;
+            match retry_on_intr(|| pread(&self.fd, spare_capacity(buffer), at)) {
                 Ok(0) => break,
-                Ok(length) => filled += length,
+                Ok(_) => {}
                 Err(errno) => return Err(self.failed("read", errno)),
             }
         }
-        Ok(filled)
+        // There may have been room for more, and the file may have grown.
+        buffer.truncate(start + wanted);
+        Ok(buffer.len() - start)
     }
 
     /// The runs of data and holes that make up the first `size` bytes.

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, SessionId};
-use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::keys::{KeyRow, Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackRecord};
 use keepfast_repo_format::segment::{self, Sealed};
 use keepfast_repo_format::{FormatError, layout};
@@ -61,6 +61,24 @@ pub struct OpenSegment {
     number: u32,
     plain: Vec<u8>,
     chunks: Vec<ChunkRow>,
+}
+
+impl OpenSegment {
+    /// An empty segment; `number` counts the segments of the session.
+    pub(crate) fn new(kind: Kind, number: u32) -> Self {
+        Self { kind, number, plain: Vec::new(), chunks: Vec::new() }
+    }
+
+    /// Adds a chunk, whose content has this id.
+    pub(crate) fn add(&mut self, id: ChunkId, bytes: &[u8]) {
+        self.plain.extend_from_slice(bytes);
+        self.chunks.push(ChunkRow { id, length: bytes.len() as u32 });
+    }
+
+    /// Bytes of plaintext so far.
+    pub(crate) fn plain_len(&self) -> usize {
+        self.plain.len()
+    }
 }
 
 /// What a session has written so far.
@@ -152,6 +170,18 @@ impl Writer {
         self.verify(&open, key, &sealed, scratch).map_err(|source| Error::SelfCheck { number, source })?;
         let full = self.packs.lock().expect("no holder panics").push(open.kind, sealed, &open.chunks);
         full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// Packs a segment that any session has sealed, as it is. Whoever hands it over has opened it.
+    pub(crate) fn push_sealed(&self, kind: Kind, segment: Sealed, key: KeyRow, chunks: &[ChunkRow]) -> Result<()> {
+        self.check()?;
+        let full = self.packs.lock().expect("no holder panics").push_sealed(kind, segment, key, chunks);
+        full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// How many plain bytes a segment of `kind` should have.
+    pub(crate) fn segment_target(&self, kind: Kind) -> usize {
+        self.segment_targets[usize::from(kind == Kind::TreePack)] as usize
     }
 
     /// Takes the sealed bytes all the way back: bad memory or a broken compressor must not reach the repository.

@@ -8,12 +8,9 @@ use keepfast_repo_format::crypto;
 use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::SessionId;
-use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::keys::{KeyRow, Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackBuilder, Padding};
 use keepfast_repo_format::segment::Sealed;
-
-/// A session has one key per kind, so it is the first in every table.
-const FIRST_KEY_ROW: u16 = 0;
 
 pub(super) struct Packs {
     keys: Arc<Keys>,
@@ -40,18 +37,26 @@ impl Packs {
         Self { keys, session, pack_size, session_keys, data: [None, None], tree: None }
     }
 
-    /// Adds a sealed segment. Returns a pack that became full by it.
+    /// Adds a segment that this session has sealed. Returns a pack that became full by it.
     pub(super) fn push(&mut self, kind: Kind, segment: Sealed, chunks: &[ChunkRow]) -> Option<FullPack> {
+        let key = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
+        self.push_sealed(kind, segment, key, chunks)
+    }
+
+    /// Adds a segment that any session has sealed with the key of this row.
+    pub(super) fn push_sealed(
+        &mut self,
+        kind: Kind,
+        segment: Sealed,
+        key: KeyRow,
+        chunks: &[ChunkRow],
+    ) -> Option<FullPack> {
         let (keys, session, pack_size) = (self.keys.clone(), self.session, self.pack_size);
-        let key_row = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
-        let open = || {
-            let mut builder = PackBuilder::new(&keys, session, kind);
-            builder.add_key(key_row);
-            builder
-        };
+        let open = || PackBuilder::new(&keys, session, kind);
         let fits = |pack: &Option<PackBuilder>| {
             let room = |builder: &PackBuilder| builder.room(pack_size, chunks.len(), 0).unwrap_or(0);
-            pack.as_ref().is_none_or(|builder| room(builder) >= segment.stored.len() as u64)
+            let needed = (segment.stored.len() + KeyRow::LEN) as u64;
+            pack.as_ref().is_none_or(|builder| builder.has_room_for_key() && room(builder) >= needed)
         };
         let slot = match kind {
             Kind::TreePack => &mut self.tree,
@@ -62,7 +67,9 @@ impl Packs {
             }
         };
         let full = if fits(slot) { None } else { slot.take() };
-        slot.get_or_insert_with(open).push(segment, FIRST_KEY_ROW, chunks, &[]);
+        let builder = slot.get_or_insert_with(open);
+        let key_row = builder.add_key(key);
+        builder.push(segment, key_row, chunks, &[]);
         full.map(|builder| FullPack { builder, pack_size })
     }
 

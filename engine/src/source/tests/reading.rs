@@ -16,11 +16,17 @@ fn a_file_is_read_at_any_offset() {
     std::fs::write(temporary.path().join("f"), b"0123456789").unwrap();
     let seen = see(&options(&["f"]), temporary.path());
     let file = open(&seen.found[0]).unwrap();
-    let mut buffer = [0; 6];
-    assert_eq!(file.read_at(2, &mut buffer).unwrap(), 6);
-    assert_eq!(&buffer, b"234567");
-    assert_eq!(file.read_at(7, &mut buffer).unwrap(), 3);
-    assert_eq!(file.read_at(100, &mut buffer).unwrap(), 0);
+    let mut buffer = b"a".to_vec();
+    assert_eq!(file.append_at(2, 6, &mut buffer).unwrap(), 6);
+    assert_eq!(buffer, b"a234567");
+    assert_eq!(file.append_at(7, 6, &mut buffer).unwrap(), 3);
+    assert_eq!(buffer, b"a234567789");
+    assert_eq!(file.append_at(100, 6, &mut buffer).unwrap(), 0);
+    assert_eq!(file.append_at(0, 0, &mut buffer).unwrap(), 0);
+    // Room for more is no wish for more.
+    buffer.reserve(1000);
+    assert_eq!(file.append_at(0, 1, &mut buffer).unwrap(), 1);
+    assert_eq!(buffer, b"a2345677890");
     assert_eq!(file.stat().unwrap(), *file.opened());
     assert_eq!(*file.opened(), seen.found[0].stat);
 }
@@ -36,7 +42,7 @@ fn reading_leaves_the_access_time() {
     File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
     let before = std::fs::metadata(&path).unwrap().accessed().unwrap();
     let file = open(&see(&options(&["f"]), temporary.path()).found[0]).unwrap();
-    assert_eq!(file.read_at(0, &mut [0; 1]).unwrap(), 1);
+    assert_eq!(file.append_at(0, 1, &mut Vec::new()).unwrap(), 1);
     assert_eq!(std::fs::metadata(&path).unwrap().accessed().unwrap(), before);
 }
 

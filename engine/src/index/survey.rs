@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The local index as a whole, for the collector: every visible pack, every chunk row in order, and who else holds a chunk.
+//!
+//! Rows may be missing or too many, as everywhere in this index. What decides over a deletion compares whole ids in a directory
+//! whose hash is the one it was stored under.
+
+use std::path::{Path, PathBuf};
+
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{ChunkId, IndexId, PackId};
+use keepfast_repo_format::pack::PackRecord;
+
+use super::recent::{PackRows, prefix_of};
+use super::{IndexError, LocalIndex, Location, PackSummary, rows};
+
+/// A visible pack, by its number in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SurveyedPack {
+    /// The number that chunk rows name it by; it holds as long as the handle.
+    pub number: i64,
+    /// The pack.
+    pub summary: PackSummary,
+    /// Its chunks.
+    pub chunks: u64,
+}
+
+impl LocalIndex {
+    /// Every visible pack, excluded or not, sorted by number.
+    pub fn survey(&self) -> Vec<SurveyedPack> {
+        let state = self.state();
+        let listed = state.usable.values().chain(state.set_aside.values());
+        let mut packs: Vec<SurveyedPack> = listed
+            .map(|pack| SurveyedPack { number: pack.number, summary: pack.summary, chunks: pack.chunks })
+            .collect();
+        packs.sort_unstable_by_key(|pack| pack.number);
+        packs
+    }
+
+    /// The first 8 bytes of a chunk id, as [`each_row`](Self::each_row) gives and orders them.
+    pub fn prefix(id: &ChunkId) -> i64 {
+        prefix_of(id)
+    }
+
+    /// Calls `each` with prefix and pack number of every chunk row, ascending by prefix, then by number. There are rows of packs that
+    /// are not visible. Every other question to this handle waits meanwhile.
+    ///
+    /// # Errors
+    /// The database, or what `each` says.
+    pub fn each_row<E: From<IndexError>>(&self, each: impl FnMut(i64, i64) -> Result<(), E>) -> Result<(), E> {
+        let store = self.store();
+        rows::in_order(&store.connection, each)
+    }
+
+    /// The record of a visible pack, excluded or not, past everything that is kept in memory. `None` if it is not visible.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn record(&self, number: i64) -> Result<Option<PackRecord>, IndexError> {
+        let store = self.store();
+        let listed = {
+            let state = self.state();
+            state.usable.get(&number).or_else(|| state.set_aside.get(&number)).copied()
+        };
+        let Some(listed) = listed else { return Ok(None) };
+        self.noted(&store, rows::pack(&store.connection, &listed))
+    }
+
+    /// Other visible packs than `besides` that hold the chunk and are not excluded. It names too few, never one that does not.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn other_holders(&self, besides: &PackId, kind: Kind, id: &ChunkId) -> Result<Vec<PackId>, IndexError> {
+        let store = self.store();
+        let mut holders = Vec::new();
+        for number in rows::candidates(&store.connection, prefix_of(id))? {
+            let listed = self.state().usable.get(&number).map(|pack| pack.summary);
+            if listed.is_none_or(|pack| pack.kind != kind || pack.id == *besides) {
+                continue;
+            }
+            let holds = self.pull(&store, number, |rows| rows.locate(id).is_some());
+            if self.noted(&store, holds)? == Some(true) {
+                holders.extend(listed.map(|pack| pack.id));
+            }
+        }
+        Ok(holders)
+    }
+
+    /// Where a chunk lies in an excluded pack: for who wants to read it, as long as the pack is there.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn find_excluded(&self, kind: Kind, id: &ChunkId) -> Result<Option<Location>, IndexError> {
+        if self.state().set_aside.is_empty() {
+            return Ok(None);
+        }
+        let store = self.store();
+        for number in rows::candidates(&store.connection, prefix_of(id))? {
+            let listed = self.state().set_aside.get(&number).filter(|pack| pack.summary.kind == kind).copied();
+            let Some(listed) = listed else { continue };
+            if let Some(record) = self.noted(&store, rows::pack(&store.connection, &listed))?
+                && let Some(location) = PackRows::new(number, record).locate(id)
+            {
+                return Ok(Some(location));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The packs that a loaded index object lists; `None` if it is not loaded.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn listed_by(&self, object: &IndexId) -> Result<Option<Vec<PackId>>, IndexError> {
+        let store = self.store();
+        let listed = self.noted(&store, rows::listing(&store.connection, object))?;
+        Ok(listed.map(|packs| packs.iter().map(|pack| pack.summary.id).collect()))
+    }
+
+    /// The folder of the index, for scratch files beside it; `None` if it is in memory only.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.store().lock.folder().map(Path::to_path_buf)
+    }
+}

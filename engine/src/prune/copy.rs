@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Copying out: what is live in a condemned pack and nowhere safe goes into new packs of the collector's session.
+//!
+//! For a round, one pack at a time. Whether a chunk is safe elsewhere is decided here alone: its whole id is found in the directory
+//! of a visible pack that is stored and on nobody's list. Everything that is copied was opened and hashed first.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use keepfast_repo_format::directory::{ChunkRow, SegmentRow};
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::{ChunkId, PackId};
+use keepfast_repo_format::layout;
+use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::{self, Sealed};
+
+use super::mark::Marked;
+use super::runs::{Groups, Runs};
+use super::usage::{MoveAsIs, refuse_delta};
+use super::view::View;
+use super::{OnDamage, PruneError};
+use crate::error::{Error, Result, describe};
+use crate::events::Events;
+use crate::index::{LocalIndex, SurveyedPack};
+use crate::pool::Scratch;
+use crate::reader::Reader;
+use crate::repository::{Repository, object_name};
+use crate::writer::{OpenSegment, Writer};
+
+/// Looks for live chunks of condemned packs.
+pub(super) struct Finder<'a> {
+    repository: &'a Repository,
+    /// Visible packs that may keep a chunk alive alone.
+    reliable: HashSet<PackId>,
+    /// Condemned packs, by number.
+    condemned: HashMap<i64, SurveyedPack>,
+}
+
+/// A condemned pack, and which of its chunks, in the order of its directory, have to be copied.
+pub(super) struct Needed {
+    pub(super) record: PackRecord,
+    pub(super) chunks: Vec<bool>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(repository: &'a Repository, view: &View, condemned: &HashSet<PackId>) -> Self {
+        let survey = repository.index.survey();
+        let reliable = survey.iter().filter(|pack| view.is_reliable(pack)).map(|pack| pack.summary.id).collect();
+        // One that is gone has nothing that could be copied.
+        let condemned = survey.into_iter().filter(|pack| condemned.contains(&pack.summary.id) && view.is_stored(pack));
+        Self { repository, reliable, condemned: condemned.map(|pack| (pack.number, pack)).collect() }
+    }
+
+    /// Packs with something live in them, with the prefixes of that: by directories alone, whatever rows the index has.
+    pub(super) fn with_live(&self, marked: &mut Marked<'_>, scratch: &Path) -> Result<Groups> {
+        let mut rows = Runs::<(i64, i64)>::new(scratch);
+        for number in self.condemned.keys() {
+            for chunk in self.record(*number)?.directory.chunks {
+                rows.add((LocalIndex::prefix(&chunk.id), *number))?;
+            }
+        }
+        let mut live = marked.live()?.peekable();
+        let mut held = Runs::<(i64, i64)>::new(scratch);
+        for row in rows.sorted()? {
+            let (prefix, number) = row?;
+            while let Some(before) = live.next_if(|live| live.as_ref().map_or(true, |live| *live < prefix)) {
+                before?;
+            }
+            if matches!(live.peek(), Some(Ok(live)) if *live == prefix) {
+                held.add((number, prefix))?;
+            }
+        }
+        Ok(Groups::new(held.sorted()?))
+    }
+
+    /// What of a pack has to be copied, given the prefixes that are live in it; `None` if nothing has.
+    pub(super) fn needed(&self, number: i64, live: &[i64], copied: &mut HashSet<ChunkId>) -> Result<Option<Needed>> {
+        let record = self.record(number)?;
+        let mut chunks = Vec::with_capacity(record.directory.chunks.len());
+        for chunk in &record.directory.chunks {
+            let is_live = live.binary_search(&LocalIndex::prefix(&chunk.id)).is_ok();
+            chunks.push(is_live && self.has_no_other_place(&record, &chunk.id, copied)?);
+        }
+        Ok(chunks.contains(&true).then_some(Needed { record, chunks }))
+    }
+
+    fn has_no_other_place(&self, record: &PackRecord, id: &ChunkId, copied: &mut HashSet<ChunkId>) -> Result<bool> {
+        let others = self.repository.index.other_holders(&record.id, record.kind, id)?;
+        if others.iter().any(|other| self.reliable.contains(other)) {
+            return Ok(false);
+        }
+        // In several condemned packs: once is enough. The set stays small, because such chunks are few.
+        Ok(others.is_empty() || copied.insert(*id))
+    }
+
+    fn record(&self, number: i64) -> Result<PackRecord> {
+        let record = self.repository.index.record(number)?;
+        // Somebody has emptied the local index under this handle.
+        record.ok_or_else(|| {
+            let what = format!("the row of pack number {number} is gone");
+            Error::Index(crate::index::IndexError::Damaged { what })
+        })
+    }
+}
+
+/// Copies chunks into the packs of a session.
+pub(super) struct Copier<'a> {
+    repository: &'a Repository,
+    reader: &'a Reader,
+    writer: &'a Writer,
+    move_as_is: MoveAsIs,
+    on_damage: OnDamage,
+    events: &'a dyn Events,
+    scratch: Scratch,
+    open: [OpenSegment; 2],
+    segments: u32,
+    /// Live chunks that could not be read from anywhere, and were given up.
+    pub(super) given_up: u64,
+}
+
+impl<'a> Copier<'a> {
+    pub(super) fn new(
+        repository: &'a Repository,
+        reader: &'a Reader,
+        writer: &'a Writer,
+        (move_as_is, on_damage): (MoveAsIs, OnDamage),
+        events: &'a dyn Events,
+    ) -> Self {
+        let open = [OpenSegment::new(Kind::DataPack, 0), OpenSegment::new(Kind::TreePack, 1)];
+        let scratch = Scratch::new();
+        Self { repository, reader, writer, move_as_is, on_damage, events, scratch, open, segments: 2, given_up: 0 }
+    }
+
+    /// Copies what is needed of one pack.
+    pub(super) fn pack(&mut self, needed: &Needed) -> Result<()> {
+        let record = &needed.record;
+        let mut first = 0;
+        for row in &record.directory.segments {
+            if self.events.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let range = first..first + row.chunks as usize;
+            first = range.end;
+            let (rows, wanted) = (&record.directory.chunks[range.clone()], &needed.chunks[range]);
+            if wanted.contains(&true) {
+                self.segment(record, row, rows, wanted)?;
+            }
+        }
+        self.events.path_done(b"", record.length);
+        Ok(())
+    }
+
+    /// Seals what is left.
+    pub(super) fn finish(mut self) -> Result<u64> {
+        for kind in [Kind::DataPack, Kind::TreePack] {
+            self.seal(kind);
+        }
+        self.writer.check()?;
+        Ok(self.given_up)
+    }
+
+    fn segment(&mut self, record: &PackRecord, row: &SegmentRow, rows: &[ChunkRow], wanted: &[bool]) -> Result<()> {
+        refuse_delta(record, row.codec)?;
+        let (stored, plain) = match self.open_segment(record, row, rows, wanted) {
+            Ok(opened) => opened,
+            Err(error) if error.is_damage() => return self.from_anywhere(record, rows, wanted, &error),
+            Err(error) => return Err(error),
+        };
+        let bytes = |(chunk, wanted): (&ChunkRow, &bool)| if *wanted { u64::from(chunk.length) } else { 0 };
+        let live: u64 = rows.iter().zip(wanted).map(bytes).sum();
+        if self.move_as_is.takes(live, row.plain_len.into()) {
+            let sealed = Sealed { stored, codec: row.codec, plain_len: row.plain_len };
+            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)].clone(), rows);
+        }
+        let mut rest = &plain[..];
+        for (chunk, wanted) in rows.iter().zip(wanted) {
+            let (bytes, after) = rest.split_at(chunk.length as usize);
+            rest = after;
+            if *wanted {
+                self.add(record.kind, chunk.id, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stored bytes of a segment and its plaintext, in which every wanted chunk was found whole.
+    fn open_segment(
+        &mut self,
+        record: &PackRecord,
+        row: &SegmentRow,
+        rows: &[ChunkRow],
+        wanted: &[bool],
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        let name = layout::pack(&record.id);
+        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
+        let stored = self.repository.backend.get(&object_name(&name), Some(range))?;
+        let key = self.reader.session_key(record.kind, &record.keys[usize::from(row.key_row)]);
+        let id = self.repository.id();
+        let decompressor = &mut self.scratch.decompressor;
+        let plain =
+            key.and_then(|key| segment::open(&key, &id, stored.clone(), row.codec, row.plain_len, decompressor));
+        let plain = plain.map_err(Error::object(name))?;
+        let mut rest = &plain[..];
+        for (chunk, wanted) in rows.iter().zip(wanted) {
+            let (bytes, after) = rest.split_at(chunk.length as usize);
+            rest = after;
+            if *wanted && !self.has_id(record.kind, &chunk.id, bytes) {
+                let source = keepfast_repo_format::FormatError::ChunkContent { id: chunk.id };
+                return Err(Error::Object { object: layout::pack(&record.id), source });
+            }
+        }
+        Ok((stored, plain))
+    }
+
+    /// The segment can not be read here. Perhaps another pack that is there has its chunks, condemned or not.
+    fn from_anywhere(&mut self, record: &PackRecord, rows: &[ChunkRow], wanted: &[bool], cause: &Error) -> Result<()> {
+        for (chunk, _) in rows.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
+            let found = match record.kind {
+                Kind::TreePack => self.reader.tree_chunk(&chunk.id),
+                _ => self.reader.data_chunk(&chunk.id),
+            };
+            match found {
+                Ok(bytes) => self.add(record.kind, chunk.id, &bytes)?,
+                Err(error) if error.is_damage() && self.on_damage == OnDamage::Ignore => self.given_up += 1,
+                Err(error) if error.is_damage() => {
+                    let (pack, why) = (layout::pack(&record.id), describe(cause));
+                    return Err(PruneError::UnreadableChunk { pack, id: chunk.id.to_string(), why }.into());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn has_id(&self, kind: Kind, id: &ChunkId, bytes: &[u8]) -> bool {
+        let keys = &self.repository.keys;
+        *id == if kind == Kind::TreePack { keys.tree_chunk_id(bytes) } else { keys.data_chunk_id(bytes) }
+    }
+
+    fn add(&mut self, kind: Kind, id: ChunkId, bytes: &[u8]) -> Result<()> {
+        let open = &mut self.open[usize::from(kind == Kind::TreePack)];
+        open.add(id, bytes);
+        if open.plain_len() >= self.writer.segment_target(kind) {
+            self.seal(kind);
+        }
+        self.writer.check()
+    }
+
+    fn seal(&mut self, kind: Kind) {
+        let open = &mut self.open[usize::from(kind == Kind::TreePack)];
+        if open.plain_len() > 0 {
+            let full = std::mem::replace(open, OpenSegment::new(kind, self.segments));
+            self.segments += 1;
+            self.writer.seal(full, &mut self.scratch);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How much of each visible pack is live: the live prefixes joined with the index's rows, both in order.
+//!
+//! For the plan. It decides what is *worth* condemning; whether a chunk is safe elsewhere is found out again before anything is
+//! deleted.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::PackId;
+use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::Codec;
+
+use super::mark::Marked;
+use super::runs::{Groups, Runs, Sorted};
+use super::view::View;
+use super::{OnDamage, PruneError};
+use crate::error::{Error, Result};
+use crate::index::{LocalIndex, SurveyedPack};
+use crate::repository::Repository;
+
+/// How much of a segment has to be live so that it is moved as it is, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MoveAsIs {
+    pub(super) live_permille: u64,
+}
+
+impl MoveAsIs {
+    /// Whether a segment with `live` of `plain` bytes goes as it is. One without dead bytes always does.
+    pub(super) fn takes(self, live: u64, plain: u64) -> bool {
+        live * 1000 >= plain * self.live_permille
+    }
+}
+
+/// A visible pack that is neither condemned nor lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PackUsage {
+    pub(super) id: PackId,
+    pub(super) kind: Kind,
+    /// Stored bytes.
+    pub(super) length: u64,
+    /// Stored bytes of what is dead, about.
+    pub(super) unused: u64,
+    /// Stored bytes that moving its live segments would give back, about: at most `unused`.
+    pub(super) reclaimable: u64,
+    /// Stored bytes that would have to be written anew, about.
+    pub(super) to_copy: u64,
+}
+
+impl PackUsage {
+    /// Nothing in it is live.
+    pub(super) fn is_dead(&self) -> bool {
+        self.unused == self.length
+    }
+}
+
+/// Usage of all packs, and what is missing.
+pub(super) struct Usage {
+    pub(super) packs: Vec<PackUsage>,
+    /// Live chunks that no pack holds.
+    pub(super) missing: u64,
+}
+
+/// Works out how much of each pack is live. Of a chunk that several packs hold, the one in the oldest pack counts.
+pub(super) fn usage(
+    repository: &Repository,
+    view: &View,
+    marked: &mut Marked<'_>,
+    scratch: &Path,
+    move_as_is: MoveAsIs,
+    on_damage: OnDamage,
+) -> Result<Usage> {
+    let survey = repository.index.survey();
+    let places: HashMap<i64, Place> =
+        survey.iter().filter_map(|pack| Some((pack.number, place(view, pack)?))).collect();
+    let mut join = Join { live: marked.live()?.peekable(), held: Runs::new(scratch), missing: 0, first_missing: None };
+    let mut group: Option<(i64, Option<i64>)> = None;
+    repository.index.each_row::<Error>(|prefix, number| {
+        let Some(place) = places.get(&number) else { return Ok(()) };
+        let holder = (*place == Place::Reliable).then_some(number);
+        match &mut group {
+            Some((same, first)) if *same == prefix => *first = first.or(holder),
+            _ => {
+                if let Some((before, first)) = group.replace((prefix, holder)) {
+                    join.row(before, first)?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if let Some((prefix, first)) = group {
+        join.row(prefix, first)?;
+    }
+    join.rest()?;
+    if let (Some(first), OnDamage::Refuse) = (join.first_missing, on_damage) {
+        // Perhaps only this machine's index lacks rows.
+        repository.index.distrust();
+        let first = first.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        return Err(PruneError::MissingChunks { count: join.missing, first }.into());
+    }
+    let missing = join.missing;
+    let reliable = survey.into_iter().filter(|pack| places.get(&pack.number) == Some(&Place::Reliable));
+    let packs = measure(&repository.index, reliable, join.held, move_as_is)?;
+    Ok(Usage { packs, missing })
+}
+
+/// What a row of this pack is worth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It stays unless this plan condemns it.
+    Reliable,
+    /// Somebody has condemned it: its live chunks are there, and will be copied.
+    Condemned,
+}
+
+fn place(view: &View, pack: &SurveyedPack) -> Option<Place> {
+    match (view.is_stored(pack), view.is_reliable(pack)) {
+        (true, true) => Some(Place::Reliable),
+        (true, false) => Some(Place::Condemned),
+        (false, _) => None,
+    }
+}
+
+struct Join {
+    live: std::iter::Peekable<Sorted<i64>>,
+    /// Pack number and prefix of what is live.
+    held: Runs<(i64, i64)>,
+    missing: u64,
+    first_missing: Option<i64>,
+}
+
+impl Join {
+    /// A prefix that packs hold, and the first reliable one of them.
+    fn row(&mut self, prefix: i64, holder: Option<i64>) -> Result<()> {
+        self.skip_to(Some(prefix))?;
+        if self.live.next_if(|live| matches!(live, Ok(live) if *live == prefix)).is_some()
+            && let Some(number) = holder
+        {
+            self.held.add((number, prefix))?;
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        self.skip_to(None)
+    }
+
+    /// Live prefixes before `prefix` are in no pack.
+    fn skip_to(&mut self, prefix: Option<i64>) -> Result<()> {
+        let is_before = |live: &Result<i64>| live.as_ref().map_or(true, |live| prefix.is_none_or(|row| *live < row));
+        while let Some(live) = self.live.next_if(is_before) {
+            self.first_missing.get_or_insert(live?);
+            self.missing += 1;
+        }
+        Ok(())
+    }
+}
+
+/// `reliable` is sorted by number, as the groups are.
+fn measure(
+    index: &LocalIndex,
+    reliable: impl Iterator<Item = SurveyedPack>,
+    mut held: Runs<(i64, i64)>,
+    move_as_is: MoveAsIs,
+) -> Result<Vec<PackUsage>> {
+    let mut groups = Groups::new(held.sorted()?).peekable();
+    let mut packs = Vec::new();
+    for pack in reliable {
+        let live = groups.next_if(|group| group.as_ref().map_or(true, |(number, _)| *number == pack.number));
+        let live = live.transpose()?.map(|(_, prefixes)| prefixes).unwrap_or_default();
+        let (id, kind, length) = (pack.summary.id, pack.summary.kind, pack.summary.length);
+        let whole = PackUsage { id, kind, length, unused: 0, reclaimable: 0, to_copy: length };
+        packs.push(if live.len() as u64 == pack.chunks {
+            whole
+        } else if live.is_empty() {
+            PackUsage { unused: length, reclaimable: length, to_copy: 0, ..whole }
+        } else {
+            // Another process may have taken the row away: then the pack counts as live.
+            index.record(pack.number)?.map_or(Ok(whole), |record| measure_one(&record, &live, move_as_is))?
+        });
+    }
+    Ok(packs)
+}
+
+fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Result<PackUsage> {
+    let (mut unused, mut reclaimable, mut to_copy) = (0, 0, 0);
+    let mut chunks = record.directory.chunks.iter();
+    for segment in &record.directory.segments {
+        refuse_delta(record, segment.codec)?;
+        let own = chunks.by_ref().take(segment.chunks as usize);
+        let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok();
+        let live: u64 = own.filter(|chunk| is_live(&chunk.id)).map(|chunk| u64::from(chunk.length)).sum();
+        let (plain, stored) = (u64::from(segment.plain_len), u64::from(segment.stored_len));
+        // At most the whole of a segment, so it fits 64 bits.
+        let dead = stored - stored * live / plain.max(1);
+        unused += dead;
+        if live == 0 || !move_as_is.takes(live, plain) {
+            reclaimable += dead;
+            to_copy += stored - dead;
+        } else {
+            to_copy += stored;
+        }
+    }
+    // A pack with anything live in it is not dead, however little that is.
+    let unused = unused.min(record.length.saturating_sub(1));
+    Ok(PackUsage { id: record.id, kind: record.kind, length: record.length, unused, reclaimable, to_copy })
+}
+
+/// Base chunks of a delta segment are references, which this version can not follow.
+pub(super) fn refuse_delta(record: &PackRecord, codec: Codec) -> Result<()> {
+    if codec == Codec::Delta {
+        let features = keepfast_repo_format::envelope::Features {
+            prune: keepfast_repo_format::envelope::Features::DELTA,
+            ..Default::default()
+        };
+        let name = keepfast_repo_format::layout::pack(&record.id);
+        features.check_prune().map_err(Error::object(name))?;
+    }
+    Ok(())
+}

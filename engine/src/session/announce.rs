@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The first step of a session: its record at the writer's next free place. Ends dead sessions of the same writer on the way.
+//!
+//! For `session` only. The place is a guess until the log was read after the record was put.
+
+use keepfast_repo_format::id::SessionId;
+use keepfast_repo_format::layout;
+use keepfast_repo_format::log::{LogBody, LogSlot};
+use keepfast_repo_format::session::{Role as StoredRole, SessionRecord};
+use keepfast_storage::Put;
+
+use super::{Client, Role, put_slot};
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::identity::Identity;
+use crate::repository::{Repository, object_name};
+
+/// Puts the session record at the writer's next free sequence; ends dead sessions of its own on the way.
+pub(super) fn announce(
+    repository: &Repository,
+    identity: &mut Identity,
+    client: &Client,
+    id: SessionId,
+    role: Role,
+) -> Result<u64> {
+    loop {
+        let mut sequence = next_sequence(repository, identity)?;
+        let unfinished = identity.unfinished.clone();
+        identity.remember(id)?;
+        loop {
+            let object = record(identity, sequence, id, client, role).seal(&repository.keys);
+            let name = object_name(&layout::session(&identity.writer, sequence));
+            if repository.backend.put_if_absent(&name, &[&object])? == Put::Created {
+                repository.backend.barrier()?;
+                return Ok(sequence);
+            }
+            let there = repository.backend.get(&name, None)?;
+            if there == object {
+                repository.backend.barrier()?;
+                return Ok(sequence);
+            }
+            let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there)
+                .ok()
+                .filter(|record| unfinished.contains(&record.session));
+            let Some(dead) = dead else {
+                // Somebody else writes under this id: a cloned machine or an old state folder. Take a new id.
+                identity.renew()?;
+                break;
+            };
+            void_own(repository, identity, sequence, dead.session, client)?;
+            let _ = repository.backend.delete(&name);
+            sequence += 1;
+        }
+    }
+}
+
+fn record(identity: &Identity, sequence: u64, session: SessionId, client: &Client, role: Role) -> SessionRecord {
+    SessionRecord {
+        writer: identity.writer,
+        sequence,
+        session,
+        host: client.host.clone(),
+        user: client.user.clone(),
+        process_id: client.process,
+        started: client.now,
+        program: client.program.clone(),
+        role: match role {
+            Role::Writer => None,
+            Role::Collector => Some(StoredRole::Collector),
+        },
+    }
+}
+
+/// The sequence after the writer's last slot; clears records of ended sessions away.
+fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
+    let writer = identity.writer;
+    if identity.unfinished.is_empty() {
+        // The session before came to its end, and the catalog knows which slot that was: no need to ask. If it is wrong, the log
+        // says so as soon as it is read.
+        let known = repository.index.cached_names(&layout::log_folder(&writer))?;
+        if let Some((_, last)) = known.iter().filter_map(|name| layout::parse_log(name)).max() {
+            return Ok(last + 1);
+        }
+    }
+    let listed = repository.backend.list(&layout::log_folder(&writer))?;
+    let last = listed.iter().filter_map(|object| layout::parse_log(object.name.as_str())).map(|(_, n)| n).max();
+    let next = last.map_or(0, |last| last + 1);
+    // Records whose slot is filled: their writer died before it could remove them, and maybe before its barrier.
+    let records = repository.backend.list(&layout::session_folder(&writer))?;
+    let ended = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).map(|(_, n)| n);
+    let ended: Vec<u64> = ended.filter(|sequence| *sequence < next).collect();
+    make_durable(repository, ended.iter().map(|sequence| layout::log(&writer, *sequence)).collect())?;
+    for sequence in ended {
+        let _ = repository.backend.delete(&object_name(&layout::session(&writer, sequence)));
+    }
+    Ok(next)
+}
+
+/// Puts objects that are there once more, so that the barrier of this process speaks for them.
+pub(crate) fn make_durable(repository: &Repository, names: Vec<String>) -> Result<()> {
+    let backend = &repository.backend;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for name in names {
+        let name = object_name(&name);
+        let bytes = backend.get(&name, None)?;
+        backend.put_if_absent(&name, &[&bytes])?;
+    }
+    Ok(backend.barrier()?)
+}
+
+/// This process holds the writer's lock, so its own open session belongs to a process that is gone.
+fn void_own(
+    repository: &Repository,
+    identity: &Identity,
+    sequence: u64,
+    session: SessionId,
+    client: &Client,
+) -> Result<()> {
+    let history = History::read(repository)?;
+    let slot = LogSlot {
+        writer: identity.writer,
+        sequence,
+        previous: history.heads().get(&identity.writer).map(|head| head.hash),
+        clock: history.clock() + 1,
+        heads: Vec::new(),
+        time: client.now,
+        config_generation: repository.config_generation,
+        body: LogBody::Void { session },
+    };
+    match put_slot(repository, &slot) {
+        // Somebody else filled it: whoever that was, it has to last before the record goes.
+        Err(Error::SessionVoid { .. }) => Ok(repository.backend.barrier()?),
+        result => result,
+    }
+}
