@@ -29,6 +29,9 @@ mod behaviours {
     mod forget;
     mod golden;
     mod golden_reader;
+    mod hostile;
+    mod hostile_content;
+    mod hostile_trees;
     mod incremental;
     mod model_collect;
     mod model_generations;

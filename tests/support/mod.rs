@@ -16,6 +16,8 @@ pub mod capture;
 pub mod child;
 pub mod collector;
 pub mod forest;
+pub mod forge;
 pub mod random;
 pub mod sandbox;
+pub mod scene;
 pub mod search;
