@@ -23,6 +23,7 @@ mod behaviours {
     mod crash_successors;
     mod crash_writers;
     mod damage;
+    mod damage_sessions;
     mod diff_tag_key;
     mod faults;
     mod fidelity;
