@@ -24,12 +24,16 @@ mod behaviours {
     mod crash_successors;
     mod crash_writers;
     mod damage;
+    mod damage_sessions;
     mod diff_tag_key;
     mod faults;
     mod fidelity;
     mod forget;
     mod golden;
     mod golden_reader;
+    mod hostile;
+    mod hostile_content;
+    mod hostile_trees;
     mod incremental;
     mod model_collect;
     mod model_generations;

@@ -142,8 +142,10 @@ impl Summary {
     fn count(&mut self, difference: Difference, old: Option<&Entry>, new: Option<&Entry>) {
         self.paths[difference as usize] += 1;
         if difference != Difference::Metadata {
-            self.added_bytes += new.map_or(0, |entry| entry.metadata.size);
-            self.removed_bytes += old.map_or(0, |entry| entry.metadata.size);
+            let size = |entry: Option<&Entry>| entry.map_or(0, |entry| entry.metadata.size);
+            // Sparse files can claim more than 2^64 bytes together.
+            self.added_bytes = self.added_bytes.saturating_add(size(new));
+            self.removed_bytes = self.removed_bytes.saturating_add(size(old));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use keepfast_repo_format::FormatError;
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Timestamp};
 use tar::{Builder, EntryType, Header};
 
@@ -200,7 +201,15 @@ impl<'a> ContentReader<'a> {
                 self.at = 0;
                 match item.id {
                     None => self.hole = item.length,
-                    Some(id) => self.chunk = Some(self.reader.data_chunk(&id)?),
+                    Some(id) => {
+                        let chunk = self.reader.data_chunk(&id)?;
+                        // The member of an archive has the length that its header says, or all members behind it are lost.
+                        if chunk.len() as u64 != item.length {
+                            let why = format!("chunk {id} has {} bytes, the file says {}", chunk.len(), item.length);
+                            return Err(Error::Node { id, source: FormatError::Malformed { what: "content", why } });
+                        }
+                        self.chunk = Some(chunk);
+                    }
                 }
             }
         }

@@ -74,14 +74,15 @@ impl Stats {
                 continue;
             }
             self.files += 1;
-            self.restore_bytes += entry.metadata.size;
+            // Sparse files can claim more than 2^64 bytes together.
+            self.restore_bytes = self.restore_bytes.saturating_add(entry.metadata.size);
             for item in ContentItems::new(reader, &entry.content) {
                 let item = item?;
                 if let Some(id) = item.id
                     && seen.insert(id)
                 {
                     self.unique_chunks += 1;
-                    self.unique_bytes += item.length;
+                    self.unique_bytes = self.unique_bytes.saturating_add(item.length);
                 }
             }
         }

@@ -33,7 +33,9 @@ pub fn run(context: &Context, args: &LsArgs) -> Result<Done, Failure> {
             continue;
         }
         entries += 1;
-        bytes += if found.metadata.file_type == FileType::File { found.metadata.size } else { 0 };
+        let size = if found.metadata.file_type == FileType::File { found.metadata.size } else { 0 };
+        // Sparse files can claim more than 2^64 bytes together.
+        bytes = bytes.saturating_add(size);
         print(context, args, &found);
         context.output.check().map_err(Failure::Output)?;
     }

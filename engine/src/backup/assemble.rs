@@ -113,7 +113,8 @@ impl Assembler<'_, '_> {
         match entry.metadata.file_type {
             FileType::File => {
                 totals.files += 1;
-                totals.bytes += entry.metadata.size;
+                // Sparse files can claim more than 2^64 bytes together.
+                totals.bytes = totals.bytes.saturating_add(entry.metadata.size);
                 match state {
                     State::New => totals.new_files += 1,
                     State::Changed => totals.changed_files += 1,

@@ -21,6 +21,9 @@ use crate::index::PackSummary;
 use crate::pool::Pool;
 use crate::repository::{Repository, list_slots};
 
+/// Findings that are listed; beyond them they are counted. A few hostile nodes can be wrong in millions of places.
+const MAX_FINDINGS: usize = 100_000;
+
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReadData {
@@ -70,7 +73,7 @@ pub struct Report {
     pub unreferenced_packs: u64,
     /// Sessions that are open now.
     pub open_sessions: u64,
-    /// Everything that is wrong.
+    /// Everything that is wrong; a hundred thousand findings, and how many more there are.
     pub findings: Vec<Finding>,
 }
 
@@ -80,7 +83,7 @@ pub struct Report {
 /// The storage failed or the user cancelled; damage is in the report.
 pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &dyn Events) -> Result<Report> {
     let history = repository.history()?;
-    let checker = Checker { repository, findings: Mutex::default(), events };
+    let checker = Checker { repository, findings: Mutex::default(), unlisted: AtomicU64::new(0), events };
     let mut report = Report::default();
     checker.log(&history);
     checker.keys()?;
@@ -117,6 +120,11 @@ pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &d
     report.bytes_read = bytes_read.into_inner();
     report.findings = checker.findings.into_inner().expect("no holder panics");
     report.findings.sort_by(|a, b| (&a.place, &a.text).cmp(&(&b.place, &b.text)));
+    let unlisted = checker.unlisted.into_inner();
+    if unlisted > 0 {
+        let (place, text) = ("repository".to_string(), format!("{unlisted} more findings are not listed"));
+        report.findings.push(Finding { place, text });
+    }
     Ok(report)
 }
 
@@ -137,13 +145,18 @@ fn is_chosen(id: &PackId, read: ReadData) -> bool {
 struct Checker<'a> {
     repository: &'a Repository,
     findings: Mutex<Vec<Finding>>,
+    unlisted: AtomicU64,
     events: &'a dyn Events,
 }
 
 impl Checker<'_> {
     fn found(&self, place: impl Into<String>, text: impl Into<String>) {
-        let finding = Finding { place: place.into(), text: text.into() };
-        self.findings.lock().expect("no holder panics").push(finding);
+        let mut findings = self.findings.lock().expect("no holder panics");
+        if findings.len() < MAX_FINDINGS {
+            findings.push(Finding { place: place.into(), text: text.into() });
+        } else {
+            self.unlisted.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn error(&self, place: impl Into<String>, error: &Error) {

@@ -78,18 +78,29 @@ pub(super) fn write<'env>(shared: &'env Shared<'env>, pool: &Pool<'env>, big: &A
     Ok(wrote)
 }
 
+impl Big {
+    fn write_range(&self, shared: &Shared, range: &content::Range, wrote: &mut Wrote) -> Result<()> {
+        shared.check()?;
+        wrote.add(&content::write(shared, &self.opened.file, &self.job.path, range, self.opened.is_new())?);
+        Ok(())
+    }
+}
+
 impl Window {
     /// Takes the next items in; holes and chunks that are in no pack are dealt with at once.
     fn fill(shared: &Shared, big: &Big, items: &mut ContentItems, offset: &mut u64, wrote: &mut Wrote) -> Result<Self> {
         let mut window = Self::default();
+        let mut at_once = content::Range::at(*offset);
         while window.uses.len() < WINDOW_USES {
             let Some(item) = items.next() else { break };
             let item = match item {
                 Ok(item) => item,
                 Err(error) => {
-                    // List nodes are lost: the rest of the file can not be placed.
-                    shared.failed(&big.job.path, error);
-                    break;
+                    let lost = *offset..*offset + items.lost_bytes();
+                    *offset = lost.end;
+                    let (file, path) = (&big.opened.file, &big.job.path);
+                    wrote.add(&content::list_lost(shared, file, path, lost, error, big.opened.is_new())?);
+                    continue;
                 }
             };
             let at = *offset;
@@ -101,12 +112,15 @@ impl Window {
             match found {
                 Some(location) if u64::from(location.length) == item.length => window.add(location, at),
                 _ => {
-                    let range = content::Range { offset: at, items: vec![item] };
-                    wrote.add(&content::write(shared, &big.opened.file, &big.job.path, &range, big.opened.is_new())?);
+                    if !at_once.takes(at) {
+                        big.write_range(shared, &std::mem::replace(&mut at_once, content::Range::at(at)), wrote)?;
+                    }
+                    at_once.push(item);
                     shared.events.bytes_done(item.length);
                 }
             }
         }
+        big.write_range(shared, &at_once, wrote)?;
         window.uses.sort_by_key(|used| used.segment);
         Ok(window)
     }
@@ -154,10 +168,14 @@ impl Window {
                 wrote.bytes += length;
                 shared.written.fetch_add(length, Ordering::Relaxed);
             }
+            let mut range = content::Range::at(0);
             for (at, item) in opening.failed {
-                let range = content::Range { offset: at, items: vec![item] };
-                wrote.add(&content::write(shared, file, &big.job.path, &range, big.opened.is_new())?);
+                if !range.takes(at) {
+                    big.write_range(shared, &std::mem::replace(&mut range, content::Range::at(at)), wrote)?;
+                }
+                range.push(item);
             }
+            big.write_range(shared, &range, wrote)?;
             shared.events.bytes_done(opening.bytes);
         }
     }

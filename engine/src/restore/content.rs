@@ -8,15 +8,36 @@ use keepfast_repo_format::tree::entry::ContentItem;
 
 use super::Shared;
 use super::files::FileJob;
-use crate::error::{Result, describe};
+use crate::error::{Error, Result, describe};
 use crate::reader::Chunk;
 use crate::target::TargetFile;
 use crate::tree::ContentItems;
+
+/// Items of a range at most, 48 bytes each: a file may consist of single bytes.
+const RANGE_ITEMS: usize = 16 << 10;
 
 /// A run of a file's content.
 pub(super) struct Range {
     pub(super) offset: u64,
     pub(super) items: Vec<ContentItem>,
+    end: u64,
+}
+
+impl Range {
+    /// An empty one that begins at `offset`.
+    pub(super) fn at(offset: u64) -> Self {
+        Self { offset, items: Vec::new(), end: offset }
+    }
+
+    /// Whether an item at `offset` still belongs to it.
+    pub(super) fn takes(&self, offset: u64) -> bool {
+        self.end == offset && self.items.len() < RANGE_ITEMS
+    }
+
+    pub(super) fn push(&mut self, item: ContentItem) {
+        self.end += item.length;
+        self.items.push(item);
+    }
 }
 
 /// What writing a range changed.
@@ -43,6 +64,7 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
     let mut offset = range.offset;
     let mut wrote = Wrote::default();
     let mut run = Run::default();
+    let mut lost = Lost::default();
     for item in &range.items {
         let at = offset;
         offset += item.length;
@@ -61,23 +83,93 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
                 run.add(file, at, chunk)?;
             }
             Ok(chunk) => {
-                let text = format!("bytes {at}..{offset} are lost: chunk {id} has {} bytes", chunk.len());
-                shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+                let reason = format!("chunk {id} has {} bytes, the file says {}", chunk.len(), item.length);
+                lost.add(shared, path, at..offset, reason);
+                clear_lost(file, at..offset, is_new, &mut wrote)?;
             }
             Err(error) if error.is_damage() => {
-                let text = format!("bytes {at}..{offset} are lost: {}", describe(&error));
-                shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
-                // A hole, so that nobody takes older content for restored content. A new file gets its length at the end.
-                if !is_new {
-                    clear(file, at, item.length, &mut wrote)?;
-                }
+                lost.add(shared, path, at..offset, describe(&error));
+                clear_lost(file, at..offset, is_new, &mut wrote)?;
             }
             Err(error) => return Err(error),
         }
     }
     run.flush(file)?;
+    lost.tell(shared, path);
     shared.written.fetch_add(wrote.bytes, Ordering::Relaxed);
     Ok(wrote)
+}
+
+/// Writes a file's content from start to end.
+pub(super) fn write_in_order(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool) -> Result<Wrote> {
+    let mut items = ContentItems::new(&shared.reader, &job.entry.content);
+    let mut wrote = Wrote::default();
+    let mut range = Range::at(0);
+    loop {
+        let next = items.next();
+        let is_next = matches!(&next, Some(Ok(_)));
+        if !is_next || !range.takes(range.end) {
+            shared.check()?;
+            wrote.add(&write(shared, file, &job.path, &range, is_new)?);
+            range = Range::at(range.end);
+        }
+        match next {
+            None => return Ok(wrote),
+            Some(Ok(item)) => range.push(item),
+            Some(Err(error)) => {
+                let end = range.end + items.lost_bytes();
+                wrote.add(&list_lost(shared, file, &job.path, range.end..end, error, is_new)?);
+                range = Range::at(end);
+            }
+        }
+    }
+}
+
+/// A list node that can not be read costs what is below it; any other error is returned.
+pub(super) fn list_lost(
+    shared: &Shared,
+    file: &TargetFile,
+    path: &[u8],
+    range: std::ops::Range<u64>,
+    error: Error,
+    is_new: bool,
+) -> Result<Wrote> {
+    if !error.is_damage() {
+        return Err(error);
+    }
+    let (mut lost, mut wrote) = (Lost::default(), Wrote::default());
+    lost.add(shared, path, range.clone(), describe(&error));
+    lost.tell(shared, path);
+    clear_lost(file, range, is_new, &mut wrote)?;
+    Ok(wrote)
+}
+
+/// Neighbouring bytes that are lost for one reason are one problem, not one for each chunk.
+#[derive(Default)]
+struct Lost(Option<(std::ops::Range<u64>, String)>);
+
+impl Lost {
+    fn add(&mut self, shared: &Shared, path: &[u8], range: std::ops::Range<u64>, reason: String) {
+        match &mut self.0 {
+            Some((before, its_reason)) if before.end == range.start && *its_reason == reason => before.end = range.end,
+            _ => {
+                self.tell(shared, path);
+                self.0 = Some((range, reason));
+            }
+        }
+    }
+
+    fn tell(&mut self, shared: &Shared, path: &[u8]) {
+        if let Some((range, reason)) = self.0.take() {
+            let text = format!("bytes {}..{} are lost: {reason}", range.start, range.end);
+            shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+        }
+    }
+}
+
+/// A hole, so that nobody takes older content for restored content. A new file gets its length at the end.
+fn clear_lost(file: &TargetFile, range: std::ops::Range<u64>, is_new: bool, wrote: &mut Wrote) -> Result<()> {
+    if is_new { Ok(()) } else { clear(file, range.start, range.end - range.start, wrote) }
 }
 
 /// Neighbours of a segment that are neighbours in the file, to be written with one call.

@@ -9,13 +9,12 @@ use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 
 use super::big::{self, Big};
-use super::content::{self, Range, Wrote};
+use super::content::{self, Wrote};
 use super::links::{self, Shares};
 use super::{Change, Compare, Mode, Shared, Verify};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::target::{Device, Directory, Existing, TargetFile};
-use crate::tree::ContentItems;
 
 /// A batch is handed to a worker when its files have this many bytes ...
 const BATCH_BYTES: u64 = 2 << 20;
@@ -150,11 +149,7 @@ fn make(shared: &Shared, job: &FileJob) -> Result<()> {
         return would_make(shared, job);
     }
     let Some(opened) = open(shared, job)? else { return Ok(()) };
-    let mut items = Vec::with_capacity(job.entry.content.items.len());
-    for item in ContentItems::new(&shared.reader, &job.entry.content) {
-        items.push(item?);
-    }
-    let wrote = content::write(shared, &opened.file, &job.path, &Range { offset: 0, items }, opened.is_new())?;
+    let wrote = content::write_in_order(shared, job, &opened.file, opened.is_new())?;
     finish(shared, job, &opened, &wrote)
 }
 

@@ -33,6 +33,10 @@ use files::Jobs;
 use pass::Pass;
 use selection::Selection;
 
+/// Problems that are listed; beyond them they are told to the [`Events`] and counted. A few hostile nodes can be wrong in millions
+/// of places.
+const MAX_PROBLEMS: usize = 100_000;
+
 /// What to restore, and how.
 pub struct RestoreOptions {
     /// The folder to restore into.
@@ -119,7 +123,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
-    /// Everything that is missing or not as it was.
+    /// Everything that is missing or not as it was; a hundred thousand problems, and how many more there are.
     pub problems: Vec<Problem>,
 }
 
@@ -133,6 +137,7 @@ struct Shared<'a> {
     bytes: AtomicU64,
     written: AtomicU64,
     problems: Mutex<Vec<Problem>>,
+    unlisted_problems: AtomicU64,
     /// The first error that ends the restore.
     fatal: Mutex<Option<Error>>,
     /// Link groups whose existing file stays.
@@ -166,6 +171,7 @@ pub fn restore(
         bytes: AtomicU64::new(0),
         written: AtomicU64::new(0),
         problems: Mutex::default(),
+        unlisted_problems: AtomicU64::new(0),
         fatal: Mutex::default(),
         kept_groups: Mutex::default(),
         changes,
@@ -192,9 +198,9 @@ pub fn restore(
         updated,
         unchanged,
         deleted,
-        bytes: shared.bytes.into_inner(),
-        written_bytes: shared.written.into_inner(),
-        problems: shared.problems.into_inner().expect("no holder panics"),
+        bytes: shared.bytes.load(Ordering::Relaxed),
+        written_bytes: shared.written.load(Ordering::Relaxed),
+        problems: shared.into_problems(),
     })
 }
 
@@ -207,7 +213,22 @@ impl Shared<'_> {
     fn problem(&self, path: Vec<u8>, code: ProblemCode, text: String) {
         let problem = Problem { path, code, text };
         self.events.problem(&problem);
-        self.problems.lock().expect("no holder panics").push(problem);
+        let mut problems = self.problems.lock().expect("no holder panics");
+        if problems.len() < MAX_PROBLEMS {
+            problems.push(problem);
+        } else {
+            self.unlisted_problems.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner().expect("no holder panics");
+        let unlisted = self.unlisted_problems.into_inner();
+        if unlisted > 0 {
+            let text = format!("{unlisted} more problems are not listed");
+            problems.push(Problem { path: Vec::new(), code: ProblemCode::Unreadable, text });
+        }
+        problems
     }
 
     /// Notes what went wrong with a path; what makes going on pointless ends the restore.

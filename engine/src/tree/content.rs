@@ -82,6 +82,7 @@ pub struct ContentItems<'a> {
     reader: &'a Reader,
     /// Per level from the top: items still to come, in reverse.
     stack: Vec<(u8, Vec<ContentItem>)>,
+    lost_bytes: u64,
 }
 
 impl<'a> ContentItems<'a> {
@@ -89,7 +90,12 @@ impl<'a> ContentItems<'a> {
     pub fn new(reader: &'a Reader, content: &Content) -> Self {
         let mut items = content.items.clone();
         items.reverse();
-        Self { reader, stack: vec![(content.height, items)] }
+        Self { reader, stack: vec![(content.height, items)], lost_bytes: 0 }
+    }
+
+    /// After an error: bytes of the file below the list node that could not be read. The items that follow stand behind them.
+    pub fn lost_bytes(&self) -> u64 {
+        self.lost_bytes
     }
 
     fn descend(&mut self, height: u8, item: ContentItem) -> Result<()> {
@@ -124,6 +130,7 @@ impl Iterator for ContentItems<'_> {
                 Some(item) if height == 0 => return Some(Ok(item)),
                 Some(item) => {
                     if let Err(error) = self.descend(height, item) {
+                        self.lost_bytes = item.length;
                         return Some(Err(error));
                     }
                 }

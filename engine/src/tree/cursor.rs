@@ -171,6 +171,11 @@ fn check_inner(level: u8, found: u8, node: &Node, children: &[Child]) -> Result<
     if (entries, bytes) != (promised.entries, promised.bytes) {
         return malformed("its counts are not what its parent says");
     }
+    // With siblings in order, this makes a second mention of a node a lie: ten small nodes could else stand for 2^60 leaves.
+    let last = children.last().map(|child| (&child.last_directory, &child.last_name));
+    if last != Some((&promised.last_directory, &promised.last_name)) {
+        return malformed("its last entry is not the one its parent names");
+    }
     Ok(())
 }
 
