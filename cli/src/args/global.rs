@@ -73,4 +73,6 @@ pub enum Whose {
     Own,
     /// The one that is written to: `--to-key-file`, `KEEPFAST_TO_KEY_FILE`.
     Target,
+    /// A further one of a backup: `--also-key-file`, `KEEPFAST_ALSO_KEY_FILE`.
+    Also,
 }

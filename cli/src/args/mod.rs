@@ -15,7 +15,7 @@ mod select;
 
 use clap::{Parser, Subcommand};
 
-pub use backup::BackupArgs;
+pub use backup::{AlsoArgs, BackupArgs};
 pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::{GlobalArgs, Whose};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was typed, as values of the engine: the only place that reads the environment, the clock and the user's own files.
 
+pub mod also;
 pub mod backup;
 pub mod cloud;
 pub mod credential;
