@@ -3,6 +3,7 @@
 
 use crate::args::{AlsoArgs, GlobalArgs, Whose};
 use crate::exit::Failure;
+use crate::render::text;
 
 /// The global options of each further repository.
 ///
@@ -13,8 +14,8 @@ pub fn globals(global: &GlobalArgs, args: &AlsoArgs) -> Result<Vec<GlobalArgs>, 
         [("--also-key-file", &args.also_key_file), ("--also-password-file", &args.also_password_file)]
     {
         if !files.is_empty() && files.len() != args.also.len() {
-            let (files, places) = (files.len(), args.also.len());
-            return Err(Failure::Usage(format!("{option} was given {files} times, for {places} of --also")));
+            let [files, places] = [files.len(), args.also.len()].map(|count| text::counted(count as u64, "time"));
+            return Err(Failure::Usage(format!("{option} is given {files}, --also {places}")));
         }
     }
     let of = |(number, place): (usize, &std::path::PathBuf)| GlobalArgs {

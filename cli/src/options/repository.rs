@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the global options to an opened repository.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keepfast_engine::repository::{Credential, Found, LocalFolders, Repository};
+use keepfast_engine::storage::local::file_system::{FileSystem, StateFolder};
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
@@ -34,7 +35,25 @@ pub fn folders(global: &GlobalArgs) -> Result<LocalFolders, Failure> {
         None => Some(user_folder(UserFolder::Cache)?),
     };
     let state = global.state_dir.clone().map_or_else(|| user_folder(UserFolder::State), Ok)?;
-    Ok(LocalFolders { cache, state })
+    Ok(LocalFolders { cache: cache.filter(|cache| on_this_machine(cache)), state })
+}
+
+/// SQLite can not share a file between machines, so there the index is kept in memory, which costs work and nothing else.
+fn on_this_machine(cache: &Path) -> bool {
+    // It may not be there yet; what it will be made in is.
+    let existing = cache.ancestors().find(|folder| folder.exists());
+    let file_system = existing.and_then(|folder| FileSystem::of(folder).ok());
+    match file_system.map(FileSystem::as_state_folder) {
+        Some(StateFolder::Network(which)) => {
+            storage::warn(&format!(
+                "the cache folder {} is on {}, so the index is kept in memory; --cache-dir names another",
+                cache.display(),
+                which.word()
+            ));
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Opens the repository that the user named.

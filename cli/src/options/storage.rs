@@ -79,7 +79,13 @@ pub fn backend(global: &GlobalArgs, location: &Location, access: Access) -> Resu
 
 fn folder(path: &Path, access: Access) -> Result<LocalBackend, Failure> {
     match access {
-        Access::Create => Ok(LocalBackend::create(path)?),
+        Access::Create => {
+            let backend = LocalBackend::create(path)?;
+            for concern in backend.concerns() {
+                warn(&format!("{}: {concern}", path.display()));
+            }
+            Ok(backend)
+        }
         Access::Open => LocalBackend::open(path).map_err(|error| match error.kind {
             ErrorKind::NotFound => Error::NoRepository { location: path.display().to_string() }.into(),
             _ => error.into(),
@@ -147,11 +153,16 @@ fn limits(global: &GlobalArgs, distance: Distance) -> LimitOptions {
     }
 }
 
+/// Says what the user should know and what stops nothing.
+pub fn warn(text: &str) {
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
 /// A silent program that waits a minute looks like one that hangs.
 fn tell(error: &StorageError, wait: Duration) {
     if wait >= TOLD_WAIT {
-        // Nobody is left to tell if standard error is closed.
-        let _ = writeln!(io::stderr(), "warning: {}; trying again in {} s", text::error(error), wait.as_secs());
+        warn(&format!("{}; trying again in {} s", text::error(error), wait.as_secs()));
     }
 }
 
