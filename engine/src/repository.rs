@@ -92,18 +92,18 @@ impl Repository {
     /// A reader over everything that is visible. Call [`Repository::history`] first. Trees may come from this machine's
     /// cache.
     pub fn reader(&self) -> Arc<Reader> {
-        self.reader_that(Sees::All)
-    }
-
-    /// A reader over some of it. Call [`Repository::history`] first. Trees may come from this machine's cache.
-    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
-        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees);
+        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
         Arc::new(reader.with_trees(self.trees.clone()))
     }
 
-    /// A reader for who wants to know what the storage holds: nothing comes from a cache.
+    /// A reader over some of it, for who wants to know what the storage holds: nothing comes from a cache.
+    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
+        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
+    }
+
+    /// The same over everything that is visible.
     pub fn reader_of_storage(&self) -> Arc<Reader> {
-        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All))
+        self.reader_that(Sees::All)
     }
 
     /// Reads the config object once more, from the storage: what this repository was opened with may have been remembered.

@@ -60,7 +60,7 @@ fn an_unchanged_backup_takes_few_requests_and_no_more_with_every_night() {
 }
 
 /// Two for the opening, one record, and what is condemned, visible, open and stored.
-const MAX_BEFORE_COMMIT: usize = 10;
+const MAX_BEFORE_COMMIT: usize = 8;
 
 #[test]
 fn a_changed_file_adds_its_packs_and_one_index_object() {
