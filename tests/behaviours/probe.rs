@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use keepfast_engine::Error;
+use keepfast_engine::backup::backup;
 use keepfast_engine::capability::remembered;
+use keepfast_engine::events::Silent;
 use keepfast_engine::repository::{Distance, Found, LocalFolders, Repository};
 use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::id::WriterId;
@@ -124,6 +126,12 @@ fn without_create_once_a_writer_is_admitted_alone_and_prune_never() {
     let refused = repository.admit_writer(own, NOW).unwrap_err();
     assert!(matches!(&refused, Error::OneWriter { who, .. } if who == "user@host"), "{refused}");
     repository.admit_writer(other, NOW).expect("a writer does not stand in its own way");
+
+    // A backup is refused before it has put anything.
+    let before = sandbox.objects.image();
+    let refused = backup(&repository, &client(), &sandbox.options(), &Silent).unwrap_err();
+    assert!(matches!(refused, Error::OneWriter { .. }), "{refused}");
+    assert_eq!(sandbox.objects.image(), before);
 
     // It ends.
     session.abandon().unwrap();
