@@ -233,7 +233,7 @@ fn impatient() -> PruneOptions {
 fn a_backup_and_a_prune_at_once_lose_nothing_in_any_order() {
     let (place, ..) = prepared();
     for seed in 0..40 {
-        let options = if seed % 3 == 0 { impatient() } else { all_of_it() };
+        let options = if u64::is_multiple_of(seed, 3) { impatient() } else { all_of_it() };
         let tasks = [Task::BackUp { who: 0, times: 2 }, Task::Prune(options)];
         let (after, _) = race(&place, seed, &tasks);
         settle(&after);
@@ -244,7 +244,7 @@ fn a_backup_and_a_prune_at_once_lose_nothing_in_any_order() {
 fn two_prunes_and_a_backup_at_once_lose_nothing_in_any_order() {
     let (place, ..) = prepared();
     for seed in 1000..1040 {
-        let options = |n: u64| if (seed + n) % 3 == 0 { impatient() } else { all_of_it() };
+        let options = |n: u64| if (seed + n).is_multiple_of(3) { impatient() } else { all_of_it() };
         let tasks = [Task::Prune(options(0)), Task::BackUp { who: 0, times: 1 }, Task::Prune(options(1))];
         let (after, _) = race(&place, seed, &tasks);
         settle(&after);
