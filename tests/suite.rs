@@ -28,6 +28,7 @@ mod behaviours {
     mod incremental;
     mod prune;
     mod prune_crash;
+    mod prune_full_disk;
     mod prune_races;
     mod prune_states;
     mod round_trip;

@@ -12,12 +12,11 @@ use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneError, PruneOptions
 use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::id::SnapshotId;
 use keepfast_repo_format::layout;
-use keepfast_storage::local::LocalBackend;
 use keepfast_storage::testing::{Fault, FaultyBackend, Image, Moment, Operation, RecordingBackend, SimBackend};
-use keepfast_storage::{Backend, ErrorKind, Name};
+use keepfast_storage::{ErrorKind, Name};
 
 use crate::support::collector::{all_of_it, prune_on, undelete};
-use crate::support::history_script::{Machine, in_snapshot, on_disk, options, random_bytes, write_files};
+use crate::support::history_script::{Machine, in_snapshot, on_disk, options, write_files};
 use crate::support::prune_place::Place;
 
 /// A dead pack, a partly dead one and a forgotten snapshot.
@@ -348,52 +347,4 @@ fn an_unchanged_backup_asks_the_storage_few_questions() {
         asked[..commit].iter().map(|record| &*record.name).filter(|n| !n.starts_with("packs/")).collect();
     assert!(before.len() <= 5, "{before:?}");
     assert_eq!(asked.len() - commit, 3, "{:?}", &asked[commit..]);
-}
-
-#[test]
-fn a_disk_that_is_really_full_is_pruned_free() {
-    let base = tempfile::tempdir().unwrap();
-    let mounted =
-        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "none"]).arg(base.path()).output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        println!("skipped: mounting a small file system needs root");
-        return;
-    }
-    let _unmount = Unmount(base.path().to_path_buf());
-    let other = crate::support::history_script::scratch();
-    let disk: Arc<dyn Backend> = Arc::new(LocalBackend::create(&base.path().join("repository")).unwrap());
-    let key = crate::support::history_script::init_small(disk.as_ref()).unwrap();
-    let machine = Machine::new("alpha", other.path());
-    let source = [other.path().join("source")];
-    std::fs::create_dir_all(&source[0]).unwrap();
-    let mut snapshots = Vec::new();
-    let full = (0..20).find_map(|round| {
-        std::fs::write(source[0].join("big"), random_bytes(round, 700_000)).unwrap();
-        match machine.back_up(disk.clone(), &key, &source) {
-            Ok(summary) => snapshots.push(summary.snapshot.unwrap()),
-            Err(error) => return Some(error),
-        }
-        None
-    });
-    assert!(matches!(full, Some(Error::Storage(ref error)) if error.kind == ErrorKind::Full), "{full:?}");
-    let last = snapshots.pop().unwrap();
-    let repository = machine.open(disk.clone(), &key).unwrap();
-    crate::support::collector::forget(&repository, &machine, &snapshots).unwrap();
-    let report = prune_on(&repository, &machine, &all_of_it()).unwrap();
-    assert!(report.finished && report.bytes_freed > 2_000_000, "{report:?}");
-    drop(repository);
-    machine.back_up(disk.clone(), &key, &source).expect("there is space again");
-    let repository = machine.open(disk, &key).unwrap();
-    let (found, damaged) = repository.history().unwrap().snapshots(&repository).unwrap();
-    assert!(damaged.is_empty() && found.len() == 2 && found.iter().any(|snapshot| snapshot.id == last));
-    found.iter().for_each(|snapshot| drop(in_snapshot(&repository, snapshot).unwrap()));
-}
-
-struct Unmount(std::path::PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        // Nobody works in it any more; if it does not go, the next test has another one.
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
-    }
 }
