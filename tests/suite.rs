@@ -41,6 +41,7 @@ mod behaviours {
     mod probe;
     mod prune;
     mod prune_crash;
+    mod prune_full_disk;
     mod prune_races;
     mod prune_states;
     mod requests;

@@ -16,7 +16,7 @@ use keepfast_storage::testing::{Fault, FaultyBackend, Image, Moment, Operation, 
 use keepfast_storage::{ErrorKind, Name};
 
 use crate::support::collector::{all_of_it, prune_on, undelete};
-use crate::support::history_script::{in_snapshot, on_disk, options, write_files};
+use crate::support::history_script::{Machine, in_snapshot, on_disk, options, write_files};
 use crate::support::prune_place::Place;
 
 /// A dead pack, a partly dead one and a forgotten snapshot.
@@ -187,7 +187,7 @@ fn who_ignores_damage_keeps_everything_that_can_still_be_read() {
     let victim = *place.promised.keys().next().unwrap();
     let manifest = Name::new(layout::snapshot(&victim)).unwrap();
     let mut place = edited(&place, |image| drop(image.remove(&manifest)));
-    place.machines.iter().for_each(crate::support::history_script::Machine::lose_cache);
+    place.machines.iter().for_each(Machine::lose_cache);
     let report = place.prune(0, &PruneOptions { on_damage: OnDamage::Ignore, ..all_of_it() });
     assert!(report.finished && report.unreadable == 1, "{report:?}");
     place.forget(0, &[victim]);

@@ -23,6 +23,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "dump latest:a",
         "diff a b",
         "check",
+        "prune --max-unused 0",
         "stats",
         "tag --add x latest",
         "forget latest",
