@@ -852,8 +852,8 @@ class Repository(Objects):
         return sorted(slots, key=lambda s: (s[4], s[1], s[2]))
 
     def apply_log(self):
-        """Snapshot id -> manifest, oldest first, after all slots; field 9 holds the tags of now. A forgotten snapshot stays known:
-        it keeps its tags and its place, and UNDELETE brings it back."""
+        """Snapshot id -> manifest, oldest first, after all slots; field 9 holds the tags of now. A forgotten snapshot stays
+        known: it keeps its tags and its place, and UNDELETE brings it back."""
         known, forgotten, tags = OrderedDict(), set(), {}
         for slot in self.log:
             if slot[0] == COMMIT:
