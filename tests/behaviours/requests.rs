@@ -77,7 +77,7 @@ fn a_changed_file_adds_its_packs_and_one_index_object() {
 }
 
 /// Requests of a first backup beside its packs.
-const MAX_FIRST: usize = 15;
+const MAX_FIRST: usize = 12;
 
 #[test]
 fn a_first_backup_of_many_files_takes_its_packs_and_few_requests() {

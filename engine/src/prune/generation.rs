@@ -13,7 +13,7 @@ use keepfast_repo_format::id::{IndexId, PackId};
 use keepfast_repo_format::index::{decode, encode, encoded_len};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{crypto, layout, record};
-use keepfast_storage::Put;
+use keepfast_storage::{ErrorKind, Put};
 
 use super::PruneError;
 use super::orphans::Strays;
@@ -64,12 +64,13 @@ pub(super) fn drop_packs(
         // Before the objects of the new generation: what is there now and not named by it will not be named.
         let lengths = stored_lengths(repository)?;
         let history = repository.history()?;
+        // Also what another collector has put: its barrier may be still to come, and the deletes must not outlive it.
+        settle(repository, &history)?;
         let is_visible = repository.index.survey().iter().any(|pack| gone.contains(&pack.summary.id));
         let is_wanted = strays == Strays::AfterGeneration || !to_merge(&history, &lengths).is_empty();
         if !is_visible && (written.generations > 0 || !is_wanted) {
             return Ok((history, written));
         }
-        settle(repository, &history)?;
         let generation = match next(repository, &history, gone, &lengths, &mut written) {
             // Another collector was faster, and has deleted what it put something else in place of.
             Err(error) if error.is_not_found() && repository.history()?.generation() != history.generation() => {
@@ -140,7 +141,15 @@ fn put(repository: &Repository, generation: &Generation) -> Result<bool> {
     let object = generation.seal(&repository.keys);
     let name = object_name(&layout::generation(generation.number));
     let backend = &repository.backend;
-    let is_ours = backend.put_if_absent(&name, &[&object])? == Put::Created || backend.get(&name, None)? == object;
+    let is_ours = match backend.put_if_absent(&name, &[&object])? {
+        Put::Created => true,
+        Put::Exists => match backend.get(&name, None) {
+            Ok(there) => there == object,
+            // Newer ones have taken its place already.
+            Err(error) if error.kind == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        },
+    };
     backend.barrier()?;
     if is_ours {
         cache_generation(repository, generation)?;

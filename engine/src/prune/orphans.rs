@@ -98,10 +98,8 @@ pub(super) fn is_dead_index_object(
         Err(error) if error.is_damage() => return Ok(false),
         Err(error) => return Err(error),
     };
-    let Some(first) = packs.first() else { return Ok(was_there_before) };
-    // Objects of a session list its own packs only.
-    let is_of_one_session = packs.iter().all(|pack| pack.session == first.session);
-    let may_be_named = is_of_one_session && !view.history.has_ended(&first.session);
+    // A session that has not ended may still name it.
+    let may_be_named = packs.iter().any(|pack| !view.history.has_ended(&pack.session));
     Ok(was_there_before && !may_be_named)
 }
 
