@@ -43,6 +43,16 @@ pub enum Distance {
     Remote,
 }
 
+impl Distance {
+    /// Packs that are uploaded at a time, each in memory: a disk is as fast with one, a network mostly waits.
+    pub fn uploads(self) -> usize {
+        match self {
+            Self::Local => 1,
+            Self::Remote => 3,
+        }
+    }
+}
+
 /// What opens a repository.
 #[derive(Clone, Debug)]
 pub enum Credential {

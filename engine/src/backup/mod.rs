@@ -189,7 +189,8 @@ fn run(plan: &Plan, queues: &[Option<&Queue>]) -> Result<Vec<Result<Outcome>>> {
     thread::scope(|scope| {
         let mut uploaders = Vec::with_capacity(queues.len());
         for (lane, queue) in plan.lanes.iter().zip(queues.iter().copied()) {
-            uploaders.push(queue.map(|queue| scope.spawn(|| lane.writer.upload(queue))));
+            let uploads = || queue.map(|queue| scope.spawn(|| lane.writer.upload(queue)));
+            uploaders.push((0..lane.repository.distance.uploads()).filter_map(|_| uploads()).collect::<Vec<_>>());
         }
         let (sequenced, assembled) = thread::scope(|workers| {
             let pool = Pool::start(workers, threads);
@@ -211,9 +212,9 @@ fn run(plan: &Plan, queues: &[Option<&Queue>]) -> Result<Vec<Result<Outcome>>> {
         for (number, (assembled, cause)) in assembled.into_iter().zip(causes).enumerate() {
             let writer = plan.lanes[number].writer;
             let worked = cause.map_or(assembled, Err);
-            let finished = match (&worked, &uploaders[number]) {
-                (Ok(_), Some(_)) if failed.is_none() => writer.finish(),
-                (Ok(_), None) => Ok(()),
+            let finished = match (&worked, uploaders[number].is_empty()) {
+                (Ok(_), false) if failed.is_none() => writer.finish(),
+                (Ok(_), true) => Ok(()),
                 _ => {
                     writer.abandon();
                     Ok(())
