@@ -333,8 +333,9 @@ def open_key_slot(where, raw, credential):
 Envelope = namedtuple("Envelope", "header extension body repository_id")
 NAMES = {"config": "config/[0-9]{8}", "keys": "keys/[0-9a-f]{64}", "packs": r"packs/([0-9a-f]{2})/\1[0-9a-f]{62}",
          "index": "index/[0-9a-f]{64}", "gen": "gen/[0-9]{12}", "snapshots": "snapshots/[0-9a-f]{64}",
-         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}"}  # (2)
-KINDS = {"config": "C", "keys": "K", "index": "I", "gen": "G", "snapshots": "M", "log": "L", "sessions": "S"}
+         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}",
+         "gc": "gc/[0-9a-f]{32}/[0-9]{12}"}  # (2)
+KINDS = {"config": "C", "keys": "K", "index": "I", "gen": "G", "snapshots": "M", "log": "L", "sessions": "S", "gc": "X"}
 
 
 def check_header(where, h, kinds, total, repository_id):
@@ -581,11 +582,14 @@ def parse_list_node(where, data, level):
 CONFIG = {**dict.fromkeys((0, 2, 3, 4, 5, 10), "uint"), 1: dict.fromkeys(range(5), "uint"), 9: "text",
           **dict.fromkeys((6, 7, 8), 32)}
 GENERATION = {0: "uint", 1: [32], 2: [(16, "uint")], 3: ["uint"]}
-SESSION = {0: 16, 1: "uint", 2: 16, 3: "text", 4: "text", 5: "uint", 6: "uint", 7: "text"}
+SESSION = {0: 16, 1: "uint", 2: 16, 3: "text", 4: "text", 5: "uint", 6: "uint", 7: "text",
+           8: Opt("uint")}
+COLLECTOR = 1  # the one role that is named; a writer has none
+CONDEMN_LIST = {0: 16, 1: "uint", 2: 16, 3: [32], 4: [32]}
 LOG = {0: "uint", 1: 16, 2: "uint", 3: Opt(32), 4: "uint", 5: [(16, "uint", 32)], 6: "uint", 7: "uint", 8: Opt(16),
        9: Opt(32), 10: Opt([32]), 11: Opt([32]), 12: Opt([(32, ["text"])])}
-LOG_FIELDS = {1: {8, 9, 10}, 2: {8}, 3: {11}, 4: {12}}
-COMMIT, VOID, FORGET, TAG = 1, 2, 3, 4
+LOG_FIELDS = {1: {8, 9, 10}, 2: {8}, 3: {11}, 4: {12}, 5: {8, 10}, 6: {11}}
+COMMIT, VOID, FORGET, TAG, COLLECT, UNDELETE = range(1, 7)
 MANIFEST = {0: 16, 1: "uint", 2: 16, 3: Opt(32), 4: 32, 5: "uint", 6: ["bytes"], 7: "text", 8: "text", 9: ["text"],
             10: "int", 11: "int", 12: "text", 13: "text", 14: "uint", 15: dict.fromkeys(range(11), "uint"),
             16: [("bytes", "uint", "text")], 17: "uint", 18: "uint", 19: "uint", 20: 32}
@@ -639,7 +643,7 @@ class Objects:
         return envelope(name, raw, KINDS[name.split("/")[0]], self.keys.repository_id)
 
     def sealed(self, name, key=None):
-        """(3) The plain payload of a sealed body (I G L S M)."""
+        """(3) The plain payload of a sealed body (I G L S X M)."""
         o = self.read(name)
         return unframe(name, unseal(name, key or self.keys.structure_key, o.header + o.extension, o.body))
 
@@ -672,7 +676,17 @@ class Objects:
         """(10)"""
         session = cbor(name, self.sealed(name), SESSION)
         belongs(name, f"sessions/{session[0].hex()}/{session[1]:012}")
+        if session.get(8, COLLECTOR) != COLLECTOR:
+            raise Damage(f"{name}: role {session[8]}")
         return session
+
+    def condemn_list(self, name):
+        """(10) What a collector is about to delete: of no matter for reading, where only what is visible counts."""
+        condemned = cbor(name, self.sealed(name), CONDEMN_LIST)
+        belongs(name, f"gc/{condemned[0].hex()}/{condemned[1]:012}")
+        if any(ids != sorted(set(ids)) for ids in (condemned[3], condemned[4])):
+            raise Damage(f"{name}: its ids do not ascend")
+        return condemned
 
     def slot(self, name):
         """(10)"""
@@ -838,14 +852,18 @@ class Repository(Objects):
         return sorted(slots, key=lambda s: (s[4], s[1], s[2]))
 
     def apply_log(self):
-        """Snapshot id -> manifest, oldest first, after COMMIT, FORGET and TAG; field 9 holds the tags of now."""
-        self.commits, tags = OrderedDict(), {}
+        """Snapshot id -> manifest, oldest first, after all slots; field 9 holds the tags of now. A forgotten snapshot stays
+        known: it keeps its tags and its place, and UNDELETE brings it back."""
+        known, forgotten, tags = OrderedDict(), set(), {}
         for slot in self.log:
             if slot[0] == COMMIT:
-                self.commits[slot[9]] = slot
-            for snapshot in slot.get(11, ()):
-                self.commits.pop(snapshot, None)
-            tags.update((snapshot, new) for snapshot, new in slot.get(12, ()) if snapshot in self.commits)
+                known[slot[9]] = slot
+            elif slot[0] == FORGET:
+                forgotten.update(snapshot for snapshot in slot[11] if snapshot in known)
+            elif slot[0] == UNDELETE:
+                forgotten.difference_update(slot[11])
+            tags.update((snapshot, new) for snapshot, new in slot.get(12, ()) if snapshot in known)
+        self.commits = OrderedDict((snapshot, slot) for snapshot, slot in known.items() if snapshot not in forgotten)
         snapshots = OrderedDict()
         for snapshot in self.commits:
             manifest = self.attempt(self.committed, snapshot)
@@ -871,7 +889,7 @@ class Repository(Objects):
             generation = self.generation(names[-1])
             absorbed, wanted = dict(map(tuple, generation[2])), set(generation[1])
             for slot in self.log:
-                if slot[0] == COMMIT and slot[2] > absorbed.get(slot[1], -1):
+                if slot[0] in (COMMIT, COLLECT) and slot[2] > absorbed.get(slot[1], -1):
                     wanted.update(slot[10])
             packs = {}
             for index in sorted(wanted):
@@ -1096,11 +1114,14 @@ def command_check(repository):
     """Every object, every segment, every chunk, every tree."""
     counts = dict.fromkeys(("objects", "packs", "chunks", "entries"), 0)
     readers = {"index": repository.index, "snapshots": repository.manifest, "config": repository.config,
-               "gen": repository.generation, "sessions": repository.session, "keys": repository.key_slot}
+               "gen": repository.generation, "sessions": repository.session, "keys": repository.key_slot,
+               "gc": repository.condemn_list}
     for prefix, reader in readers.items():
         for name in repository.store.names(prefix):
-            repository.attempt(reader, name)
+            found = repository.attempt(reader, name)
             counts["objects"] += 1
+            if found and prefix == "gc":
+                name_condemned(repository, name, found)
     counts["objects"] += len(repository.store.names("log"))
     good = {}  # (kind, id) -> length
     present = repository.store.names("packs")
@@ -1115,6 +1136,15 @@ def command_check(repository):
     print(f"{len(repository.snapshots)} snapshots, " + ", ".join(f"{n} {what}" for what, n in counts.items()) +
           f": {f'{len(repository.damage)} damaged' if repository.damage else 'no damage'}")
     return 0
+
+
+def name_condemned(repository, name, condemned):
+    """(11.2) What a collector will delete and is still visible: it is at work, or its work waits to be finished. No
+    damage, but whoever repairs something by hand must know that these do not stay."""
+    visible = [pack_name(pack) for pack in condemned[3] if pack_name(pack) in repository.packs]
+    visible += [f"snapshots/{snapshot.hex()}" for snapshot in condemned[4] if snapshot in repository.commits]
+    for what in visible:
+        print(f"condemned: {what} is visible, and {name} names it")
 
 
 def check_pack(repository, name, good):
@@ -1164,7 +1194,7 @@ class Vectors:
 
     def __init__(self, folder):
         self.checked, self.wrong = 0, []
-        for name in ("keys", "tree", "pack"):
+        for name in ("keys", "tree", "pack", "collector"):
             with open(os.path.join(folder, name + ".json"), encoding="utf-8") as f:
                 getattr(self, name)(json.load(f))
 
@@ -1198,6 +1228,7 @@ class Vectors:
         self.expect("wrong password", open_key_slot("password_slot", x(o["password_slot"]), Password("x")), None)
         self.objects(keys, writer, o)
         self.expect("frame", unframe("frame", x(o["frame"])), o["frame_plain"])
+        self.derived, self.writer = keys, writer  # those of collector.json too
 
     def objects(self, keys, writer, o):
         """One object of every kind: opens, and holds what it must."""
@@ -1212,6 +1243,19 @@ class Vectors:
         slots = [objects.slot(name) for name in objects.store.names("log")]
         self.expect("log", [slot[0] for slot in slots], [COMMIT, VOID, FORGET, TAG])
         self.expect("manifest", cbor2.dumps(objects.manifest(snapshot), canonical=True), o["manifest_cbor"])
+
+    def collector(self, v):
+        """What collectors and undeletes store."""
+        session, gc = (f"{folder}/{self.writer.hex()}/000000000042" for folder in ("sessions", "gc"))
+        stored = {session: v["session"], gc: v["condemn_list"]}
+        stored.update((f"log/{self.writer.hex()}/{4 + n:012}", slot) for n, slot in enumerate(v["log"]))
+        objects = Objects(Memory((name, bytes.fromhex(value)) for name, value in stored.items()), self.derived)
+        self.expect("role", objects.session(session)[8], COLLECTOR)
+        packs, snapshots = [b"\x0c" * 32, b"\x0d" * 32], [b"\5" * 32, b"\6" * 32]
+        self.expect("condemn list", [objects.condemn_list(gc)[i] for i in (3, 4)], [packs, snapshots])
+        collect, undelete = (objects.slot(name) for name in objects.store.names("log"))
+        self.expect("collect", (collect[0], collect[10]), (COLLECT, [b"\4" * 32, b"\x0e" * 32]))
+        self.expect("undelete", (undelete[0], undelete[11]), (UNDELETE, snapshots))
 
     def tree(self, v):
         data = {name: bytes.fromhex(value) for name, value in v.items()}

@@ -13,6 +13,7 @@ mod behaviours {
     mod also;
     mod architecture;
     mod big_files;
+    mod cloud;
     mod copy;
     mod crash;
     mod crash_aftermath;
@@ -37,8 +38,16 @@ mod behaviours {
     mod model_collect;
     mod model_generations;
     mod model_prune;
+    mod probe;
     mod prune;
+    mod prune_crash;
+    mod prune_full_disk;
+    mod prune_races;
+    mod prune_states;
+    mod requests;
     mod round_trip;
     mod sessions;
+    mod sftp;
     mod sources;
+    mod wrappers;
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use keepfast_engine::Error as EngineError;
+use keepfast_engine::prune::PruneError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
 use crate::context::Context;
@@ -88,7 +89,9 @@ impl Failure {
                 EngineError::NoRepository { .. } | EngineError::NotARepository { .. } => NO_REPOSITORY,
                 EngineError::SessionVoid { .. } => SESSION_CLOSED,
                 EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
-                EngineError::Cancelled => CANCELLED,
+                EngineError::Cancelled | EngineError::Storage(StorageError { kind: ErrorKind::Cancelled, .. }) => {
+                    CANCELLED
+                }
                 _ => FAILURE,
             },
         }
@@ -129,6 +132,12 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::NoSnapshot { .. } | EngineError::Ambiguous { .. } => {
             "`keepfast snapshots` lists the snapshots with their ids"
         }
+        EngineError::OneWriter { .. } => {
+            "wait until it has ended; if it has died, the next backup of its machine removes its record"
+        }
+        EngineError::UnfitStorage { .. } | EngineError::NoOnlinePrune { .. } => {
+            "`keepfast repository probe` looks again, for example after a change of the storage"
+        }
         EngineError::NoPath { .. } => "`keepfast ls SNAPSHOT` lists the paths in a snapshot",
         EngineError::Object { .. }
         | EngineError::ObjectHash { .. }
@@ -136,6 +145,13 @@ fn engine_hint(error: &EngineError) -> &'static str {
         | EngineError::Node { .. } => "`keepfast check --read-data` lists everything that is damaged",
         EngineError::SessionVoid { .. } => "run the command again; nothing of this run is visible in the repository",
         EngineError::Unsupported { .. } => "use the version of keepfast that wrote it, or a later one",
+        EngineError::Prune(PruneError::Full { .. }) => {
+            "run prune again when there is space; with `--max-unused unlimited` it needs hardly any"
+        }
+        EngineError::Prune(PruneError::SelfCheck) => "test this machine's memory; nothing was deleted in this round",
+        EngineError::Prune(_) => {
+            "`keepfast check` names everything that is damaged; what leads nowhere any more goes with `--ignore-damage`"
+        }
         EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
         EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {

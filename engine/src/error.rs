@@ -171,6 +171,36 @@ pub enum Error {
     /// The collector deletes nothing.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// A probe has shown that the storage loses objects or shows them wrong.
+    #[error("{location} is not fit for a repository: {why}")]
+    UnfitStorage {
+        /// The location.
+        location: String,
+        /// What the probe saw.
+        why: String,
+    },
+    /// The storage can not create an object only once, and somebody else has a session there.
+    #[error(
+        "{location} is for one writer at a time, and {who} has a session open there (record {record}); a probe saw: {why}"
+    )]
+    OneWriter {
+        /// The location.
+        location: String,
+        /// User and host of the other session, or its writer if the record does not open.
+        who: String,
+        /// The name of its record.
+        record: String,
+        /// What the probe saw.
+        why: String,
+    },
+    /// The storage lacks what deleting beside writers needs.
+    #[error("{location} does not allow to prune: {why}")]
+    NoOnlinePrune {
+        /// The location.
+        location: String,
+        /// What the probe saw.
+        why: String,
+    },
     /// A command for a stream could not be started.
     #[error("can not run the command for {}", String::from_utf8_lossy(name))]
     Command {

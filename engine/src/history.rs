@@ -4,6 +4,7 @@
 //! Slots are immutable, so opened ones come from the local catalog and only new ones are fetched. A collector may take objects
 //! away between a list and a read: then the newest generation is read anew.
 
+mod generations;
 mod slots;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,15 +17,14 @@ use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::Manifest;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{FormatError, layout, record};
-use keepfast_storage::{Backend, ErrorKind};
+use keepfast_storage::Backend;
 
 use crate::error::{Error, Result};
 use crate::index::LocalIndex;
 use crate::repository::{Repository, object_name};
+use generations::newest_generation;
+pub(crate) use generations::{cache_generation, settle};
 use slots::{Placed, Slots, broken_links, lost, read_slots};
-
-/// How often the newest generation is looked for anew when it vanishes before it is read: each time somebody has made two more.
-const GENERATION_ATTEMPTS: usize = 8;
 
 /// One snapshot that is visible.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
     let mut before = None;
     loop {
         let history = History::read_from(access)?;
-        match load_missing(access, history.index_objects()) {
+        match access.index.renew(|| load_missing(access, history.index_objects())) {
             Ok(()) => return Ok(history),
             // A collector has put others in its place; if it has not, the object is lost.
             Err(error) if error.is_not_found() && before.as_ref() != Some(history.index_objects()) => {
@@ -229,11 +229,6 @@ impl History {
         self.heads.get(writer).map_or(0, |head| head.sequence + 1)
     }
 
-    /// Names of slots that are seen but may vanish with the power, because whoever made them may have died before the barrier.
-    pub(crate) fn unsettled(&self) -> &[String] {
-        &self.unsettled
-    }
-
     /// Snapshots that a COMMIT has ever named, forgotten or not.
     pub(crate) fn committed(&self) -> HashSet<SnapshotId> {
         self.commits.iter().chain(&self.forgotten).map(|(id, _)| *id).collect()
@@ -340,84 +335,4 @@ pub(crate) fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<
     let manifest = Manifest::open(&repository.keys, &object).map_err(Error::object(name.as_str()))?;
     repository.index.cache(&name, &record::to_cbor(&manifest))?;
     Ok(manifest)
-}
-
-fn newest_generation(access: Access<'_>) -> Result<Generation> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        match try_newest_generation(access) {
-            // A collector has removed it, so there are newer ones.
-            Err(error) if error.is_not_found() && attempt < GENERATION_ATTEMPTS => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-fn try_newest_generation(access: Access<'_>) -> Result<Generation> {
-    let listed = access.backend.list(layout::GENERATIONS_FOLDER)?;
-    let Some(number) = listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).max() else {
-        return Err(Error::NotARepository {
-            location: access.backend.location(),
-            why: "it has no index generation".to_string(),
-        });
-    };
-    let name = layout::generation(number);
-    if let Some(generation) = cached_generation(access, number)? {
-        return Ok(generation);
-    }
-    let object = access.backend.get(&object_name(&name), None)?;
-    let generation = Generation::open(&access.keys, number, &object).map_err(Error::object(name.as_str()))?;
-    if number == 0 {
-        // `init` has made it durable before the config.
-        store_generation(access, &generation)?;
-    }
-    Ok(generation)
-}
-
-fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generation>> {
-    let plain = access.index.cached(&layout::generation(number))?;
-    Ok(plain.and_then(|plain| record::from_cbor::<Generation>(&plain, "index generation").ok()))
-}
-
-/// Keeps a generation in the catalog. Only once it is durable: a power cut could give its number to another one.
-pub(crate) fn cache_generation(repository: &Repository, generation: &Generation) -> Result<()> {
-    store_generation(Access::of(repository), generation)
-}
-
-fn store_generation(access: Access<'_>, generation: &Generation) -> Result<()> {
-    Ok(access.index.cache(&layout::generation(generation.number), &record::to_cbor(generation))?)
-}
-
-/// Makes durable what this session builds upon and whose maker may have died before its barrier: ends of logs, and the newest
-/// generation.
-pub(crate) fn settle(repository: &Repository, history: &History) -> Result<()> {
-    let backend = &repository.backend;
-    let number = history.generation.number;
-    let known = cached_generation(Access::of(repository), number)?.is_some();
-    let generation = (!known).then(|| layout::generation(number));
-    let names: Vec<&String> = history.unsettled.iter().chain(&generation).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    for name in names {
-        let object = object_name(name);
-        match backend.get(&object, None) {
-            Ok(bytes) => drop(backend.put_if_absent(&object, &[&bytes])?),
-            // A newer generation has taken its place.
-            Err(error) if error.kind == ErrorKind::NotFound && Some(name) == generation.as_ref() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    backend.barrier()?;
-    let Some(name) = generation else { return Ok(()) };
-    // Read once more: only what is there after the barrier has this number for good.
-    match backend.get(&object_name(&name), None) {
-        Ok(bytes) => match Generation::open(&repository.keys, number, &bytes) {
-            Ok(generation) if generation == history.generation => cache_generation(repository, &generation),
-            _ => Ok(()),
-        },
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

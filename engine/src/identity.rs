@@ -22,6 +22,8 @@ pub struct Identity {
     pub writer: WriterId,
     /// Sessions that this writer opened and did not see the end of: if one is still open, it is ours and dead.
     pub unfinished: Vec<SessionId>,
+    /// Made just now: nothing of it can be in any repository.
+    pub is_new: bool,
     file: File,
     path: PathBuf,
 }
@@ -46,8 +48,8 @@ impl Identity {
             let mut text = String::new();
             file.read_to_string(&mut text).map_err(fail(&path, "read"))?;
             let mut identity = match parse(&text) {
-                Some((writer, unfinished)) => Self { writer, unfinished, file, path },
-                None => Self { writer: WriterId(crypto::random()), unfinished: Vec::new(), file, path },
+                Some((writer, unfinished)) => Self { writer, unfinished, is_new: false, file, path },
+                None => Self { writer: WriterId(crypto::random()), unfinished: Vec::new(), is_new: true, file, path },
             };
             identity.save()?;
             return Ok(identity);
@@ -71,6 +73,7 @@ impl Identity {
     /// Leaves this writer for good: its place in the repository is used by somebody else (a cloned machine).
     pub fn renew(&mut self) -> Result<()> {
         self.writer = WriterId(crypto::random());
+        self.is_new = true;
         self.unfinished.clear();
         self.save()
     }

@@ -2,10 +2,11 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`session`], [`repository`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`], [`retention`]; then one module per
+//! `pool`, [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`], [`retention`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod backup;
+pub mod capability;
 pub mod check;
 pub mod copy;
 pub mod diff;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
@@ -14,6 +14,7 @@ use keepfast_repo_format::keys::{Keys, SessionKey};
 use keepfast_repo_format::segment::{self, Decompressor};
 use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::Backend;
+use keepfast_storage::cache::RangeCache;
 
 use crate::error::{Error, Result};
 use crate::history::{self, Access};
@@ -41,11 +42,13 @@ pub struct Reader {
     index: Arc<LocalIndex>,
     session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
     segments: Mutex<SegmentCache>,
-    /// Held for writing while the index is read anew and finds nothing.
-    refreshing: RwLock<()>,
+    /// Held by the one thread that reads anew what is visible.
+    refreshing: Mutex<()>,
     refreshes: AtomicU64,
     /// Visible packs that are not there, as reading anew has shown.
     lost: Mutex<HashSet<PackId>>,
+    /// Stored segments of tree packs on the local disk.
+    trees: Option<Arc<RangeCache>>,
 }
 
 /// The plaintext of a chunk, inside its decoded segment.
@@ -92,10 +95,17 @@ impl Reader {
             index,
             session_keys: Mutex::default(),
             segments: Mutex::default(),
-            refreshing: RwLock::default(),
+            refreshing: Mutex::default(),
             refreshes: AtomicU64::new(0),
             lost: Mutex::default(),
+            trees: None,
         }
+    }
+
+    /// The same, and segments of tree packs are looked for in `trees` first, and kept there.
+    #[must_use]
+    pub fn with_trees(self, trees: Option<Arc<RangeCache>>) -> Self {
+        Self { trees, ..self }
     }
 
     /// A chunk of file content.
@@ -139,32 +149,25 @@ impl Reader {
 
     /// The chunk from wherever it is whole, or the first pack that should hold it, and what is wrong there.
     fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
-        let first = {
-            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
-            let found = self.index.find(kind, id)?;
-            let found = match (found, self.sees) {
-                (None, Sees::All) => self.index.find_excluded(kind, id)?,
-                (found, _) => found,
-            };
-            found.ok_or(Error::MissingChunk { id: *id })?
+        let found = self.index.find(kind, id)?;
+        let found = match (found, self.sees) {
+            (None, Sees::All) => self.index.find_excluded(kind, id)?,
+            (found, _) => found,
         };
+        let first = found.ok_or(Error::MissingChunk { id: *id })?;
         let error = match self.chunk_at(&first, kind, id) {
             Err(error) if error.is_damage() => error,
             outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = {
-            let _stable = self.refreshing.read().unwrap_or_else(PoisonError::into_inner);
-            self.index.find_all(kind, id)?
-        };
-        let others = others.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
         let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
         Ok(found.ok_or((first.pack.id, error)))
     }
 
     /// Reads what is visible once more, unless somebody did since `seen`.
     fn refresh(&self, seen: u64) -> Result<()> {
-        let _alone = self.refreshing.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.refreshes.load(Ordering::Acquire) == seen {
             history::refresh(Access { backend: self.backend.as_ref(), keys: &self.keys, index: &self.index })?;
             self.refreshes.fetch_add(1, Ordering::AcqRel);
@@ -220,15 +223,34 @@ impl Reader {
     }
 
     fn decode(&self, location: &Location) -> Result<Vec<u8>> {
+        let pack = &location.pack;
+        let row = &pack.directory.segments[location.segment as usize];
+        let name = object_name(&layout::pack(&pack.id));
+        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
+        let trees = self.trees.as_ref().filter(|_| pack.kind == Kind::TreePack);
+        if let Some(trees) = trees
+            && let Some(stored) = trees.get(&name, &range)
+        {
+            match self.open_segment(location, stored) {
+                Ok(plain) => return Ok(plain),
+                // Whole, and yet not what the repository has there: only the repository counts.
+                Err(_) => trees.forget(&name, &range),
+            }
+        }
+        let stored = self.backend.get(&name, Some(range.clone()))?;
+        let Some(trees) = trees else { return self.open_segment(location, stored) };
+        let plain = self.open_segment(location, stored.clone())?;
+        trees.put(&name, &range, &stored);
+        Ok(plain)
+    }
+
+    fn open_segment(&self, location: &Location, stored: Vec<u8>) -> Result<Vec<u8>> {
         thread_local! {
             static DECOMPRESSOR: std::cell::RefCell<Option<Decompressor>> = const { std::cell::RefCell::new(None) };
         }
         let pack = &location.pack;
         let row = &pack.directory.segments[location.segment as usize];
-        let name = layout::pack(&pack.id);
-        let fail = |source: FormatError| Error::Object { object: name.clone(), source };
-        let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
-        let stored = self.backend.get(&object_name(&name), Some(range))?;
+        let fail = |source: FormatError| Error::Object { object: layout::pack(&pack.id), source };
         let key = self.session_key(pack.kind, &pack.keys[usize::from(row.key_row)]).map_err(fail)?;
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
             let decompressor = decompressor.get_or_insert_with(Decompressor::new);

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An opened repository: backend, keys, config, local index. Opening; creating is in `init`; nothing else.
+//! An opened repository: backend, keys, config, local index. Opening is in `found`, creating in `init`; nothing else.
 
+mod found;
 mod init;
+mod known;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepfast_repo_format::config::{Config, UnverifiedConfig};
-use keepfast_repo_format::id::{RepositoryId, SlotId};
-use keepfast_repo_format::key_slot::{KeyFile, KeySlot, OpenedSlot, Protection};
+use keepfast_repo_format::id::RepositoryId;
+use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::keys::{Keys, RootSecret};
-use keepfast_repo_format::{FormatError, crypto, layout};
-use keepfast_storage::{Backend, ErrorKind, Name};
+use keepfast_repo_format::layout;
+use keepfast_storage::cache::RangeCache;
+use keepfast_storage::{Backend, Name};
 
 use crate::error::{Error, Result};
 use crate::history::{self, History};
 use crate::index::LocalIndex;
 use crate::reader::{Reader, Sees};
+pub use found::Found;
+pub(crate) use found::list_slots;
 pub use init::{FirstKey, InitOptions, Parameters, init};
 
 /// Where this machine keeps what belongs to a repository but is not in it.
@@ -26,6 +31,16 @@ pub struct LocalFolders {
     pub cache: Option<PathBuf>,
     /// For the writer's identity.
     pub state: PathBuf,
+}
+
+/// What lies between this machine and the objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Distance {
+    /// A file system: quick to ask, and what it guarantees is known.
+    #[default]
+    Local,
+    /// A network service: each request costs a round trip, and what it guarantees is found out by a probe.
+    Remote,
 }
 
 /// What opens a repository.
@@ -51,140 +66,16 @@ pub struct Repository {
     pub index: Arc<LocalIndex>,
     /// Where the writer's identity is kept.
     pub state: PathBuf,
+    /// What lies between this machine and the objects.
+    pub distance: Distance,
     pub(crate) root: RootSecret,
+    /// Segments of tree packs that need not be fetched again; only for a remote repository.
+    pub(crate) trees: Option<Arc<RangeCache>>,
 }
 
 /// The checked name of an object that the format itself made.
 pub(crate) fn object_name(name: &str) -> Name {
     Name::new(name).expect("names of the format obey the rule for names")
-}
-
-/// A repository found but not opened: what stands in clear.
-pub struct Found {
-    backend: Arc<dyn Backend>,
-    config: UnverifiedConfig,
-    generation: u64,
-}
-
-impl Found {
-    /// Looks for a repository.
-    ///
-    /// # Errors
-    /// [`Error::NoRepository`], [`Error::NotARepository`], or a config that needs another version.
-    pub fn locate(backend: Arc<dyn Backend>) -> Result<Self> {
-        let location = backend.location();
-        let listed = match backend.list(layout::CONFIG_FOLDER) {
-            Ok(listed) => listed,
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                return Err(Error::NoRepository { location });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let newest = listed.iter().filter_map(|object| layout::parse_config(object.name.as_str())).max();
-        let Some(generation) = newest else {
-            return Err(match backend.list("") {
-                Ok(objects) if objects.is_empty() => Error::NoRepository { location },
-                _ => Error::NotARepository { location, why: "it has no config object".to_string() },
-            });
-        };
-        let name = layout::config(generation);
-        let object = backend.get(&object_name(&name), None)?;
-        let config = match UnverifiedConfig::decode(&object) {
-            Err(FormatError::NotAnObject) => {
-                return Err(Error::NotARepository { location, why: format!("{name} is not a keepfast object") });
-            }
-            decoded => decoded.map_err(Error::object(name))?,
-        };
-        Ok(Self { backend, config, generation })
-    }
-
-    /// The repository's id, unverified.
-    pub fn id(&self) -> RepositoryId {
-        self.config.repository()
-    }
-
-    /// Opens it.
-    ///
-    /// # Errors
-    /// [`Error::WrongKey`] if no slot opens with `credential`.
-    pub fn open(self, credential: &Credential, folders: &LocalFolders) -> Result<Repository> {
-        let id = self.id();
-        let location = self.backend.location();
-        if let Credential::KeyFile(file) = credential
-            && file.repository != id
-        {
-            return Err(Error::OtherRepository { location, found: id, expected: file.repository });
-        }
-        let OpenedSlot { root, epoch } = unlock(self.backend.as_ref(), id, credential)?;
-        let keys = Arc::new(Keys::derive(&root, id, epoch));
-        if let Credential::KeyFile(file) = credential
-            && file.root_public != keys.root_public()
-        {
-            return Err(Error::NotARepository { location, why: "its root key is not the one in the key file".into() });
-        }
-        let config =
-            self.config.verify(&keys, self.generation).map_err(Error::object(layout::config(self.generation)))?;
-        let index = match &folders.cache {
-            Some(folder) => LocalIndex::open(&folder.join(id.to_string()), id)?,
-            None => LocalIndex::in_memory(id)?,
-        };
-        Ok(Repository {
-            backend: self.backend,
-            keys,
-            config,
-            config_generation: self.generation,
-            index: Arc::new(index),
-            state: folders.state.join(id.to_string()),
-            root,
-        })
-    }
-}
-
-fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> Result<OpenedSlot> {
-    let Slots { whole, mut damaged } = list_slots(backend, id)?;
-    let mut tried = 0;
-    for (slot_id, slot) in &whole {
-        let opened = match credential {
-            Credential::Password(password) if slot.protection() != Protection::KeyFile => {
-                slot.open_with_password(password)
-            }
-            Credential::KeyFile(file) if slot.protection() == Protection::KeyFile => slot.open_with_key_file(file),
-            _ => continue,
-        };
-        tried += 1;
-        match opened {
-            Ok(opened) => return Ok(opened),
-            Err(FormatError::Commitment) => {}
-            Err(source) => damaged.push(Error::Object { object: layout::key_slot(slot_id), source }),
-        }
-    }
-    // A damaged slot may be the one that would have opened: say so rather than blame the password.
-    Err(damaged.into_iter().next().unwrap_or(Error::WrongKey { location: backend.location(), slots: tried }))
-}
-
-/// The key slots of a repository.
-pub(crate) struct Slots {
-    /// Those that can be read, in the order of their creation.
-    pub(crate) whole: Vec<(SlotId, KeySlot)>,
-    /// What is wrong with the others. They must not lock out whoever has a key to a whole one.
-    pub(crate) damaged: Vec<Error>,
-}
-
-/// Reads every key slot.
-pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Slots> {
-    let mut slots = Slots { whole: Vec::new(), damaged: Vec::new() };
-    for object in backend.list(layout::KEYS_FOLDER)? {
-        let name = object.name.as_str();
-        let Some(slot_id) = layout::parse_key_slot(name) else { continue };
-        let bytes = backend.get(&object.name, None)?;
-        match KeySlot::parse(&bytes, Some(id)) {
-            Ok(slot) if crypto::object_hash(&bytes) == slot_id.0 => slots.whole.push((slot_id, slot)),
-            Ok(_) => slots.damaged.push(Error::ObjectHash { object: name.to_string() }),
-            Err(source) => slots.damaged.push(Error::Object { object: name.to_string(), source }),
-        }
-    }
-    slots.whole.sort_by_key(|(id, slot)| (slot.created(), *id));
-    Ok(slots)
 }
 
 impl Repository {
@@ -198,14 +89,30 @@ impl Repository {
         history::refresh(history::Access::of(self))
     }
 
-    /// A reader over everything that is visible. Call [`Repository::history`] first.
+    /// A reader over everything that is visible. Call [`Repository::history`] first. Trees may come from this machine's
+    /// cache.
     pub fn reader(&self) -> Arc<Reader> {
+        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
+        Arc::new(reader.with_trees(self.trees.clone()))
+    }
+
+    /// A reader over some of it, for who wants to know what the storage holds: nothing comes from a cache.
+    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
+        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
+    }
+
+    /// The same over everything that is visible.
+    pub fn reader_of_storage(&self) -> Arc<Reader> {
         self.reader_that(Sees::All)
     }
 
-    /// A reader over some of it. Call [`Repository::history`] first.
-    pub fn reader_that(&self, sees: Sees) -> Arc<Reader> {
-        Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
+    /// Reads the config object once more, from the storage: what this repository was opened with may have been remembered.
+    pub(crate) fn verify_stored_config(&self) -> Result<()> {
+        let name = layout::config(self.config_generation);
+        let object = self.backend.get(&object_name(&name), None)?;
+        let verified =
+            UnverifiedConfig::decode(&object).and_then(|config| config.verify(&self.keys, self.config_generation));
+        verified.map(drop).map_err(Error::object(name))
     }
 
     /// Reads an object whose name is its hash, and compares.

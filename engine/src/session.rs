@@ -262,11 +262,14 @@ pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
 
 /// Visible packs that are condemned or lost.
 fn absent_packs(repository: &Repository, condemned: &[CondemnList]) -> Result<HashSet<PackId>> {
+    let known = repository.index.packs();
+    if known.is_empty() {
+        return Ok(HashSet::new());
+    }
     let condemned: HashSet<&PackId> = condemned.iter().flat_map(|list| &list.packs).collect();
     let listed = repository.backend.list(layout::PACKS_FOLDER)?;
     let there: HashMap<PackId, u64> =
         listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
-    let known = repository.index.packs();
     let absent = known.iter().filter(|pack| condemned.contains(&pack.id) || there.get(&pack.id) != Some(&pack.length));
     Ok(absent.map(|pack| pack.id).collect())
 }

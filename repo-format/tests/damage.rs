@@ -6,6 +6,7 @@
 mod samples;
 
 use keepfast_repo_format::FormatError;
+use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::config::UnverifiedConfig;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
@@ -42,6 +43,16 @@ fn records(keys: &Keys) -> Vec<(&'static str, Vec<u8>, Open)> {
             "session",
             samples::session().seal(keys),
             Box::new(|keys, object| SessionRecord::open(keys, WRITER, 41, object).map(drop)),
+        ),
+        (
+            "session",
+            samples::collector_session().seal(keys),
+            Box::new(|keys, object| SessionRecord::open(keys, WRITER, 42, object).map(drop)),
+        ),
+        (
+            "condemn list",
+            samples::condemned().seal(keys),
+            Box::new(|keys, object| CondemnList::open(keys, WRITER, 42, object).map(drop)),
         ),
         ("manifest", samples::manifest().seal(keys), Box::new(|keys, object| Manifest::open(keys, object).map(drop))),
         (
@@ -120,7 +131,10 @@ fn open_all(keys: &Keys, plain: &[u8]) {
     let _ = Generation::open(keys, 0, &seal_structure(keys, Kind::Generation, plain));
     let _ = SessionRecord::open(keys, WRITER, 0, &seal_structure(keys, Kind::Session, plain));
     let _ = LogSlot::open(keys, WRITER, 0, &seal_structure(keys, Kind::Log, plain));
+    let _ = CondemnList::open(keys, WRITER, 42, &seal_structure(keys, Kind::Condemned, plain));
     let _ = from_cbor::<Manifest>(plain, "manifest").inspect(|manifest| assert_eq!(to_cbor(manifest), plain));
+    let _ = from_cbor::<SessionRecord>(plain, "session").inspect(|value| assert_eq!(to_cbor(value), plain));
+    let _ = from_cbor::<CondemnList>(plain, "condemn list").inspect(|value| assert_eq!(to_cbor(value), plain));
     let _ = from_cbor::<Generation>(plain, "generation").inspect(|value| assert_eq!(to_cbor(value), plain));
 }
 
@@ -144,7 +158,9 @@ proptest! {
     #[test]
     fn changed_payloads_never_panic_and_are_canonical_when_accepted(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
         let keys = samples::keys();
-        for mut plain in [to_cbor(&samples::manifest()), to_cbor(&samples::generation()), to_cbor(&samples::session())] {
+        let structure = [to_cbor(&samples::generation()), to_cbor(&samples::condemned())];
+        let sessions = [samples::session(), samples::collector_session()].map(|session| to_cbor(&session));
+        for mut plain in [to_cbor(&samples::manifest())].into_iter().chain(structure).chain(sessions) {
             let at = at.index(plain.len());
             plain[at] = byte;
             open_all(&keys, &plain);

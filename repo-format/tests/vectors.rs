@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Known answers: `docs/vectors/keys.json` holds every derivation and one stored object per kind, all made of the root
-//! secret 00..1f. They must open and come out the same for ever; `docs/reader.py` is held to the same file.
+//! Known answers: `docs/vectors/keys.json` holds every derivation and one stored object per kind, `collector.json` those that
+//! came with collectors, all made of the root secret 00..1f. They must open and come out the same for ever; `docs/reader.py` is
+//! held to the same files.
 //!
-//! When the file is missing it is written and the test fails, so that a new one is looked at before it counts.
+//! When a file is missing it is written and the test fails, so that a new one is looked at before it counts.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its ground is not as it must be")]
 
@@ -12,6 +13,7 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 
 use ed25519_dalek::SigningKey;
+use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::config::UnverifiedConfig;
 use keepfast_repo_format::crypto::{derive, hedged_nonce, keyed_hash};
 use keepfast_repo_format::envelope::Kind;
@@ -26,7 +28,10 @@ use keepfast_repo_format::session::SessionRecord;
 use samples::{REPOSITORY, WRITER};
 use serde_json::{Value, json};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors/keys.json");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors");
+
+/// Slots of [`samples::log_slots`] in `keys.json`; those after them stand in `collector.json`.
+const FIRST_SLOTS: usize = 4;
 
 /// With a decomposed letter: the composed one must open the slot.
 const PASSWORD: &str = "pa\u{df}wo\u{308}rd";
@@ -95,7 +100,7 @@ fn objects(keys: &Keys) -> Value {
         "config": hex(&samples::config().seal(keys).unwrap()),
         "generation": hex(&samples::generation().seal(keys)),
         "session": hex(&samples::session().seal(keys)),
-        "log": samples::log_slots().iter().map(|slot| hex(&slot.seal(keys))).collect::<Vec<_>>(),
+        "log": samples::log_slots()[..FIRST_SLOTS].iter().map(|slot| hex(&slot.seal(keys))).collect::<Vec<_>>(),
         "manifest": hex(&samples::manifest().seal(keys)),
         "manifest_cbor": hex(&to_cbor(&samples::manifest())),
         "frame_plain": hex(&[b'k'; 1000]),
@@ -103,28 +108,47 @@ fn objects(keys: &Keys) -> Value {
     })
 }
 
-/// The file's content; read once, so that a missing file is written by one test only.
+/// `keys.json`; read once, so that a missing file is written by one test only.
 fn vectors() -> &'static Value {
     static VECTORS: OnceLock<Value> = OnceLock::new();
-    VECTORS.get_or_init(read_or_write)
+    let make = |keys: &Keys| {
+        json!({
+            "root_secret": hex(samples::root().as_bytes()),
+            "repository": REPOSITORY.to_string(),
+            "epoch": 0,
+            "writer": WRITER.to_string(),
+            "derivations": derivations(keys),
+            "objects": objects(keys),
+        })
+    };
+    VECTORS.get_or_init(|| read_or_write("keys.json", make))
 }
 
-fn read_or_write() -> Value {
-    let keys = samples::keys();
-    if let Ok(text) = std::fs::read_to_string(FILE) {
+/// `collector.json`: what collectors and undeletes store; made later than the other file, which never changes.
+fn collector() -> Value {
+    read_or_write("collector.json", |keys| {
+        json!({
+            "session": hex(&samples::collector_session().seal(keys)),
+            "condemn_list": hex(&samples::condemned().seal(keys)),
+            "log": samples::log_slots()[FIRST_SLOTS..].iter().map(|slot| hex(&slot.seal(keys))).collect::<Vec<_>>(),
+        })
+    })
+}
+
+fn read_or_write(name: &str, make: impl FnOnce(&Keys) -> Value) -> Value {
+    let file = format!("{FOLDER}/{name}");
+    if let Ok(text) = std::fs::read_to_string(&file) {
         return serde_json::from_str(&text).unwrap();
     }
-    let value = json!({
-        "root_secret": hex(samples::root().as_bytes()),
-        "repository": REPOSITORY.to_string(),
-        "epoch": 0,
-        "writer": WRITER.to_string(),
-        "derivations": derivations(&keys),
-        "objects": objects(&keys),
-    });
-    std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors")).unwrap();
-    std::fs::write(FILE, serde_json::to_string_pretty(&value).unwrap() + "\n").unwrap();
-    panic!("{FILE} was missing and is written now: look at it and run the test again");
+    std::fs::create_dir_all(FOLDER).unwrap();
+    std::fs::write(&file, serde_json::to_string_pretty(&make(&samples::keys())).unwrap() + "\n").unwrap();
+    panic!("{file} was missing and is written now: look at it and run the test again");
+}
+
+/// Holds a stored object to the same content as the one that is made today.
+fn assert_same_content(kind: Kind, stored: &[u8], today: &[u8]) {
+    let keys = samples::keys();
+    assert_eq!(open_structure(&keys, kind, stored).unwrap(), open_structure(&keys, kind, today).unwrap());
 }
 
 #[test]
@@ -176,15 +200,29 @@ fn stored_structure_records_hold_what_is_stored_today() {
     let (generation, session) = (unhex(&objects["generation"]), unhex(&objects["session"]));
     assert_eq!(Generation::open(&keys, 300, &generation), Ok(samples::generation()));
     assert_eq!(SessionRecord::open(&keys, WRITER, 41, &session), Ok(samples::session()));
-    let same = |kind, stored: &[u8], today: &[u8]| {
-        assert_eq!(open_structure(&keys, kind, stored).unwrap(), open_structure(&keys, kind, today).unwrap());
-    };
-    same(Kind::Generation, &generation, &samples::generation().seal(&keys));
-    same(Kind::Session, &session, &samples::session().seal(&keys));
-    for (slot, stored) in samples::log_slots().iter().zip(objects["log"].as_array().unwrap()) {
+    assert_same_content(Kind::Generation, &generation, &samples::generation().seal(&keys));
+    assert_same_content(Kind::Session, &session, &samples::session().seal(&keys));
+    assert_same_slots(&samples::log_slots()[..FIRST_SLOTS], &objects["log"]);
+}
+
+#[test]
+fn stored_objects_of_a_collector_hold_what_is_stored_today() {
+    let (keys, vectors) = (samples::keys(), collector());
+    let (session, list) = (unhex(&vectors["session"]), unhex(&vectors["condemn_list"]));
+    assert_eq!(SessionRecord::open(&keys, WRITER, 42, &session), Ok(samples::collector_session()));
+    assert_eq!(CondemnList::open(&keys, WRITER, 42, &list), Ok(samples::condemned()));
+    assert_same_content(Kind::Session, &session, &samples::collector_session().seal(&keys));
+    assert_same_content(Kind::Condemned, &list, &samples::condemned().seal(&keys));
+    assert_same_slots(&samples::log_slots()[FIRST_SLOTS..], &vectors["log"]);
+}
+
+fn assert_same_slots(slots: &[LogSlot], stored: &Value) {
+    let (keys, stored) = (samples::keys(), stored.as_array().unwrap());
+    assert_eq!(stored.len(), slots.len());
+    for (slot, stored) in slots.iter().zip(stored) {
         let stored = unhex(stored);
         assert_eq!(LogSlot::open(&keys, WRITER, slot.sequence, &stored).as_ref(), Ok(slot));
-        same(Kind::Log, &stored, &slot.seal(&keys));
+        assert_same_content(Kind::Log, &stored, &slot.seal(&keys));
     }
 }
 

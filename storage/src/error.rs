@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Range,
     /// Might work when tried again.
     Transient,
+    /// The user asked to stop while a call waited.
+    Cancelled,
     /// A name that this format does not use.
     BadName,
     /// Anything else.

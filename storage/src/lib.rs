@@ -3,9 +3,17 @@
 //!
 //! A backend moves *named bytes*. It knows no pack, no id and no key; a [`Name`] is a checked relative path.
 
+pub mod cache;
+pub mod cloud;
 pub mod error;
+pub mod limit;
 pub mod local;
+pub mod location;
 mod name;
+pub mod pace;
+pub mod probe;
+pub mod retry;
+pub mod sftp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -4,31 +4,38 @@
 //! An object is written to a temporary file in its folder, flushed, then given its name in one step that never replaces
 //! anything (`local/publish.rs`); names become durable at the barrier (`local/folders.rs`). All access goes through the
 //! root folder opened at the start: a mount that goes away in the middle gives errors, not an empty repository. Only
-//! here may the crate use `std::fs`.
+//! here, and in `cache.rs` for this machine's own files, may the crate use `std::fs`.
 
 mod calls;
+mod error;
+pub mod file_system;
 mod folders;
 mod publish;
-mod temporary;
+mod read;
+mod root;
+pub(crate) mod temporary;
 #[cfg(test)]
 mod tests;
 mod walk;
 
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::{Errno, retry_on_intr};
 
 use self::calls::{Calls, System};
+pub use self::error::LocalError;
+use self::file_system::{Concern, FileSystem};
 use self::folders::Folders;
 use self::publish::Published;
-use self::temporary::{Sweep, Temporary};
+use self::read::Beyond;
+use self::root::{Root, open_folder};
+use self::temporary::{LEFT_AFTER_SECONDS, Left, Sweep, Temporary};
 use self::walk::{Found, Wanted};
 use crate::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
 
@@ -45,10 +52,11 @@ const FOLDER_MODE: u32 = 0o700;
 /// Keeps one file descriptor: the root's. An error while flushing a folder ends the usefulness of the handle: no later
 /// barrier of it succeeds.
 pub struct LocalBackend {
-    root: File,
+    root: Root,
     location: String,
     folders: Folders,
     calls: Box<dyn Calls>,
+    file_system: FileSystem,
 }
 
 /// Who makes the names of new objects durable.
@@ -65,7 +73,7 @@ pub enum FolderSync {
 pub struct Swept {
     /// Files of dead writers, removed.
     pub removed_files: u64,
-    /// Files of live writers, or of ones that could not be told from live.
+    /// Files of live writers, or of ones that can not be told from live (yet).
     pub kept_files: u64,
 }
 
@@ -86,11 +94,10 @@ impl LocalBackend {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path).map_err(fail)?;
         for folder in missing {
             let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let parent = open_root(parent).map_err(fail)?;
+            let parent = open_folder(parent).map_err(fail)?;
             folders.sync_one(&*calls, &parent).map_err(fail)?;
         }
-        let root = open_root(path).map_err(fail)?;
-        Ok(Self { root, location: path.display().to_string(), folders, calls })
+        Self::with(path, folders, calls).map_err(fail)
     }
 
     /// Opens an existing root folder.
@@ -99,12 +106,25 @@ impl LocalBackend {
     /// [`ErrorKind::NotFound`] if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         let location = path.display().to_string();
-        let root = open_root(path).map_err(|source| {
+        Self::with(path, Folders::default(), Box::new(System)).map_err(|source| {
             let absent = walk::is_absent(&source);
             let error = StorageError::from_io("open", "the root folder", location.as_str(), source);
             if absent { error.with_kind(ErrorKind::NotFound) } else { error }
-        })?;
-        Ok(Self { root, location, folders: Folders::default(), calls: Box::new(System) })
+        })
+    }
+
+    fn with(path: &Path, folders: Folders, calls: Box<dyn Calls>) -> io::Result<Self> {
+        let root = Root::open(path)?;
+        // A system that does not tell is no reason not to open.
+        let file_system = FileSystem::of_file(&root.file()).unwrap_or(FileSystem::Unknown);
+        Ok(Self { root, location: path.display().to_string(), folders, calls, file_system })
+    }
+
+    /// What a user should know about this folder: nothing, or reasons to doubt that what is saved there lasts. Grows by
+    /// [`Concern::NamesLeftToServer`] at the first barrier, if that applies.
+    pub fn concerns(&self) -> Vec<Concern> {
+        let names = self.folders.left_to_server().then_some(Concern::NamesLeftToServer);
+        self.file_system.concern().into_iter().chain(names).collect()
     }
 
     /// Whether the barriers of this handle could flush folders. Worth a sentence to the user if not.
@@ -112,28 +132,38 @@ impl LocalBackend {
         if self.folders.left_to_server() { FolderSync::LeftToServer } else { FolderSync::Synced }
     }
 
-    /// Removes temporary files whose writers are gone. Safe at any time: a live writer on this machine, or on another
-    /// one whose mount shares locks, is left alone; one whose locks can not be seen loses a temporary file and writes
-    /// it again.
+    /// Removes temporary files whose writers are gone. Safe at any time: a live writer on this machine is left alone; on
+    /// a file system that several machines share, whose locks may not be seen, so is a file that was written to within a
+    /// day. A writer that loses a temporary file all the same (one over SFTP on this disk, say) writes it again.
     ///
     /// # Errors
     /// Some folder could not be read.
     pub fn sweep_temporaries(&self) -> Result<Swept, StorageError> {
-        let found =
-            walk::walk(self.root(), "", Wanted::Temporaries).map_err(|source| self.error("sweep", "", source))?;
+        self.sweep().map_err(|source| self.error("sweep", "", source))
+    }
+
+    fn sweep(&self) -> io::Result<Swept> {
+        let root = self.root.file();
+        let found = walk::walk(&*self.calls, root.as_fd(), "", Wanted::Temporaries)?;
         let mut swept = Swept::default();
+        if found.is_empty() {
+            return Ok(swept);
+        }
+        let left = match self.file_system.hides_locks() {
+            false => Left::Unlocked,
+            true => {
+                let now = temporary::now(root.as_fd())?;
+                Left::UnlockedAndWrittenBefore(now.map_or(i64::MIN, |now| now.saturating_sub(LEFT_AFTER_SECONDS)))
+            }
+        };
         for found in found {
             let Found::Temporary(path) = found else { continue };
-            match temporary::sweep(self.root(), &path) {
+            match temporary::sweep(root.as_fd(), &path, left) {
                 Sweep::Removed => swept.removed_files += 1,
                 Sweep::Kept => swept.kept_files += 1,
             }
         }
         Ok(swept)
-    }
-
-    fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
     }
 
     fn error(&self, operation: &'static str, name: &str, source: io::Error) -> StorageError {
@@ -143,15 +173,16 @@ impl LocalBackend {
 
     /// One attempt. `None` if the temporary file or its folder was taken away meanwhile.
     fn try_put(&self, name: &Name, parts: &[&[u8]]) -> io::Result<Option<Put>> {
-        self.folders.prepare(self.root(), name.folder())?;
-        let Some(temporary) = Temporary::create(self.root(), name.folder())? else {
+        let root = self.root.file();
+        self.folders.prepare(root.as_fd(), name.folder())?;
+        let Some(temporary) = Temporary::create(root.as_fd(), name.folder())? else {
             self.folders.forget_known();
             return Ok(None);
         };
         temporary.fill(&*self.calls, parts)?;
-        let put = match publish::publish(&*self.calls, self.root(), temporary.path(), name.as_str())? {
+        let put = match publish::publish(&*self.calls, &temporary, name.as_str())? {
             Published::Created => Put::Created,
-            Published::Exists => self.existing(name)?,
+            Published::Exists => existing(root.as_fd(), name)?,
             Published::Vanished => return Ok(None),
         };
         // Also for an object that exists: who made it may have died before its barrier.
@@ -159,33 +190,18 @@ impl LocalBackend {
         Ok(Some(put))
     }
 
-    /// A name can be taken by something that is no object and that no reader would find.
-    fn existing(&self, name: &Name) -> io::Result<Put> {
-        match walk::stat(self.root(), name.as_str())? {
-            Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
-                Err(io::Error::other("something that is not a file has this name"))
-            }
-            _ => Ok(Put::Exists),
-        }
+    fn read_error(&self, name: &Name, source: io::Error) -> StorageError {
+        let absent = walk::is_absent(&source);
+        let error = self.error("read", name.as_str(), source);
+        if absent { error.with_kind(ErrorKind::NotFound) } else { error }
     }
+}
 
-    /// Opens an object for reading; with it, its length.
-    fn open_object(&self, name: &Name) -> Result<(File, u64), StorageError> {
-        // NONBLOCK: a fifo of an object's name must not stop us for ever.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let open = || {
-            let file = retry_on_intr(|| rustix::fs::openat(self.root(), name.as_str(), flags, Mode::empty()))?;
-            let stat = rustix::fs::fstat(&file)?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                return Err(Errno::NOENT.into());
-            }
-            Ok((File::from(file), walk::length(&stat)?))
-        };
-        open().map_err(|source| {
-            let absent = walk::is_absent(&source);
-            let error = self.error("read", name.as_str(), source);
-            if absent { error.with_kind(ErrorKind::NotFound) } else { error }
-        })
+/// A name can be taken by something that is no object and that no reader would find.
+fn existing(root: BorrowedFd<'_>, name: &Name) -> io::Result<Put> {
+    match walk::stat(root, name.as_str())? {
+        Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => Err(LocalError::NoFile.into()),
+        _ => Ok(Put::Exists),
     }
 }
 
@@ -197,29 +213,20 @@ impl Backend for LocalBackend {
                 return Ok(put);
             }
         }
-        Err(fail(io::Error::other("its folder or temporary file was removed again and again"))
-            .with_kind(ErrorKind::Transient))
+        Err(fail(LocalError::SweptAgainAndAgain.into()).with_kind(ErrorKind::Transient))
     }
 
     fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        let (file, length) = self.open_object(name)?;
-        let range = range.unwrap_or(0..length);
-        if range.start > range.end || range.end > length {
+        let read = self.root.read(|root| read::get(&*self.calls, root, name.as_str(), range.clone()));
+        read.map_err(|source| self.read_error(name, source))?.map_err(|Beyond { range, length }| {
             let message = format!("bytes {}..{} of {length} asked for", range.start, range.end);
-            let error = self.error("read", name.as_str(), io::Error::other(message));
-            return Err(error.with_kind(ErrorKind::Range));
-        }
-        read_range(&file, range).map_err(|source| self.error("read", name.as_str(), source))
+            self.error("read", name.as_str(), io::Error::other(message)).with_kind(ErrorKind::Range)
+        })
     }
 
     fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        let absent = || self.error("read", name.as_str(), Errno::NOENT.into());
-        let fail = |source| self.error("read", name.as_str(), source);
-        let stat = walk::stat(self.root(), name.as_str()).map_err(fail)?.ok_or_else(absent)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(absent());
-        }
-        walk::length(&stat).map_err(fail)
+        let length = self.root.read(|root| read::length(root, name.as_str()));
+        length.map_err(|source| self.read_error(name, source))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
@@ -227,14 +234,11 @@ impl Backend for LocalBackend {
             let error = self.error("list", folder, io::ErrorKind::InvalidInput.into());
             return Err(error.with_kind(ErrorKind::BadName));
         }
-        let list = || {
-            // A root that was removed while open has no name left. Its emptiness means nothing.
-            if rustix::fs::fstat(&self.root)?.st_nlink == 0 {
-                return Err(Errno::NOENT.into());
-            }
-            walk::walk(self.root(), folder, Wanted::Objects)
-        };
-        let found = list().map_err(|source| self.error("list", folder, source))?;
+        let found = self.root.read(|root| {
+            Root::verify(root)?;
+            walk::walk(&*self.calls, root.as_fd(), folder, Wanted::Objects)
+        });
+        let found = found.map_err(|source| self.error("list", folder, source))?;
         let listed = found.into_iter().filter_map(|found| match found {
             Found::Object(name, length) => Some(Listed { name, length }),
             Found::Temporary(_) => None,
@@ -247,7 +251,8 @@ impl Backend for LocalBackend {
     }
 
     fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
-        match retry_on_intr(|| rustix::fs::unlinkat(self.root(), name.as_str(), AtFlags::empty())) {
+        let root = self.root.file();
+        match retry_on_intr(|| rustix::fs::unlinkat(root.as_fd(), name.as_str(), AtFlags::empty())) {
             Ok(()) => {
                 self.folders.touched(name.folder());
                 Ok(Delete::Deleted)
@@ -259,35 +264,11 @@ impl Backend for LocalBackend {
     }
 
     fn barrier(&self) -> Result<(), StorageError> {
-        let synced = self.folders.sync(&*self.calls, self.root());
+        let synced = self.folders.sync(&*self.calls, self.root.file().as_fd());
         synced.map_err(|error| self.error("sync", &error.folder, error.source))
     }
 
     fn location(&self) -> String {
         self.location.clone()
     }
-}
-
-fn open_root(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?.into())
-}
-
-/// Reads exactly this range, known to be within the file. A file that ends earlier was truncated, which is an error.
-fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(range.end - range.start).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    while bytes.len() < length {
-        let offset = range.start + bytes.len() as u64;
-        match rustix::io::pread(file, spare_capacity(&mut bytes), offset) {
-            Ok(0) => {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read"));
-            }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes)
 }

@@ -22,8 +22,10 @@ const DIAGRAM: [(&str, &[&str]); 5] = [
 const LIBRARIES: [&str; 4] = ["chunker", "repo-format", "storage", "engine"];
 
 /// Operations of the engine. What two of them need moves into a layer below.
-const OPERATIONS: [&str; 12] =
-    ["backup", "restore", "check", "diff", "dump", "stats", "tag", "key", "forget", "undelete", "sessions", "copy"];
+const OPERATIONS: [&str; 13] = [
+    "backup", "restore", "check", "diff", "dump", "stats", "tag", "key", "forget", "undelete", "sessions", "copy",
+    "prune",
+];
 
 /// A file that is longer is split by noun.
 const MAX_LINES: usize = 400;

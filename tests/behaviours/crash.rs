@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::crash_aftermath::{
     Promised, View, assert_goes_on, assert_invariants, assert_no_name_is_reused, assert_nothing_changed, assert_whole,
-    open_sessions, seen, writers,
+    seen, unended_sessions, writers,
 };
 use crate::support::history_script::{
     Contents, Machine, init_small, on_disk, open_bare, random_bytes, scratch, write_files,
@@ -168,7 +168,7 @@ impl Crash<'_> {
         let after = assert_goes_on(image, &machine, &script.key, paths, promised);
         if matches!(loss, Loss::Nothing | Loss::Cache) {
             let own = writers(&machine, &script.key);
-            let open = open_sessions(&SimBackend::from_image(after));
+            let open = unended_sessions(&SimBackend::from_image(after));
             assert!(!open.iter().any(|writer| own.contains(writer)), "a dead session is still open");
         }
         fs::remove_dir_all(place).unwrap();

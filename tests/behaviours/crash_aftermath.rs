@@ -131,6 +131,15 @@ pub fn writers(machine: &Machine, key: &KeyFile) -> BTreeSet<WriterId> {
     texts.filter_map(|text| WriterId::from_hex(text.lines().next()?.strip_prefix("writer ")?)).collect()
 }
 
+/// Writers of the sessions that could still commit. A record whose removal the power took back is not one of them: its slot is filled.
+pub fn unended_sessions(backend: &dyn Backend) -> Vec<WriterId> {
+    let listed = backend.list(layout::SESSIONS_FOLDER).unwrap();
+    let places = listed.iter().filter_map(|object| layout::parse_session(object.name.as_str()));
+    let is_open =
+        |place: &(WriterId, u64)| backend.length(&Name::new(layout::log(&place.0, place.1)).unwrap()).is_err();
+    places.filter(is_open).map(|(writer, _)| writer).collect()
+}
+
 /// Writers of the session records that are there.
 pub fn open_sessions(backend: &dyn Backend) -> Vec<WriterId> {
     let listed = backend.list(layout::SESSIONS_FOLDER).unwrap();

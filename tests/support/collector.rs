@@ -3,7 +3,6 @@
 //! tree in a set, every object of the storage in a list. It asserts nothing about keepfast.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use keepfast_engine::Result;
@@ -20,7 +19,7 @@ use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::tree::entry::{Content, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
 use keepfast_repo_format::{index, layout, record};
-use keepfast_storage::Backend;
+use keepfast_storage::Name;
 use keepfast_storage::testing::Image;
 
 use super::history_script::Machine;
@@ -48,9 +47,18 @@ pub fn forget(repository: &Repository, machine: &Machine, snapshots: &[SnapshotI
     session.record(LogBody::Forget { snapshots: snapshots.to_vec() })
 }
 
-pub fn undelete(repository: &Repository, machine: &Machine, snapshots: &[SnapshotId]) -> Result<()> {
+/// Makes a snapshot visible again, unless somebody has condemned it; whether it did.
+pub fn undelete(repository: &Repository, machine: &Machine, snapshot: SnapshotId) -> Result<bool> {
     let session = Session::open(repository, machine.client(), Role::Writer)?;
-    session.record(LogBody::Undelete { snapshots: snapshots.to_vec() })
+    let is_condemned = session.condemned.iter().any(|list| list.snapshots.contains(&snapshot));
+    let is_forgotten = session.history.forgotten_ids().any(|id| id == snapshot);
+    let stands = repository.backend.length(&Name::new(layout::snapshot(&snapshot)).unwrap()).is_ok();
+    if is_condemned || !is_forgotten || !stands {
+        session.abandon()?;
+        return Ok(false);
+    }
+    session.record(LogBody::Undelete { snapshots: vec![snapshot] })?;
+    Ok(true)
 }
 
 /// Every chunk that visible snapshots reach.
@@ -92,8 +100,6 @@ pub struct Raw {
     pub visible: BTreeMap<PackId, PackRecord>,
     /// Index objects that count.
     pub index_objects: BTreeSet<IndexId>,
-    /// Number of the newest generation.
-    pub generation: u64,
     /// Packs that are stored.
     pub stored: BTreeSet<PackId>,
 }
@@ -117,21 +123,12 @@ pub fn raw(repository: &Repository, image: &Image) -> Raw {
     }
     let mut visible = BTreeMap::new();
     for id in &index_objects {
-        let name = keepfast_storage::Name::new(layout::index(id)).unwrap();
+        let name = Name::new(layout::index(id)).unwrap();
         let object = image.get(&name).unwrap_or_else(|| panic!("{name} counts and is not there"));
         let plain = record::open_structure(keys, Kind::Index, object).unwrap();
         visible.extend(index::decode(&plain).unwrap().into_iter().map(|pack| (pack.id, pack)));
     }
     let stored =
         image.names(layout::PACKS_FOLDER).iter().map(|name| layout::parse_pack(name.as_str()).unwrap()).collect();
-    Raw { visible, index_objects, generation: number, stored }
-}
-
-/// Opens the repository as `machine`.
-pub fn open(
-    machine: &Machine,
-    backend: &Arc<impl Backend + 'static>,
-    key: &keepfast_repo_format::key_slot::KeyFile,
-) -> Repository {
-    machine.open(backend.clone(), key).unwrap()
+    Raw { visible, index_objects, stored }
 }

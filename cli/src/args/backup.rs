@@ -32,6 +32,9 @@ pub struct BackupArgs {
     /// What to leave out.
     #[command(flatten)]
     pub exclude: ExcludeArgs,
+    /// Further repositories.
+    #[command(flatten)]
+    pub also: AlsoArgs,
     /// Give the snapshot these tags
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub tag: Vec<String>,
@@ -57,6 +60,21 @@ pub struct BackupArgs {
     #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression: Option<i32>,
+}
+
+/// Further repositories of one backup, and what opens them.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Further repositories, from one reading of the files")]
+pub struct AlsoArgs {
+    /// Save into this repository as well; may be repeated. Each succeeds or fails on its own
+    #[arg(long, value_name = "LOCATION")]
+    pub also: Vec<PathBuf>,
+    /// Its key file; one for each --also, in the same order [env: KEEPFAST_ALSO_KEY_FILE]
+    #[arg(long, value_name = "FILE", requires = "also")]
+    pub also_key_file: Vec<PathBuf>,
+    /// Read its password from the first line of this file; one for each --also [env: KEEPFAST_ALSO_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE", requires = "also", conflicts_with = "also_key_file")]
+    pub also_password_file: Vec<PathBuf>,
 }
 
 /// What `backup` leaves out.

@@ -4,6 +4,7 @@
 //! Where the password comes from is decided in `options::credential`: clap can not tell a source on the command line from
 //! one in the environment, and the first must win.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,8 +13,8 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Folder of the repository
-    #[arg(short, long, global = true, env = "KEEPFAST_REPOSITORY", hide_env_values = true, value_name = "PATH")]
+    /// Folder of the repository, or s3://, gs://, azure://, sftp://
+    #[arg(short, long, global = true, env = "KEEPFAST_REPOSITORY", hide_env_values = true, value_name = "LOCATION")]
     pub repository: Option<PathBuf>,
     /// Read the password from the first line of this file [env: KEEPFAST_PASSWORD_FILE]
     #[arg(short = 'p', long, global = true, value_name = "FILE")]
@@ -30,6 +31,19 @@ pub struct GlobalArgs {
     /// Keep the local index in memory only
     #[arg(long, global = true, conflicts_with = "cache_dir")]
     pub no_cache: bool,
+    /// Upload no more KiB per second than this on average
+    #[arg(long, global = true, value_name = "KIB")]
+    pub limit_upload: Option<NonZeroU32>,
+    /// Download no more KiB per second than this on average
+    #[arg(long, global = true, value_name = "KIB")]
+    pub limit_download: Option<NonZeroU32>,
+    /// Tries after the first one, when a remote storage fails for a moment
+    #[arg(long, global = true, value_name = "N", default_value_t = 10)]
+    pub retries: u32,
+    /// Requests to a remote storage at the same time
+    #[arg(long, global = true, value_name = "N", default_value_t = 8,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub connections: u16,
     /// Folder for this machine's identity as a writer
     #[arg(long, global = true, env = "KEEPFAST_STATE_DIR", hide_env_values = true, value_name = "PATH")]
     pub state_dir: Option<PathBuf>,
@@ -59,4 +73,6 @@ pub enum Whose {
     Own,
     /// The one that is written to: `--to-key-file`, `KEEPFAST_TO_KEY_FILE`.
     Target,
+    /// A further one of a backup: `--also-key-file`, `KEEPFAST_ALSO_KEY_FILE`.
+    Also,
 }

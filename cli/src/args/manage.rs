@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that set up or change something else than files: `init tag key sessions quickstart`.
+//! Arguments of the commands that set up or change something else than files: `init tag key sessions repository
+//! quickstart`.
 
 use std::path::PathBuf;
 
@@ -144,6 +145,21 @@ pub struct UnlockArgs {
     /// Whatever other programs take
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub ignored: Vec<String>,
+}
+
+/// Arguments of `repository`.
+#[derive(Clone, Debug, Args)]
+pub struct RepositoryArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RepositoryCommand,
+}
+
+/// What `repository` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RepositoryCommand {
+    /// Find out what the storage guarantees, and what that allows
+    Probe,
 }
 
 /// Arguments of `quickstart`.

@@ -8,20 +8,22 @@ mod copy;
 mod forget;
 mod global;
 mod manage;
+mod prune;
 mod read;
 mod restore;
 mod select;
 
 use clap::{Parser, Subcommand};
 
-pub use backup::BackupArgs;
+pub use backup::{AlsoArgs, BackupArgs};
 pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::{GlobalArgs, Whose};
 pub use manage::{
-    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, SessionsArgs, SessionsCommand, ShapeArgs, TagArgs,
-    UnlockArgs,
+    InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
+    SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
@@ -69,6 +71,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Check that everything in the repository is there and readable
     Check(CheckArgs),
+    /// Free the space of what no snapshot needs
+    Prune(PruneArgs),
     /// Count files and bytes of snapshots and repository
     #[command(visible_alias = "info")]
     Stats(StatsArgs),
@@ -87,6 +91,8 @@ pub enum Command {
     Copy(Box<CopyArgs>),
     /// List, add, remove passwords and key files
     Key(KeyArgs),
+    /// Look at the storage of the repository
+    Repository(RepositoryArgs),
     /// Print an object of the repository as JSON
     Cat(CatArgs),
     /// Print the version
@@ -107,6 +113,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Diff(_) => "diff",
             Self::Check(_) => "check",
+            Self::Prune(_) => "prune",
             Self::Stats(_) => "stats",
             Self::Tag(_) => "tag",
             Self::Forget(_) => "forget",
@@ -115,6 +122,7 @@ impl Command {
             Self::Unlock(_) => "unlock",
             Self::Copy(_) => "copy",
             Self::Key(_) => "key",
+            Self::Repository(_) => "repository",
             Self::Cat(_) => "cat",
             Self::Version => "version",
             Self::Quickstart(_) => "quickstart",

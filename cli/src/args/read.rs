@@ -128,6 +128,12 @@ pub enum CatCommand {
         #[arg(value_name = "WRITER/NUMBER")]
         slot: Option<String>,
     },
+    /// A condemn list: what a prune is about to delete
+    Condemned {
+        /// Its name, or writer and number; without it the names of all that stand
+        #[arg(value_name = "gc/WRITER/NUMBER")]
+        list: Option<String>,
+    },
     /// Entries of a snapshot with everything that is stored of them
     Tree {
         /// The snapshot, or a folder or file in it

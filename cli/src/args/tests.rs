@@ -23,6 +23,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "dump latest:a",
         "diff a b",
         "check",
+        "prune --max-unused 0",
         "stats",
         "tag --add x latest",
         "forget latest",
@@ -31,6 +32,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "unlock",
         "copy --to x",
         "key list",
+        "repository probe",
         "cat config",
         "version",
         "quickstart .",
@@ -57,6 +59,17 @@ fn backup_needs_something_to_save() {
     assert_eq!(parse("backup").unwrap_err().exit_code(), 2);
     for line in ["backup --stdin", "backup --command a=true", "backup --files-from -", "backup --files-from-raw x"] {
         assert!(matches!(parse(line).unwrap().command, Command::Backup(_)), "{line}");
+    }
+}
+
+#[test]
+fn limits_of_traffic_are_numbers_above_zero() {
+    let cli = parse("--limit-upload 512 snapshots --limit-download 1024 --connections 3 --retries 0").unwrap();
+    let limits = [cli.global.limit_upload, cli.global.limit_download].map(|limit| limit.map(u32::from));
+    assert_eq!(limits, [Some(512), Some(1024)]);
+    assert_eq!((cli.global.connections, cli.global.retries), (3, 0));
+    for line in ["--limit-upload 0 snapshots", "--connections 0 snapshots", "--limit-download 1M snapshots"] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
 }
 

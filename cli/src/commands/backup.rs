@@ -4,45 +4,127 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup_to_all};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::select::Scope;
 use keepfast_engine::source::{OneFileSystem, SourceOptions};
 use serde_json::{Value, json};
 
-use crate::args::BackupArgs;
+use crate::args::{BackupArgs, GlobalArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::backup as sources;
-use crate::options::{machine, repository, time};
+use crate::options::{also, machine, repository, storage, time};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
 /// More listing threads than this only wait for the disk.
 const MAX_LISTING_THREADS: usize = 4;
 
+/// What became of one repository.
+struct Fate {
+    location: String,
+    outcome: Result<Summary, Failure>,
+}
+
 /// Backs up.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Done, Failure> {
     let started = Instant::now();
-    let repository = repository::open(&context.global)?;
-    let client = machine::client(args.host.as_deref());
-    let options = options(context, args, &repository)?;
-    let progress = Progress::start(context);
-    let outcome = backup(&repository, &client, &options, &progress);
-    drop(progress);
-    let summary = outcome?;
-    print(context, args, &summary, started.elapsed().as_secs_f64());
-    context.output.problems(&summary.problems);
-    Ok(Done::from_problems(summary.problems.len()))
+    let globals: Vec<GlobalArgs> =
+        std::iter::once(context.global.clone()).chain(also::globals(&context.global, &args.also)?).collect();
+    let opened: Vec<Result<Repository, Failure>> = globals.iter().map(repository::open).collect();
+    let fates = back_up(context, args, &globals, opened)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if let [Fate { outcome: Ok(summary), .. }] = fates.as_slice() {
+        print(context, args, summary, seconds);
+        context.output.summary(to_json(args, summary, seconds));
+        context.output.problems(&summary.problems);
+        return Ok(Done::from_problems(summary.problems.len()));
+    }
+    several(context, args, fates, seconds)
 }
 
-fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Result<BackupOptions, Failure> {
+/// Backs up to those that could be opened.
+fn back_up(
+    context: &Context,
+    args: &BackupArgs,
+    globals: &[GlobalArgs],
+    opened: Vec<Result<Repository, Failure>>,
+) -> Result<Vec<Fate>, Failure> {
+    let open: Vec<&Repository> = opened.iter().flatten().collect();
+    let Some(first) = open.first() else {
+        return Err(opened.into_iter().find_map(Result::err).expect("a backup has a repository"));
+    };
+    if let (Some(_), Some(Err(_))) = (&args.parent, opened.first()) {
+        // A parent is a snapshot of the first one.
+        return Err(opened.into_iter().find_map(Result::err).expect("the first could not be opened"));
+    }
+    let options = options(context, args, globals, &open, first)?;
+    let progress = Progress::start(context);
+    let outcomes = backup_to_all(&open, &machine::client(args.host.as_deref()), &options, &progress);
+    drop(progress);
+    let mut outcomes = outcomes?.into_iter();
+    let fate = |(opened, global): (Result<Repository, Failure>, &GlobalArgs)| {
+        let location = storage::location(global).map_or_else(|_| "?".to_string(), |location| location.to_string());
+        let outcome = opened.and_then(|_| Ok(outcomes.next().expect("one outcome a repository")?));
+        Fate { location, outcome }
+    };
+    Ok(opened.into_iter().zip(globals).map(fate).collect())
+}
+
+/// Tells what became of several repositories, or of one that failed.
+fn several(context: &Context, args: &BackupArgs, mut fates: Vec<Fate>, seconds: f64) -> Result<Done, Failure> {
+    if fates.iter().all(|fate| fate.outcome.is_err()) {
+        for fate in fates.drain(1..) {
+            if let Err(failure) = fate.outcome {
+                context.output.warn(&format!("{}: {}", fate.location, failure.message()));
+            }
+        }
+        return Err(fates.pop().and_then(|fate| fate.outcome.err()).expect("the first has failed"));
+    }
+    let mut problems = 0;
+    let mut all = Vec::new();
+    for Fate { location, outcome } in &fates {
+        context.output.note(&format!("in       {location}"));
+        match outcome {
+            Ok(summary) => {
+                print(context, args, summary, seconds);
+                all.push(with_location(to_json(args, summary, seconds), location));
+                problems = problems.max(summary.problems.len());
+            }
+            Err(failure) => {
+                context.output.warn(&format!("no snapshot in {location}: {}", failure.message()));
+                all.push(json!({ "location": location, "error": failure.message(), "exit_code": failure.code() }));
+            }
+        }
+    }
+    // The paths are the same for all.
+    if let Some(summary) = fates.iter().find_map(|fate| fate.outcome.as_ref().ok()) {
+        context.output.problems(&summary.problems);
+    }
+    context.output.summary(json!({ "repositories": all, "seconds": seconds }));
+    let failed = fates.iter().filter(|fate| fate.outcome.is_err()).count();
+    Ok(Done::from_problems(problems + failed))
+}
+
+fn with_location(mut summary: Value, location: &str) -> Value {
+    summary["location"] = json!(location);
+    summary
+}
+
+fn options(
+    context: &Context,
+    args: &BackupArgs,
+    globals: &[GlobalArgs],
+    open: &[&Repository],
+    first: &Repository,
+) -> Result<BackupOptions, Failure> {
     let paths = sources::paths(args)?;
     let streams = sources::streams(args)?;
     if paths.is_empty() && streams.is_empty() {
         return Err(Failure::Usage("there is nothing to back up: the list of files is empty".to_string()));
     }
-    let own = sources::own_folders(&paths, &own_folders(context, repository)?)?;
+    let own = sources::own_folders(&paths, &own_folders(context, globals, open)?)?;
     for folder in &own {
         context.output.note(&format!("leaving out {}, which belongs to this repository", folder.display()));
     }
@@ -57,7 +139,7 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
             threads: threads.min(MAX_LISTING_THREADS),
         },
         streams,
-        parent: parent(args, repository)?,
+        parent: parent(args, first)?,
         tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         description: args.description.clone(),
         compression: args.compression.map_or(Compression::Auto, Compression::Level),
@@ -71,11 +153,16 @@ fn options(context: &Context, args: &BackupArgs, repository: &Repository) -> Res
     })
 }
 
-fn own_folders(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
+fn own_folders(context: &Context, globals: &[GlobalArgs], open: &[&Repository]) -> Result<Vec<PathBuf>, Failure> {
     let folders = repository::folders(&context.global)?;
-    let id = repository.id().to_string();
-    let mut own = vec![repository::path(&context.global)?, folders.state.join(&id)];
-    own.extend(folders.cache.map(|cache| cache.join(&id)));
+    let mut own = Vec::new();
+    for global in globals {
+        own.extend(storage::location(global)?.folder().map(PathBuf::from));
+    }
+    for id in open.iter().map(|repository| repository.id().to_string()) {
+        own.push(folders.state.join(&id));
+        own.extend(folders.cache.as_ref().map(|cache| cache.join(&id)));
+    }
     Ok(own)
 }
 
@@ -115,7 +202,6 @@ fn print(context: &Context, args: &BackupArgs, summary: &Summary, seconds: f64) 
         None if args.dry_run => out.note("dry run: nothing was written"),
         None => out.note("nothing has changed: no snapshot was made"),
     }
-    out.summary(to_json(args, summary, seconds));
 }
 
 fn to_json(args: &BackupArgs, summary: &Summary, seconds: f64) -> Value {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast cat`: an object of the repository as JSON, for people who look into one.
 
+use keepfast_engine::format::condemned::CondemnList;
 use keepfast_engine::format::envelope::{HEADER_LEN, Kind};
 use keepfast_engine::format::id::{IndexId, PackId, WriterId};
 use keepfast_engine::format::log::LogSlot;
@@ -33,6 +34,8 @@ pub fn run(context: &Context, args: &CatArgs) -> Result<Done, Failure> {
         CatCommand::Index { id: Some(id) } => one_index(&repository, id)?,
         CatCommand::Log { slot: None } => repository.history()?.heads().values().map(object::head).collect(),
         CatCommand::Log { slot: Some(slot) } => one_slot(&repository, slot)?,
+        CatCommand::Condemned { list: None } => all_condemned(&repository)?,
+        CatCommand::Condemned { list: Some(list) } => one_condemned(&repository, list)?,
         CatCommand::Tree { snapshot } => return tree(context, &repository, snapshot),
         CatCommand::PackDirectory { id } => pack_directory(&repository, id)?,
     };
@@ -85,13 +88,36 @@ fn one_index(repository: &Repository, id: &str) -> Result<Value, Failure> {
 }
 
 fn one_slot(repository: &Repository, place: &str) -> Result<Value, Failure> {
-    let parsed =
-        place.split_once('/').and_then(|(writer, number)| Some((WriterId::from_hex(writer)?, number.parse().ok()?)));
-    let (writer, sequence) = parsed.ok_or_else(|| Failure::Usage(format!("{place:?} is not WRITER/NUMBER")))?;
+    let (writer, sequence) = place_of(place)?;
     let name = layout::log(&writer, sequence);
     let bytes = get(repository, &name)?;
     let slot = LogSlot::open(&repository.keys, writer, sequence, &bytes).map_err(Error::object(name))?;
     Ok(object::log_slot(&slot))
+}
+
+/// Names, as `cat condemned` takes them; what else lies there is no condemn list.
+fn all_condemned(repository: &Repository) -> Result<Value, Failure> {
+    let objects = repository.backend.list(layout::CONDEMNED_FOLDER)?;
+    let names = objects.iter().map(|object| object.name.as_str());
+    let mut names: Vec<&str> = names.filter(|name| layout::parse_condemned(name).is_some()).collect();
+    names.sort_unstable();
+    Ok(names.into())
+}
+
+fn one_condemned(repository: &Repository, place: &str) -> Result<Value, Failure> {
+    let in_folder = place.strip_prefix(layout::CONDEMNED_FOLDER).and_then(|rest| rest.strip_prefix('/'));
+    let (writer, sequence) = place_of(in_folder.unwrap_or(place))?;
+    let name = layout::condemned(&writer, sequence);
+    let bytes = get(repository, &name)?;
+    let list = CondemnList::open(&repository.keys, writer, sequence, &bytes).map_err(Error::object(name))?;
+    Ok(object::condemn_list(&list))
+}
+
+/// Writer and sequence of an object that stands at a place of a log.
+fn place_of(place: &str) -> Result<(WriterId, u64), Failure> {
+    let parsed =
+        place.split_once('/').and_then(|(writer, number)| Some((WriterId::from_hex(writer)?, number.parse().ok()?)));
+    parsed.ok_or_else(|| Failure::Usage(format!("{place:?} is not WRITER/NUMBER")))
 }
 
 fn pack_directory(repository: &Repository, id: &str) -> Result<Value, Failure> {

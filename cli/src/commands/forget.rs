@@ -7,9 +7,10 @@ use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::history::{History, Snapshot};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::retention::{Grouping, Policy};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::ForgetArgs;
+use crate::commands::prune;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::{machine, repository, retention, scope};
@@ -34,13 +35,15 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Done, Failure> {
         print_groups(context, args, &policy, &grouping, &outcome);
     }
     print_totals(context, args, &outcome);
+    let pruned = match args.prune {
+        true => Some(prune::execute(context, &repository, &prune::defaults(args.dry_run)?)?),
+        false => None,
+    };
+    context.output.summary(summary(args, &outcome, pruned));
     Ok(if outcome.unreadable == 0 { Done::Complete } else { Done::Incomplete })
 }
 
 fn refuse_nonsense(args: &ForgetArgs, policy: &Policy) -> Result<(), Failure> {
-    if args.prune {
-        return Err(Failure::Usage("--prune: this version can not prune yet".to_string()));
-    }
     match (args.snapshots.is_empty(), policy.check()) {
         (true, Err(error)) => {
             Err(Failure::Usage(format!("{error} (such as --keep-daily 7), or the snapshots to forget")))
@@ -113,13 +116,11 @@ fn print_groups(context: &Context, args: &ForgetArgs, policy: &Policy, grouping:
 }
 
 fn print_totals(context: &Context, args: &ForgetArgs, outcome: &Outcome) {
-    let verdicts = || outcome.groups.iter().flat_map(|group| &group.verdicts);
-    let kept = verdicts().filter(|verdict| verdict.is_kept()).count();
     let removed = outcome.removed.len();
     let would = if args.dry_run { "would be " } else { "" };
     let mut line = format!("{} {would}forgotten", text::counted(removed as u64, "snapshot"));
     if args.snapshots.is_empty() {
-        line.push_str(&format!(", {} kept", text::count(kept as u64)));
+        line.push_str(&format!(", {} kept", text::count(kept(outcome) as u64)));
     }
     context.output.note(&line);
     if removed > 0 && !args.dry_run && !args.prune {
@@ -129,11 +130,19 @@ fn print_totals(context: &Context, args: &ForgetArgs, outcome: &Outcome) {
         let count = text::counted(outcome.unreadable as u64, "snapshot");
         context.output.warn(&format!("{count} can not be read and stayed; `keepfast check` names them"));
     }
-    context.output.summary(json!({
-        "removed": removed,
-        "kept": kept,
+}
+
+fn kept(outcome: &Outcome) -> usize {
+    outcome.groups.iter().flat_map(|group| &group.verdicts).filter(|verdict| verdict.is_kept()).count()
+}
+
+fn summary(args: &ForgetArgs, outcome: &Outcome, pruned: Option<Value>) -> Value {
+    json!({
+        "removed": outcome.removed.len(),
+        "kept": kept(outcome),
         "groups": outcome.groups.len(),
         "damaged": outcome.unreadable,
         "dry_run": args.dry_run,
-    }));
+        "prune": pruned,
+    })
 }

@@ -11,7 +11,9 @@ mod forget;
 mod init;
 mod key;
 mod ls;
+mod prune;
 mod quickstart;
+mod repository;
 mod restore;
 mod sessions;
 mod snapshots;
@@ -38,6 +40,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Dump(args) => dump::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Check(args) => check::run(context, args),
+        Command::Prune(args) => prune::run(context, args),
         Command::Stats(args) => stats::run(context, args),
         Command::Tag(args) => tag::run(context, args),
         Command::Forget(args) => forget::run(context, args),
@@ -46,6 +49,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Unlock(_) => Err(sessions::nothing_locks()),
         Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
+        Command::Repository(args) => repository::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
         Command::Quickstart(args) => quickstart::run(context, args),

@@ -28,8 +28,8 @@ pub enum Source {
     KeyFile(PathBuf),
     /// The user types it.
     Terminal,
-    /// The user types that of the repository that is written to.
-    TargetTerminal,
+    /// The user types that of another repository, of which the prompt says this.
+    OtherTerminal(&'static str),
 }
 
 impl Source {
@@ -40,7 +40,8 @@ impl Source {
     pub fn find(global: &GlobalArgs) -> Result<Self, Failure> {
         let (dashes, prefix, terminal) = match global.whose {
             Whose::Own => ("--", "KEEPFAST_", Self::Terminal),
-            Whose::Target => ("--to-", "KEEPFAST_TO_", Self::TargetTerminal),
+            Whose::Target => ("--to-", "KEEPFAST_TO_", Self::OtherTerminal("the repository to copy to")),
+            Whose::Also => ("--also-", "KEEPFAST_ALSO_", Self::OtherTerminal("the further repository")),
         };
         let option = |name: &str| format!("{dashes}{name}");
         let command = global.password_command.clone().map(|command| Self::PasswordCommand(command.into()));
@@ -83,7 +84,7 @@ impl Source {
         match self {
             Self::KeyFile(path) => read_key_file(path).map(Credential::KeyFile),
             Self::Terminal => ask("password: ").map(Credential::Password),
-            Self::TargetTerminal => ask("password of the repository to copy to: ").map(Credential::Password),
+            Self::OtherTerminal(whose) => ask(&format!("password of {whose}: ")).map(Credential::Password),
             other => other.password().map(Credential::Password),
         }
     }
@@ -114,7 +115,7 @@ impl Source {
                 Ok(first_line(&text))
             }
             Self::PasswordCommand(command) => run(command),
-            Self::KeyFile(_) | Self::Terminal | Self::TargetTerminal => {
+            Self::KeyFile(_) | Self::Terminal | Self::OtherTerminal(_) => {
                 Err(Failure::other("a password is needed here"))
             }
         }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was typed, as values of the engine: the only place that reads the environment, the clock and the user's own files.
 
+pub mod also;
 pub mod backup;
+pub mod cloud;
 pub mod credential;
 pub mod key_file;
 pub mod machine;
@@ -11,4 +13,5 @@ pub mod repository;
 pub mod retention;
 pub mod scope;
 pub mod size;
+pub mod storage;
 pub mod time;

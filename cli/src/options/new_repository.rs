@@ -6,10 +6,12 @@ use std::path::Path;
 use keepfast_engine::format::id::RepositoryId;
 use keepfast_engine::format::key_slot::KdfParams;
 use keepfast_engine::repository::{FirstKey, InitOptions, Parameters, init};
-use keepfast_engine::storage::local::LocalBackend;
+use keepfast_engine::storage::location::Location;
 
+use crate::args::GlobalArgs;
 use crate::exit::Failure;
 use crate::options::key_file::NewKeyFile;
+use crate::options::storage::{self, Access};
 use crate::options::{machine, time};
 
 /// Everything that `init` wants to know, made here and now.
@@ -17,13 +19,19 @@ pub fn options(parameters: Parameters, kdf: KdfParams) -> InitOptions {
     InitOptions { parameters, kdf, label: machine::label(), now: time::now_seconds() }
 }
 
-/// Creates the repository in `path`, opened by a new key file.
+/// Creates the repository at `location`, opened by a new key file.
 ///
 /// # Errors
 /// Either exists, or could not be written.
-pub fn with_key_file(path: &Path, file: &Path, options: &InitOptions) -> Result<RepositoryId, Failure> {
+pub fn with_key_file(
+    global: &GlobalArgs,
+    location: &Location,
+    file: &Path,
+    options: &InitOptions,
+) -> Result<RepositoryId, Failure> {
     let new = NewKeyFile::create(file)?;
-    let (id, key) = init(&LocalBackend::create(path)?, options, &FirstKey::KeyFile)?;
+    let backend = storage::backend(global, location, Access::Create)?;
+    let (id, key) = init(&*backend, options, &FirstKey::KeyFile)?;
     new.fill(&key.expect("a key file was asked for"))?;
     Ok(id)
 }

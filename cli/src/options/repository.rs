@@ -2,41 +2,26 @@
 //! From the global options to an opened repository.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use keepfast_engine::Error;
 use keepfast_engine::repository::{Credential, Found, LocalFolders, Repository};
-use keepfast_engine::storage::ErrorKind;
-use keepfast_engine::storage::local::LocalBackend;
+use keepfast_engine::storage::local::file_system::{FileSystem, StateFolder};
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
 use crate::options::credential::Source;
 use crate::options::machine::{UserFolder, user_folder};
+use crate::options::storage::{self, Access};
 
-/// Schemes that other backup programs take; somebody who uses them means no folder of such a name.
-const OTHER_SCHEMES: [&str; 14] =
-    ["s3", "sftp", "ssh", "rest", "rclone", "b2", "azure", "gs", "swift", "webdav", "http", "https", "opendal", "s3s"];
-
-/// The folder of the repository.
+/// The folder of the repository, for a command that works with one of this machine only.
 ///
 /// # Errors
 /// None was named, or it is not a folder of this machine.
 pub fn path(global: &GlobalArgs) -> Result<PathBuf, Failure> {
-    let named = global.repository.as_ref().filter(|path| !path.as_os_str().is_empty());
-    let path = named.ok_or_else(|| Failure::Other {
-        message: "no repository was named".to_string(),
-        hint: "use -r PATH or the variable KEEPFAST_REPOSITORY".to_string(),
-    })?;
-    let scheme = path.to_str().and_then(|text| text.split_once(':')).map(|(scheme, _)| scheme);
-    match scheme {
-        Some(scheme) if OTHER_SCHEMES.contains(&scheme) => Err(Failure::Other {
-            message: format!("{} is not on this machine: this version has local repositories only", path.display()),
-            hint: "mount the storage and name the folder; a folder of such a name can be written ./NAME".to_string(),
-        }),
-        Some("local") => Ok(PathBuf::from(&path.to_str().unwrap_or_default()["local:".len()..])),
-        _ => Ok(path.clone()),
-    }
+    let location = storage::location(global)?;
+    location.folder().map(Into::into).ok_or_else(|| Failure::Other {
+        message: format!("{location} is not on this machine"),
+        hint: "this command works with a folder".to_string(),
+    })
 }
 
 /// Where index and identity are kept.
@@ -50,18 +35,25 @@ pub fn folders(global: &GlobalArgs) -> Result<LocalFolders, Failure> {
         None => Some(user_folder(UserFolder::Cache)?),
     };
     let state = global.state_dir.clone().map_or_else(|| user_folder(UserFolder::State), Ok)?;
-    Ok(LocalFolders { cache, state })
+    Ok(LocalFolders { cache: cache.filter(|cache| on_this_machine(cache)), state })
 }
 
-/// The storage in a folder that must be there.
-///
-/// # Errors
-/// It is not there, or can not be read.
-pub fn backend(path: &Path) -> Result<LocalBackend, Failure> {
-    LocalBackend::open(path).map_err(|error| match error.kind {
-        ErrorKind::NotFound => Error::NoRepository { location: path.display().to_string() }.into(),
-        _ => error.into(),
-    })
+/// SQLite can not share a file between machines, so there the index is kept in memory, which costs work and nothing else.
+fn on_this_machine(cache: &Path) -> bool {
+    // It may not be there yet; what it will be made in is.
+    let existing = cache.ancestors().find(|folder| folder.exists());
+    let file_system = existing.and_then(|folder| FileSystem::of(folder).ok());
+    match file_system.map(FileSystem::as_state_folder) {
+        Some(StateFolder::Network(which)) => {
+            storage::warn(&format!(
+                "the cache folder {} is on {}, so the index is kept in memory; --cache-dir names another",
+                cache.display(),
+                which.word()
+            ));
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Opens the repository that the user named.
@@ -77,11 +69,19 @@ pub fn open(global: &GlobalArgs) -> Result<Repository, Failure> {
 /// # Errors
 /// There is none, or it does not open with what was given.
 pub fn open_with(global: &GlobalArgs) -> Result<(Repository, Credential), Failure> {
-    let path = path(global)?;
-    // First whether there is a repository: nobody likes to type a password only to learn that there is none.
-    let found = Found::locate(Arc::new(backend(&path)?))?;
-    let credential = Source::find(global)?.read()?;
-    let repository = found.open(&credential, &folders(global)?)?;
+    let location = storage::location(global)?;
+    let backend = storage::backend(global, &location, Access::Open)?;
+    let source = Source::find(global)?;
+    let folders = folders(global)?;
+    // A key file says which repository it is for, so that what is known of it need not be fetched.
+    let early = if let Source::KeyFile(_) = source { source.read().ok() } else { None };
+    let found = match &early {
+        Some(Credential::KeyFile(file)) => Found::locate_known(backend, file.repository, &folders)?,
+        // First whether there is a repository: nobody likes to type a password only to learn that there is none.
+        _ => Found::locate(backend)?,
+    };
+    let credential = early.map_or_else(|| source.read(), Ok)?;
+    let repository = found.at(storage::distance(&location)).open(&credential, &folders)?;
     Ok((repository, credential))
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_a_folder() {
+    fn a_repository_may_be_a_folder() {
         for folder in ["/srv/backup", "backup", "./s3:x", "a:b", "/x/s3:y"] {
             assert_eq!(path_of(folder).unwrap(), folder);
         }
@@ -105,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_local_is_refused_by_name() {
-        for place in ["s3:http://x/y", "sftp:u@h:/x", "rest:https://x", "rclone:r:x", "s3://b/r"] {
-            assert!(path_of(place).unwrap_err().contains("local repositories only"), "{place}");
+    fn a_command_for_folders_refuses_what_is_elsewhere() {
+        for place in ["sftp:u@h:/x", "s3://b/r"] {
+            assert!(path_of(place).unwrap_err().contains("not on this machine"), "{place}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! How results look: as text for people, as JSON for programs. Nothing else in the program writes to the standard streams,
 //! but `progress` (the terminal) and `dump` (bytes).
 
+pub mod capability;
 pub mod entry;
 pub mod json;
 pub mod object;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects of a repository as JSON, for `cat`. Public keys and ids only; a secret is never printed.
 
+use keepfast_engine::format::condemned::CondemnList;
 use keepfast_engine::format::config::Config;
 use keepfast_engine::format::directory::Directory;
 use keepfast_engine::format::id::{PackId, RepositoryId};
@@ -73,6 +74,17 @@ pub fn log_slot(slot: &LogSlot) -> Value {
         "time": seconds(slot.time),
         "config_generation": slot.config_generation,
         "body": body,
+    })
+}
+
+/// What a collector is about to delete.
+pub fn condemn_list(list: &CondemnList) -> Value {
+    json!({
+        "writer": list.writer.to_string(),
+        "sequence": list.sequence,
+        "session": list.session.to_string(),
+        "packs": list.packs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "snapshots": list.snapshots.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 

@@ -19,20 +19,20 @@ const FIXED_COLUMNS: usize = 8 + 2 + 16 + 2 + 6 + 2;
 /// The lines of a group: what it has in common, how many stay, and a table.
 pub fn lines(group: &GroupVerdict, grouping: &Grouping, columns: usize) -> Vec<String> {
     let mut lines = vec![heading(group)];
+    let about: Vec<String> = group.verdicts.iter().map(|verdict| about(verdict, grouping)).collect();
+    // One column, so that those of fixed width keep it.
+    let about_head = if grouping.has(By::Host) && grouping.has(By::Paths) { "tags" } else { "about" };
+    let about_width = about.iter().flat_map(|about| about.lines()).map(|line| line.chars().count()).max();
     let mut heads = vec![("id", Side::Left), ("time", Side::Left)];
-    let extra: Vec<(By, &'static str)> = [(By::Host, "host"), (By::Paths, "paths"), (By::Tags, "tags")]
-        .into_iter()
-        .filter(|(by, _)| !grouping.has(*by) && group.verdicts.iter().any(|verdict| !cell(verdict, *by).is_empty()))
-        .collect();
-    heads.extend(extra.iter().map(|(_, head)| (*head, Side::Left)));
+    heads.extend(about_width.map(|_| (about_head, Side::Left)));
     heads.extend([("what", Side::Left), ("because", Side::Left)]);
-    let taken = extra.iter().map(|(by, head)| width(group, *by).max(head.len()) + 2).sum::<usize>() + FIXED_COLUMNS;
+    let taken = FIXED_COLUMNS + about_width.map_or(0, |width| width.max(about_head.len()) + 2);
     let room = columns.min(LINE_COLUMNS).saturating_sub(taken).max(MIN_REASON_COLUMNS);
     let mut table = Table::new(&heads);
-    for verdict in &group.verdicts {
+    for (verdict, about) in group.verdicts.iter().zip(about) {
         let snapshot = &verdict.snapshot;
         let mut row = vec![text::short(snapshot.id), text::time(snapshot.manifest.started)];
-        row.extend(extra.iter().map(|(by, _)| cell(verdict, *by)));
+        row.extend(about_width.map(|_| about));
         row.extend([word(verdict).to_string(), reasons(verdict, room)]);
         table.row(row);
     }
@@ -70,19 +70,20 @@ fn word(verdict: &Verdict) -> &'static str {
     if verdict.is_kept() { "keep" } else { "remove" }
 }
 
-fn cell(verdict: &Verdict, by: By) -> String {
+/// What of host, paths and tags the group does not share, one on a line.
+fn about(verdict: &Verdict, grouping: &Grouping) -> String {
     let manifest = &verdict.snapshot.manifest;
-    match by {
-        By::Host => text::plain(&manifest.host),
-        By::Paths => manifest.paths.iter().map(|path| text::path(path)).collect::<Vec<_>>().join("\n"),
-        By::Tags => verdict.snapshot.tags.iter().map(|tag| text::plain(tag)).collect::<Vec<_>>().join("\n"),
+    let mut about = Vec::new();
+    if !grouping.has(By::Host) {
+        about.push(text::plain(&manifest.host));
     }
-}
-
-/// The widest line of a column.
-fn width(group: &GroupVerdict, by: By) -> usize {
-    let cells = group.verdicts.iter().map(|verdict| cell(verdict, by));
-    cells.map(|cell| cell.lines().map(|line| line.chars().count()).max().unwrap_or(0)).max().unwrap_or(0)
+    if !grouping.has(By::Paths) {
+        about.extend(manifest.paths.iter().map(|path| text::path(path)));
+    }
+    if !grouping.has(By::Tags) {
+        about.extend(verdict.snapshot.tags.iter().map(|tag| text::plain(tag)));
+    }
+    about.join("\n")
 }
 
 /// The reasons with commas, on lines of bounded width.

@@ -14,7 +14,7 @@ fn every_verb_ends_with_a_summary_of_its_own() {
     let sandbox = Sandbox::empty();
     let target = sandbox.text("out");
     let output = sandbox.text("dumped");
-    let verbs: [&[&str]; 24] = [
+    let verbs: [&[&str]; 26] = [
         &["init"],
         &["backup", "."],
         &["backup", ".", "--force", "--tag", "x"],
@@ -27,6 +27,8 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["diff", "latest~1", "latest", "--metadata"],
         &["check"],
         &["check", "--read-data"],
+        &["prune", "--dry-run"],
+        &["prune", "--max-unused", "0", "--wait", "0"],
         &["stats"],
         &["tag", "--add", "y", "latest"],
         &["forget", "--keep-last", "2"],

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what is wrong by panicking")]
 
+mod also;
 mod backup;
 mod credentials;
 mod json;
+mod probe;
 mod quickstart;
 mod read;
 mod retention;

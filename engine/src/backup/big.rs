@@ -90,6 +90,9 @@ pub(super) fn read_big<'env>(
     Ok(())
 }
 
+/// Appends as many bytes as are wanted, fewer only at the end; tells how many.
+type Fill<'a> = dyn FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError> + 'a;
+
 /// Reads a stream of bytes once and cuts it into pieces for every lane that wants it.
 pub(super) struct BigReader<'a, 'env> {
     plan: &'env Plan<'env>,
@@ -143,10 +146,7 @@ impl<'a, 'env> BigReader<'a, 'env> {
     }
 
     /// Cuts what `fill` appends until it appends less than is wanted.
-    fn run(
-        &mut self,
-        fill: &mut dyn FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError>,
-    ) -> std::result::Result<(), ReadError> {
+    fn run(&mut self, fill: &mut Fill) -> std::result::Result<(), ReadError> {
         let plan = self.plan;
         let feed =
             |lane: &usize| Feed { lane: *lane, cuts: Cutter::new(&plan.lanes[*lane].chunker), buffer: Vec::new() };

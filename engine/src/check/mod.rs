@@ -173,6 +173,10 @@ impl Checker<'_> {
     }
 
     fn keys(&self) -> Result<()> {
+        match self.repository.verify_stored_config() {
+            Err(error) if error.is_damage() => self.error("config", &error),
+            verified => verified?,
+        }
         let slots = list_slots(self.repository.backend.as_ref(), self.repository.id())?;
         slots.damaged.iter().for_each(|error| self.error("keys", error));
         Ok(())

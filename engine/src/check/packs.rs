@@ -86,7 +86,7 @@ impl Checker<'_> {
         }
         let tail_start = usize::try_from(record.directory.end()).unwrap_or(usize::MAX).min(bytes.len());
         self.compare_tail(record, name, &bytes[..HEADER_LEN.min(bytes.len())], &bytes[tail_start..])?;
-        let reader = self.repository.reader();
+        let reader = self.repository.reader_of_storage();
         let mut chunks = record.directory.chunks.iter();
         for (number, row) in record.directory.segments.iter().enumerate() {
             let place = || format!("{name}, segment {number}");

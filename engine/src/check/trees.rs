@@ -59,7 +59,7 @@ impl Walk<'_> {
 impl Checker<'_> {
     /// Walks every snapshot's tree, each node once; returns how many there are.
     pub(super) fn trees(&self, snapshots: &[Snapshot]) -> Result<u64> {
-        let reader = self.repository.reader();
+        let reader = self.repository.reader_of_storage();
         let (nodes, lists, data) = (HashMap::new(), HashMap::new(), HashMap::new());
         let mut walk = Walk { reader: &reader, snapshot: String::new(), nodes, lists, data };
         for snapshot in snapshots {

@@ -48,7 +48,7 @@ pub(super) fn read_slots(access: Access<'_>) -> Result<Slots> {
         }
         let bytes = access.backend.get(&object.name, None)?;
         let hash = *blake3::hash(&bytes).as_bytes();
-        let slot = match LogSlot::open(&access.keys, writer, sequence, &bytes) {
+        let slot = match LogSlot::open(access.keys, writer, sequence, &bytes) {
             Ok(slot) => {
                 fetched.push((writer, sequence, Some([&hash[..], &slot.to_payload()].concat())));
                 Some(slot)

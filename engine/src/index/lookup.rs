@@ -34,6 +34,7 @@ impl LocalIndex {
     /// # Errors
     /// The database. A backup may take [`IndexError::Damaged`] for a miss; who needs the chunk opens the index anew and loads it.
     pub fn find(&self, kind: Kind, id: &ChunkId) -> Result<Option<Location>, IndexError> {
+        let _still = self.still();
         if self.empty.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -57,6 +58,7 @@ impl LocalIndex {
     /// # Errors
     /// The database.
     pub fn find_all(&self, kind: Kind, id: &ChunkId) -> Result<Vec<Location>, IndexError> {
+        let _still = self.still();
         let store = self.store();
         let mut found = Vec::new();
         for number in rows::candidates(&store.connection, prefix_of(id))? {
@@ -74,6 +76,7 @@ impl LocalIndex {
     /// # Errors
     /// The database.
     pub fn pack(&self, id: &PackId) -> Result<Option<Arc<PackRecord>>, IndexError> {
+        let _still = self.still();
         if let Some(pack) = self.state().recent.pack(id) {
             return Ok(Some(pack));
         }

@@ -79,6 +79,8 @@ pub struct LocalIndex {
     state: RwLock<State>,
     /// No visible pack at all: a first backup asks nobody.
     empty: AtomicBool,
+    /// Held for writing while what is visible is read anew: who asks meanwhile waits, for nothing would be found.
+    renewal: RwLock<()>,
 }
 
 struct Store {
@@ -220,6 +222,17 @@ impl LocalIndex {
         self.noted(&store, catalog::forget(&store.connection, name))
     }
 
+    /// Reads anew what is visible: `work` calls [`retain`](Self::retain) and [`load`](Self::load), and look-ups wait until it is done.
+    pub(crate) fn renew<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _alone = self.renewal.write().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// What is visible stays the same as long as this is held. Not to be taken twice by one thread.
+    fn still(&self) -> RwLockReadGuard<'_, ()> {
+        self.renewal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Has the file made anew when it is opened next: for who misses a chunk here that must be in the repository.
     pub fn distrust(&self) {
         self.store().lock.mark_damaged();
@@ -240,7 +253,12 @@ impl LocalIndex {
             filter: None,
         };
         let store = Store { connection, lock, misses: 0 };
-        Self { store: Mutex::new(store), state: RwLock::new(state), empty: AtomicBool::new(true) }
+        Self {
+            store: Mutex::new(store),
+            state: RwLock::new(state),
+            empty: AtomicBool::new(true),
+            renewal: RwLock::default(),
+        }
     }
 
     fn noted<T>(&self, store: &Store, result: Result<T, IndexError>) -> Result<T, IndexError> {

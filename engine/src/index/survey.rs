@@ -90,6 +90,7 @@ impl LocalIndex {
     /// # Errors
     /// The database.
     pub fn find_excluded(&self, kind: Kind, id: &ChunkId) -> Result<Option<Location>, IndexError> {
+        let _still = self.still();
         if self.state().set_aside.is_empty() {
             return Ok(None);
         }
@@ -119,5 +120,62 @@ impl LocalIndex {
     /// The folder of the index, for scratch files beside it; `None` if it is in memory only.
     pub fn folder(&self) -> Option<PathBuf> {
         self.store().lock.folder().map(Path::to_path_buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use keepfast_repo_format::envelope::Kind;
+    use keepfast_repo_format::id::PackId;
+
+    use super::super::tests::{REPOSITORY, chunk, object, record};
+    use super::{IndexError, LocalIndex};
+
+    /// Packs 0 and 1 share chunk 5; chunk 4 of pack 2 has the prefix of chunk 5.
+    fn filled() -> LocalIndex {
+        let index = LocalIndex::in_memory(REPOSITORY).unwrap();
+        index.retain(&HashSet::from([object(1), object(2)])).unwrap();
+        let data = Kind::DataPack;
+        index.load(object(1), &[record(0, data, &[1, 5]), record(1, data, &[5, 9])]).unwrap();
+        index.load(object(2), &[record(2, data, &[4, 12])]).unwrap();
+        index
+    }
+
+    #[test]
+    fn a_chunk_with_the_same_prefix_does_not_pass_for_another_holder() {
+        let index = filled();
+        let others = |n: u8, c: u8| index.other_holders(&PackId([n; 32]), Kind::DataPack, &chunk(c)).unwrap();
+        assert_eq!(LocalIndex::prefix(&chunk(4)), LocalIndex::prefix(&chunk(5)));
+        assert_eq!(others(0, 5), [PackId([1; 32])]);
+        assert_eq!(others(2, 4), []);
+        assert_eq!(index.other_holders(&PackId([0; 32]), Kind::TreePack, &chunk(5)).unwrap(), []);
+        index.exclude_packs(&HashSet::from([PackId([1; 32])]));
+        assert_eq!(others(0, 5), []);
+    }
+
+    #[test]
+    fn rows_come_in_order_and_excluded_packs_can_still_be_read() {
+        let index = filled();
+        index.exclude_packs(&HashSet::from([PackId([1; 32])]));
+        let mut rows = Vec::new();
+        index
+            .each_row::<IndexError>(|prefix, number| {
+                rows.push((prefix, number));
+                Ok(())
+            })
+            .unwrap();
+        assert!(rows.len() == 6 && rows.is_sorted());
+        let survey = index.survey();
+        assert_eq!(survey.iter().map(|pack| (pack.summary.id.0[0], pack.chunks)).collect::<Vec<_>>().len(), 3);
+        for pack in &survey {
+            assert_eq!(index.record(pack.number).unwrap().unwrap().id, pack.summary.id);
+        }
+        assert!(index.find(Kind::DataPack, &chunk(9)).unwrap().is_none());
+        assert_eq!(index.find_excluded(Kind::DataPack, &chunk(9)).unwrap().unwrap().pack.id, PackId([1; 32]));
+        assert!(index.find_excluded(Kind::DataPack, &chunk(1)).unwrap().is_none());
+        assert_eq!(index.listed_by(&object(2)).unwrap(), Some(vec![PackId([2; 32])]));
+        assert_eq!(index.listed_by(&object(3)).unwrap(), None);
     }
 }

@@ -18,20 +18,20 @@ use tempfile::tempdir;
 
 use super::{LocalIndex, database};
 
-const REPOSITORY: RepositoryId = RepositoryId([7; 16]);
+pub(super) const REPOSITORY: RepositoryId = RepositoryId([7; 16]);
 
 /// Chunks come in pairs with the same prefix.
-fn chunk(n: u8) -> ChunkId {
+pub(super) fn chunk(n: u8) -> ChunkId {
     let mut id = *blake3::hash(&[n / 2]).as_bytes();
     id[31] = n;
     ChunkId(id)
 }
 
-fn object(n: u8) -> IndexId {
+pub(super) fn object(n: u8) -> IndexId {
     IndexId([n; 32])
 }
 
-fn record(n: u8, kind: Kind, chunks: &[u8]) -> PackRecord {
+pub(super) fn record(n: u8, kind: Kind, chunks: &[u8]) -> PackRecord {
     let length = |c: u8| u32::from(c) + 1;
     let row = |c: &u8| ChunkRow { id: chunk(*c), length: length(*c) };
     let mut segments = Vec::new();

@@ -95,7 +95,7 @@ impl<'a> Finder<'a> {
 
     fn record(&self, number: i64) -> Result<PackRecord> {
         let record = self.repository.index.record(number)?;
-        // Somebody has emptied the local index under this handle.
+        // Another collector has finished this list, or somebody has emptied the local index under this handle.
         record.ok_or_else(|| {
             let what = format!("the row of pack number {number} is gone");
             Error::Index(crate::index::IndexError::Damaged { what })
@@ -163,14 +163,14 @@ impl<'a> Copier<'a> {
         refuse_delta(record, row.codec)?;
         let (stored, plain) = match self.open_segment(record, row, rows, wanted) {
             Ok(opened) => opened,
-            Err(error) if error.is_damage() => return self.from_anywhere(record, rows, wanted, &error),
+            Err(error) if error.is_damage() => return self.take_from_elsewhere(record, rows, wanted, &error),
             Err(error) => return Err(error),
         };
         let bytes = |(chunk, wanted): (&ChunkRow, &bool)| if *wanted { u64::from(chunk.length) } else { 0 };
         let live: u64 = rows.iter().zip(wanted).map(bytes).sum();
         if self.move_as_is.takes(live, row.plain_len.into()) {
             let sealed = Sealed { stored, codec: row.codec, plain_len: row.plain_len };
-            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)].clone(), rows);
+            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)], rows);
         }
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {
@@ -213,7 +213,13 @@ impl<'a> Copier<'a> {
     }
 
     /// The segment can not be read here. Perhaps another pack that is there has its chunks, condemned or not.
-    fn from_anywhere(&mut self, record: &PackRecord, rows: &[ChunkRow], wanted: &[bool], cause: &Error) -> Result<()> {
+    fn take_from_elsewhere(
+        &mut self,
+        record: &PackRecord,
+        rows: &[ChunkRow],
+        wanted: &[bool],
+        cause: &Error,
+    ) -> Result<()> {
         for (chunk, _) in rows.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
             let found = match record.kind {
                 Kind::TreePack => self.reader.tree_chunk(&chunk.id),

@@ -13,9 +13,10 @@ use keepfast_repo_format::id::{IndexId, PackId};
 use keepfast_repo_format::index::{decode, encode, encoded_len};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{crypto, layout, record};
-use keepfast_storage::Put;
+use keepfast_storage::{ErrorKind, Put};
 
 use super::PruneError;
+use super::orphans::Strays;
 use crate::error::{Error, Result};
 use crate::history::{Access, History, cache_generation, read_index_object, settle};
 use crate::repository::{Repository, object_name};
@@ -41,10 +42,10 @@ const ATTEMPTS: usize = 64;
 pub(super) struct Written {
     /// The index objects that were there before the last generation of this prune; empty if it made none.
     pub(super) before: HashSet<IndexId>,
+    /// Generations made.
+    generations: u64,
     /// Index objects written.
     pub(super) objects: u64,
-    /// Their stored bytes.
-    pub(super) bytes: u64,
 }
 
 /// Whether so many small objects are visible that they are worth putting together.
@@ -52,21 +53,34 @@ pub(super) fn wants_merging(repository: &Repository, history: &History) -> Resul
     Ok(!to_merge(history, &stored_lengths(repository)?).is_empty())
 }
 
-/// Makes generations until none of `gone` is visible. Returns the history that says so.
-pub(super) fn drop_packs(repository: &Repository, gone: &HashSet<PackId>) -> Result<(History, Written)> {
+/// Makes generations until none of `gone` is visible, and one if `strays` have to be cut off. Returns the history that says so.
+pub(super) fn drop_packs(
+    repository: &Repository,
+    gone: &HashSet<PackId>,
+    strays: Strays,
+) -> Result<(History, Written)> {
     let mut written = Written::default();
     for _ in 0..ATTEMPTS {
         // Before the objects of the new generation: what is there now and not named by it will not be named.
         let lengths = stored_lengths(repository)?;
         let history = repository.history()?;
+        // Also what another collector has put: its barrier may be still to come, and the deletes must not outlive it.
+        settle(repository, &history)?;
         let is_visible = repository.index.survey().iter().any(|pack| gone.contains(&pack.summary.id));
-        if !is_visible && (!written.before.is_empty() || to_merge(&history, &lengths).is_empty()) {
+        let is_wanted = strays == Strays::AfterGeneration || !to_merge(&history, &lengths).is_empty();
+        if !is_visible && (written.generations > 0 || !is_wanted) {
             return Ok((history, written));
         }
-        settle(repository, &history)?;
-        let generation = next(repository, &history, gone, &lengths, &mut written)?;
+        let generation = match next(repository, &history, gone, &lengths, &mut written) {
+            // Another collector was faster, and has deleted what it put something else in place of.
+            Err(error) if error.is_not_found() && repository.history()?.generation() != history.generation() => {
+                continue;
+            }
+            outcome => outcome?,
+        };
         if put(repository, &generation)? {
             written.before = lengths.into_keys().collect();
+            written.generations += 1;
         }
     }
     let (writer, sequence) = ("generation".to_string(), repository.history()?.generation().number);
@@ -127,7 +141,15 @@ fn put(repository: &Repository, generation: &Generation) -> Result<bool> {
     let object = generation.seal(&repository.keys);
     let name = object_name(&layout::generation(generation.number));
     let backend = &repository.backend;
-    let is_ours = backend.put_if_absent(&name, &[&object])? == Put::Created || backend.get(&name, None)? == object;
+    let is_ours = match backend.put_if_absent(&name, &[&object])? {
+        Put::Created => true,
+        Put::Exists => match backend.get(&name, None) {
+            Ok(there) => there == object,
+            // Newer ones have taken its place already.
+            Err(error) if error.kind == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        },
+    };
     backend.barrier()?;
     if is_ours {
         cache_generation(repository, generation)?;
@@ -179,7 +201,6 @@ impl Pool<'_> {
         let id = IndexId(crypto::object_hash(&object));
         repository.backend.put_if_absent(&object_name(&layout::index(&id)), &[&object])?;
         self.written.objects += 1;
-        self.written.bytes += object.len() as u64;
         self.made.push(id);
         self.records.clear();
         self.bytes = 0;

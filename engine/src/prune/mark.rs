@@ -160,7 +160,7 @@ impl<'a> Marked<'a> {
 
     fn open_list(&mut self, id: ChunkId, height: u8) -> Result<()> {
         let fail = |source| Error::Node { id, source };
-        let (level, items) = list::decode(&*self.reader.tree_chunk(&id)?).map_err(fail)?;
+        let (level, items) = list::decode(&self.reader.tree_chunk(&id)?).map_err(fail)?;
         if level + 1 != height {
             return Err(fail(wrong_level("list node")));
         }

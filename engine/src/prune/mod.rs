@@ -38,6 +38,7 @@ use crate::repository::Repository;
 use crate::session::Client;
 use crate::writer::Compression;
 use mark::Marked;
+use orphans::Strays;
 use plan::{Plan, batches, choose};
 use round::{Condemn, Copies, Rounds};
 use view::View;
@@ -96,19 +97,27 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     let started = Instant::now();
     require_online_prune(repository)?;
     let scratch = scratch_folder(repository)?;
+    let voided = match options.mode {
+        Mode::Commit => sessions::end_dead(repository, client, options.void_after)?,
+        Mode::DryRun => 0,
+    };
     let mut report = Report::default();
     let (view, plan, marked) = look(repository, options, &scratch, events, &mut report)?;
+    report.sessions_voided = voided;
     if options.mode == Mode::DryRun {
         report.finished = true;
         return Ok(report);
     }
-    let leftovers = view.has_leftovers(repository)?;
-    let merging = generation::wants_merging(repository, &view.history)?;
+    let strays = orphans::strays(repository, &view)?;
+    let has_more = view.has_leftovers(repository)?
+        || strays != Strays::None
+        || generation::wants_merging(repository, &view.history)?;
     let Plan { dead, orphans, snapshots, repack, .. } = plan;
     let first = Condemn::new(dead.iter().map(|pack| pack.id).chain(orphans), snapshots);
-    let mut rounds = Rounds { repository, client, options, events, scratch: &scratch, marked, report: &mut report };
+    let mut rounds =
+        Rounds { repository, client, options, events, scratch: &scratch, strays, marked, report: &mut report };
     let mut left = false;
-    if leftovers || merging || !first.is_empty() {
+    if has_more || !first.is_empty() {
         match rounds.round(&first, Copies::None)? {
             Some(done) => left = done.left > 0,
             None => return Ok(report),
@@ -134,10 +143,11 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     Ok(report)
 }
 
-/// The storage must be able to create once. Every backend of this version is, so there is nothing to ask yet.
+/// The storage must be able to create once, and this program must know every kind of reference that there may be.
 fn require_online_prune(repository: &Repository) -> Result<()> {
     let name = layout::config(repository.config_generation);
-    repository.config.features.check_prune().map_err(Error::object(name))
+    repository.config.features.check_prune().map_err(Error::object(name))?;
+    repository.require_online_prune()
 }
 
 /// Where scratch files go: beside the local index, or to the writers' identities.

@@ -98,11 +98,40 @@ pub(super) fn is_dead_index_object(
         Err(error) if error.is_damage() => return Ok(false),
         Err(error) => return Err(error),
     };
-    let Some(first) = packs.first() else { return Ok(was_there_before) };
-    // Objects of a session list its own packs only.
-    let is_of_one_session = packs.iter().all(|pack| pack.session == first.session);
-    let may_be_named = is_of_one_session && !view.history.has_ended(&first.session);
+    // A session that has not ended may still name it.
+    let may_be_named = packs.iter().any(|pack| !view.history.has_ended(&pack.session));
     Ok(was_there_before && !may_be_named)
+}
+
+/// Objects that were left behind and that no list names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strays {
+    /// There are none.
+    None,
+    /// There are some that can go at once.
+    Removable,
+    /// There are index objects that can go after another generation was made.
+    AfterGeneration,
+}
+
+/// Looks for manifests and index objects that nothing will ever name.
+pub(super) fn strays(repository: &Repository, view: &View) -> Result<Strays> {
+    let mut found = Strays::None;
+    let committed = view.history.committed();
+    for object in repository.backend.list(layout::SNAPSHOTS_FOLDER)? {
+        let unnamed = layout::parse_snapshot(object.name.as_str()).is_some_and(|id| !committed.contains(&id));
+        if unnamed && is_dead_manifest(repository, view, &object)? {
+            found = Strays::Removable;
+        }
+    }
+    for object in repository.backend.list(layout::INDEX_FOLDER)? {
+        let Some(id) = layout::parse_index(object.name.as_str()) else { continue };
+        if is_dead_index_object(repository, view, &id, true)? {
+            let kind = if view.history.has_named(&id) { Strays::Removable } else { Strays::AfterGeneration };
+            found = found.max(kind);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a manifest that was never committed never will be.

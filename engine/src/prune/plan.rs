@@ -104,13 +104,11 @@ pub(super) fn batches(packs: Vec<PackUsage>, bytes: u64) -> Vec<Vec<PackUsage>> 
 
 #[cfg(test)]
 mod tests {
-    use keepfast_repo_format::envelope::Kind;
-
     use super::{MaxUnused, PackId, PackUsage, batches, choose};
 
     fn pack(n: u8, unused: u64, reclaimable: u64) -> PackUsage {
-        let (kind, length) = (Kind::DataPack, 1000);
-        PackUsage { id: PackId([n; 32]), kind, length, unused, reclaimable, to_copy: length - reclaimable }
+        let length = 1000;
+        PackUsage { id: PackId([n; 32]), length, unused, reclaimable, to_copy: length - reclaimable }
     }
 
     fn chosen(packs: Vec<PackUsage>, max_unused: MaxUnused, max_repack: Option<u64>) -> (Vec<u8>, Vec<u8>) {

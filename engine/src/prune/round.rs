@@ -17,8 +17,9 @@ use super::copy::{Copier, Finder};
 use super::delete::Deleter;
 use super::generation::drop_packs;
 use super::mark::Marked;
-use super::view::View;
-use super::{PruneError, PruneOptions, Report, sessions};
+use super::orphans::Strays;
+use super::view::{Place, View};
+use super::{ATTEMPTS, PruneError, PruneOptions, Report, sessions};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::history::settle;
@@ -69,6 +70,7 @@ pub(super) struct Rounds<'a> {
     pub(super) options: &'a PruneOptions,
     pub(super) events: &'a dyn Events,
     pub(super) scratch: &'a Path,
+    pub(super) strays: Strays,
     pub(super) marked: Marked<'a>,
     pub(super) report: &'a mut Report,
 }
@@ -93,9 +95,9 @@ impl Rounds<'_> {
                 return Ok(None);
             }
             Err(error) => {
-                // An ended session lets everybody finish its list at once.
-                let _ = session.abandon();
-                return Err(error);
+                // An ended session lets everybody finish its list at once. If somebody else has ended it, that is the cause:
+                // what this one was about to read is gone, because another collector has finished its list.
+                return Err(session.abandon().err().filter(is_void).unwrap_or(error));
             }
         };
         if copied.packs.is_empty() {
@@ -109,6 +111,7 @@ impl Rounds<'_> {
         Ok(Some(Done { left }))
     }
 
+    /// `None`: sessions are still open.
     fn until_copied(&mut self, session: &Session<'_>, condemn: &Condemn, copies: Copies) -> Result<Option<Copied>> {
         self.publish(session, condemn)?;
         // The lists before the sessions: every session that one of these concerns is among those that are listed next.
@@ -120,12 +123,27 @@ impl Rounds<'_> {
         if !self.report.open_sessions.is_empty() {
             return Ok(None);
         }
-        let view = View::after_waiting(self.repository, session.id, eligible)?;
-        view.refuse_gaps(self.repository, self.options.on_damage)?;
-        settle(self.repository, &view.history)?;
-        self.marked.add(&view.history)?;
+        let view = self.look_again(session.id, &eligible)?;
         let condemned: HashSet<PackId> = view.finishable().flat_map(|list| list.packs.iter().copied()).collect();
         self.copy_out(session.id, view, condemned, copies).map(Some)
+    }
+
+    /// What is visible after the sessions have ended, with all that it reaches marked.
+    fn look_again(&mut self, own: SessionId, eligible: &HashSet<Place>) -> Result<View> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let view = View::after_waiting(self.repository, own, eligible.clone())?;
+            view.refuse_gaps(self.repository, self.options.on_damage)?;
+            settle(self.repository, &view.history)?;
+            match self.marked.add(&view.history) {
+                Ok(()) => return Ok(view),
+                // What was to be read may be what another collector has deleted, after somebody forgot it.
+                Err(Error::Prune(_))
+                    if attempt < ATTEMPTS && self.repository.history()?.heads() != view.history.heads() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Final from the barrier on: nothing on the list is ever taken off it.
@@ -176,10 +194,10 @@ impl Rounds<'_> {
             };
             uploader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A failure inside the writer is the cause of whatever the others saw.
-            match (writer.check(), written) {
+            match (writer.check(), written.and(finished)) {
                 (Err(Error::Cancelled), Err(seen)) => Err(seen),
                 (Err(cause), _) => Err(cause),
-                (Ok(()), written) => written.and_then(|()| finished),
+                (Ok(()), outcome) => outcome,
             }
         });
         written.map_err(|error| self.explain(error))?;
@@ -229,13 +247,19 @@ impl Rounds<'_> {
     /// From here on there is no session: whatever happens, another round finishes the list.
     fn delete(&mut self, copied: Copied) -> Result<()> {
         let Copied { mut view, done, .. } = copied;
-        let (history, written) = drop_packs(self.repository, &done)?;
+        let (history, written) = drop_packs(self.repository, &done, self.strays)?;
         self.report.index_objects_written += written.objects;
         view.history = history;
         let mut deleter = Deleter { repository: self.repository, events: self.events, report: self.report };
         deleter.packs(&view, &done)?;
         deleter.manifests(&view)?;
         deleter.index(&view, &written)?;
-        deleter.lists(&view)
+        deleter.lists(&view)?;
+        self.strays = Strays::None;
+        Ok(())
     }
+}
+
+fn is_void(error: &Error) -> bool {
+    matches!(error, Error::SessionVoid { .. })
 }

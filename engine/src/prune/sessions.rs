@@ -15,6 +15,7 @@ use super::{PruneError, PruneOptions};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::history::History;
+use crate::identity::Identity;
 use crate::repository::{Repository, object_name};
 use crate::session::{Client, make_durable, put_slot};
 
@@ -61,7 +62,7 @@ pub(super) fn wait(
     events: &dyn Events,
 ) -> Result<Waited> {
     let started = Instant::now();
-    let mut pending = read_records(repository, own)?;
+    let mut pending = read_records(repository, Some(own))?;
     let mut voided = 0;
     let mut pause = POLL[0];
     loop {
@@ -88,7 +89,30 @@ pub(super) fn wait(
     }
 }
 
-fn read_records(repository: &Repository, own: SessionId) -> Result<Vec<Pending>> {
+/// Ends sessions that can not or must not commit any more: dead ones of this machine, and those that are too old. Returns how many.
+/// Ending a session is always safe; what it has left behind can then be told from what is being written.
+pub(super) fn end_dead(repository: &Repository, client: &Client, limit: Option<Duration>) -> Result<u64> {
+    let records = read_records(repository, None)?;
+    if records.is_empty() {
+        return Ok(0);
+    }
+    // Holding the identity: no process of this machine is at work under it.
+    let identity = Identity::take(&repository.state)?;
+    let mut voided = 0;
+    for session in records {
+        let is_ours = session.writer == identity.writer
+            && session.session.is_some_and(|session| identity.unfinished.contains(&session));
+        if is_filled(repository, &session)? {
+            clear_record(repository, &session)?;
+        } else if is_ours || is_too_old(&session, client.now, limit) {
+            voided += u64::from(void(repository, client, &session)?);
+            clear_record(repository, &session)?;
+        }
+    }
+    Ok(voided)
+}
+
+fn read_records(repository: &Repository, own: Option<SessionId>) -> Result<Vec<Pending>> {
     let mut pending = Vec::new();
     for object in repository.backend.list(layout::SESSIONS_FOLDER)? {
         let Some((writer, sequence)) = layout::parse_session(object.name.as_str()) else { continue };
@@ -99,7 +123,7 @@ fn read_records(repository: &Repository, own: SessionId) -> Result<Vec<Pending>>
         };
         let place = format!("{writer}/{sequence}");
         let record = SessionRecord::open(&repository.keys, writer, sequence, &bytes).ok();
-        if record.as_ref().is_some_and(|record| record.session == own) {
+        if own.is_some() && record.as_ref().map(|record| record.session) == own {
             continue;
         }
         // A record that can not be read is a writer's until its slot is filled.

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::Codec;
@@ -37,7 +36,6 @@ impl MoveAsIs {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PackUsage {
     pub(super) id: PackId,
-    pub(super) kind: Kind,
     /// Stored bytes.
     pub(super) length: u64,
     /// Stored bytes of what is dead, about.
@@ -169,8 +167,8 @@ fn measure(
     for pack in reliable {
         let live = groups.next_if(|group| group.as_ref().map_or(true, |(number, _)| *number == pack.number));
         let live = live.transpose()?.map(|(_, prefixes)| prefixes).unwrap_or_default();
-        let (id, kind, length) = (pack.summary.id, pack.summary.kind, pack.summary.length);
-        let whole = PackUsage { id, kind, length, unused: 0, reclaimable: 0, to_copy: length };
+        let (id, length) = (pack.summary.id, pack.summary.length);
+        let whole = PackUsage { id, length, unused: 0, reclaimable: 0, to_copy: length };
         packs.push(if live.len() as u64 == pack.chunks {
             whole
         } else if live.is_empty() {
@@ -204,7 +202,7 @@ fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Resul
     }
     // A pack with anything live in it is not dead, however little that is.
     let unused = unused.min(record.length.saturating_sub(1));
-    Ok(PackUsage { id: record.id, kind: record.kind, length: record.length, unused, reclaimable, to_copy })
+    Ok(PackUsage { id: record.id, length: record.length, unused, reclaimable, to_copy })
 }
 
 /// Base chunks of a delta segment are references, which this version can not follow.

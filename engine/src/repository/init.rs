@@ -8,6 +8,7 @@ use keepfast_repo_format::id::{RepositoryId, SlotId};
 use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout};
+use keepfast_storage::probe::PROBE_FOLDER;
 use keepfast_storage::{Backend, Delete, Listed, Put};
 
 use super::object_name;
@@ -140,7 +141,8 @@ pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Res
 /// An `init` that was interrupted leaves a generation and a key slot that belong to no repository: with another root secret
 /// nobody can open them, and beside a config they would be damage.
 fn remove_leftovers(backend: &dyn Backend, leftovers: &[Listed]) -> Result<()> {
-    for object in leftovers.iter().filter(|object| object.name.as_str() != layout::README_NAME) {
+    let keeps = |name: &str| name == layout::README_NAME || is_of_a_probe(name);
+    for object in leftovers.iter().filter(|object| !keeps(object.name.as_str())) {
         if backend.delete(&object.name)? == Delete::Refused {
             let why =
                 format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
@@ -155,7 +157,15 @@ fn invalid(error: FormatError) -> Error {
 }
 
 fn is_init_leftover(name: &str) -> bool {
-    name == layout::README_NAME || name == layout::generation(0) || layout::parse_key_slot(name).is_some()
+    name == layout::README_NAME
+        || name == layout::generation(0)
+        || layout::parse_key_slot(name).is_some()
+        || is_of_a_probe(name)
+}
+
+/// Left where the storage refuses to delete; means nothing.
+fn is_of_a_probe(name: &str) -> bool {
+    name.strip_prefix(PROBE_FOLDER).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn first_slot(

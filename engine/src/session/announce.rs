@@ -24,6 +24,7 @@ pub(super) fn announce(
     role: Role,
 ) -> Result<u64> {
     loop {
+        repository.admit_writer(identity.writer, client.now)?;
         let mut sequence = next_sequence(repository, identity)?;
         let unfinished = identity.unfinished.clone();
         identity.remember(id)?;
@@ -74,6 +75,9 @@ fn record(identity: &Identity, sequence: u64, session: SessionId, client: &Clien
 /// The sequence after the writer's last slot; clears records of ended sessions away.
 fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
     let writer = identity.writer;
+    if identity.is_new {
+        return Ok(0);
+    }
     if identity.unfinished.is_empty() {
         // The session before came to its end, and the catalog knows which slot that was: no need to ask. If it is wrong, the log
         // says so as soon as it is read.

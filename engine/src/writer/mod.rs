@@ -17,7 +17,8 @@ use keepfast_repo_format::keys::{KeyRow, Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackRecord};
 use keepfast_repo_format::segment::{self, Sealed};
 use keepfast_repo_format::{FormatError, layout};
-use keepfast_storage::Backend;
+use keepfast_storage::cache::RangeCache;
+use keepfast_storage::{Backend, Name};
 
 use crate::error::{Error, Result};
 use crate::index::LocalIndex;
@@ -107,6 +108,7 @@ pub struct Writer {
     pub written: Written,
     segment_targets: [u32; 2],
     compression: Compression,
+    trees: Option<Arc<RangeCache>>,
 }
 
 impl Writer {
@@ -135,6 +137,7 @@ impl Writer {
             written: Written::default(),
             segment_targets: [config.data_segment, config.tree_segment],
             compression,
+            trees: repository.trees.clone(),
             keys,
         };
         (writer, queue)
@@ -228,10 +231,24 @@ impl Writer {
             let parts: Vec<&[u8]> = pack.parts.iter().map(Vec::as_slice).collect();
             match self.backend.put_if_absent(&name, &parts) {
                 Ok(_) => {
+                    self.keep_trees(&name, &pack);
                     self.written.stored_bytes.fetch_add(pack.length, Ordering::Relaxed);
                     self.records.lock().expect("no holder panics").push(pack.record);
                 }
                 Err(error) => self.fail(error.into()),
+            }
+        }
+    }
+
+    /// Keeps what the next backup reads first: the tree of this one.
+    fn keep_trees(&self, name: &Name, pack: &FinishedPack) {
+        let Some(trees) = self.trees.as_ref().filter(|_| pack.record.kind == Kind::TreePack) else { return };
+        let bytes = pack.parts.concat();
+        for row in &pack.record.directory.segments {
+            let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
+            let stored = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+            if let Some(stored) = stored.and_then(|(start, end)| bytes.get(start..end)) {
+                trees.put(name, &range, stored);
             }
         }
     }

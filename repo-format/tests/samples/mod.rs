@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::config::{ChunkerParams, Config};
 use keepfast_repo_format::envelope::Features;
 use keepfast_repo_format::generation::{Absorbed, Generation};
@@ -10,7 +11,7 @@ use keepfast_repo_format::id::{ChunkId, IndexId, LogHash, PackId, RepositoryId, 
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::log::{Head, LogBody, LogSlot, Tagging};
 use keepfast_repo_format::manifest::{Completeness, Manifest, Problem, ProblemCode, Totals, packs_digest};
-use keepfast_repo_format::session::SessionRecord;
+use keepfast_repo_format::session::{Role, SessionRecord};
 
 /// The repository of all samples.
 pub const REPOSITORY: RepositoryId = RepositoryId(*b"sixteen byte id.");
@@ -73,13 +74,31 @@ pub fn session() -> SessionRecord {
     }
 }
 
-/// One log slot of every kind, at the sequences 0 to 3.
+/// A collector's session record.
+pub fn collector_session() -> SessionRecord {
+    SessionRecord { sequence: 42, program: "keepfast 0.2.0".into(), role: Some(Role::Collector), ..session() }
+}
+
+/// A condemn list with both lists filled, of the session of [`collector_session`].
+pub fn condemned() -> CondemnList {
+    CondemnList {
+        writer: WRITER,
+        sequence: 42,
+        session: SESSION,
+        packs: vec![PackId([12; 32]), PackId([13; 32])],
+        snapshots: vec![SnapshotId([5; 32]), SnapshotId([6; 32])],
+    }
+}
+
+/// One log slot of every kind, at the sequences 0 to 5, in the order in which the kinds are numbered.
 pub fn log_slots() -> Vec<LogSlot> {
     let bodies = [
         LogBody::Commit { session: SESSION, snapshot: SnapshotId([3; 32]), indexes: vec![IndexId([4; 32])] },
         LogBody::Void { session: SESSION },
         LogBody::Forget { snapshots: vec![SnapshotId([5; 32]), SnapshotId([6; 32])] },
         LogBody::Tag { taggings: vec![Tagging { snapshot: SnapshotId([7; 32]), tags: vec!["monthly".into()] }] },
+        LogBody::Collect { session: SESSION, indexes: vec![IndexId([4; 32]), IndexId([14; 32])] },
+        LogBody::Undelete { snapshots: vec![SnapshotId([5; 32]), SnapshotId([6; 32])] },
     ];
     let slot = |(sequence, body)| LogSlot {
         writer: WRITER,

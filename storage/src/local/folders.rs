@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::calls::Calls;
@@ -88,7 +88,7 @@ impl Folders {
         }
         let mut folders = std::mem::take(&mut lock(&self.ledger).unsynced);
         while let Some(folder) = folders.pop_first() {
-            let result = match open(root, &folder) {
+            let result = match open(calls, root, &folder) {
                 Ok(opened) => self.sync_one(calls, &opened).inspect_err(|_| *failed = Some(folder.clone())),
                 Err(error) => Err(error),
             };
@@ -106,12 +106,12 @@ impl Folders {
         self.left_to_server.load(Ordering::Relaxed)
     }
 
-    /// SMB and some FUSE file systems refuse to flush a folder; their names are as durable as the server makes them.
-    /// That is tolerated for folders only, never for files (restic#3720).
+    /// SMB and some FUSE file systems refuse to flush a folder, in several words; their names are as durable as the server
+    /// makes them. That is tolerated for folders only, never for files (restic#3720).
     pub(super) fn sync_one(&self, calls: &dyn Calls, folder: &File) -> io::Result<()> {
         let Err(error) = calls.sync_folder(folder) else { return Ok(()) };
         match Errno::from_io_error(&error) {
-            Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOENT) => {
+            Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::NOENT | Errno::BADF | Errno::ISDIR) => {
                 self.left_to_server.store(true, Ordering::Relaxed);
                 Ok(())
             }
@@ -121,10 +121,8 @@ impl Folders {
 }
 
 /// Opens a folder relative to the root, to read or flush it.
-pub(super) fn open(root: BorrowedFd<'_>, folder: &str) -> io::Result<File> {
-    let path = if folder.is_empty() { "." } else { folder };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| rustix::fs::openat(root, path, flags, Mode::empty()))?.into())
+pub(super) fn open(calls: &dyn Calls, root: BorrowedFd<'_>, folder: &str) -> io::Result<File> {
+    calls.open_folder(root, if folder.is_empty() { "." } else { folder })
 }
 
 /// A panic elsewhere leaves the ledger as it is: notes are only ever added whole.

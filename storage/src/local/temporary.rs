@@ -4,13 +4,13 @@
 //!
 //! **The rule, without a clock**: a writer holds an exclusive `flock` on its temporary file from creation to
 //! publication; the system drops it when the process ends, however it ends. A sweep removes a file only while it holds
-//! that lock itself. Where locks are not seen (another machine on a mount without them), a sweep can take a live file
-//! away: then publication finds nothing to publish and the writer starts over under a new name. So a wrong sweep costs
-//! time, never an object.
+//! that lock itself. Where locks of other machines may not be seen (a mount), it removes only what was also left alone for
+//! a day. If it takes a live file all the same, publication finds nothing to publish and the writer starts over under a new
+//! name. So a wrong sweep costs time, never an object.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -19,6 +19,10 @@ use super::calls::Calls;
 
 /// Beginning of every temporary file's name. The dot keeps it from being an object's name.
 const PREFIX: &str = ".tmp-";
+
+/// From when on a temporary file without a visible lock counts as left: a day after the last write to it. Writing one
+/// object takes minutes.
+pub(super) const LEFT_AFTER_SECONDS: i64 = 24 * 60 * 60;
 
 /// Random bytes in a temporary file's name: two writers never choose the same.
 const RANDOM_BYTES: usize = 16;
@@ -44,7 +48,7 @@ impl<'root> Temporary<'root> {
         };
         let temporary = Self { root, path, file };
         // Any other error: a file system without locks. Then publication alone protects, see the head of this file.
-        if rustix::fs::flock(&temporary.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        if lock(&temporary.file) == Err(Errno::WOULDBLOCK) {
             return Ok(None);
         }
         let swept = rustix::fs::fstat(&temporary.file)?.st_nlink == 0;
@@ -54,6 +58,16 @@ impl<'root> Temporary<'root> {
     /// Its name, relative to the root.
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The folder that its name is relative to.
+    pub(super) fn root(&self) -> BorrowedFd<'root> {
+        self.root
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Writes all bytes and flushes them to the medium. After an error the file is worth nothing: a flush must not be
@@ -80,8 +94,18 @@ impl<'root> Temporary<'root> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         // After a rename there is nothing to remove; any other failure leaves a file for the sweep.
-        let _ = rustix::fs::unlinkat(self.root, self.path.as_str(), AtFlags::empty());
+        let _ = retry_on_intr(|| rustix::fs::unlinkat(self.root, self.path.as_str(), AtFlags::empty()));
     }
+}
+
+/// Which files a sweep may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Those that nobody holds.
+    Unlocked,
+    /// Those that nobody holds, and nobody has written to for [`LEFT_AFTER_SECONDS`] before this time by the file
+    /// system's clock: where the locks of other machines are not seen.
+    UnlockedAndWrittenBefore(i64),
 }
 
 /// What a sweep did with one temporary file.
@@ -93,23 +117,43 @@ pub(super) enum Sweep {
     Kept,
 }
 
-/// Removes the temporary file at `path` if no writer holds it.
-pub(super) fn sweep(root: BorrowedFd<'_>, path: &str) -> Sweep {
+/// Removes the temporary file at `path` if it was left.
+pub(super) fn sweep(root: BorrowedFd<'_>, path: &str, left: Left) -> Sweep {
     // For writing, since NFS grants exclusive locks on nothing else.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(file) = retry_on_intr(|| rustix::fs::openat(root, path, flags, Mode::empty())) else { return Sweep::Kept };
-    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    if locked && rustix::fs::unlinkat(root, path, AtFlags::empty()).is_ok() { Sweep::Removed } else { Sweep::Kept }
+    let old_enough = match left {
+        Left::Unlocked => true,
+        Left::UnlockedAndWrittenBefore(time) => written(&file).is_ok_and(|written| written < time),
+    };
+    let removed = old_enough && lock(&file).is_ok() && rustix::fs::unlinkat(root, path, AtFlags::empty()).is_ok();
+    if removed { Sweep::Removed } else { Sweep::Kept }
+}
+
+/// The file system's own time, in seconds since 1970: that of a file made for this. Machines that share it have clocks
+/// of their own. `None` if the file was swept at once.
+pub(super) fn now(root: BorrowedFd<'_>) -> io::Result<Option<i64>> {
+    Temporary::create(root, "")?.map(|probe| written(&probe.file)).transpose()
+}
+
+/// When the file was last written to, in seconds since 1970.
+fn written(file: impl AsFd) -> io::Result<i64> {
+    Ok(rustix::fs::fstat(file)?.st_mtime as i64)
+}
+
+fn lock(file: impl AsFd) -> Result<(), Errno> {
+    retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive))
 }
 
 /// Whether a file's name (without folders) is one that [`Temporary`] gives.
-pub(super) fn is_temporary(file_name: &str) -> bool {
+pub(crate) fn is_temporary(file_name: &str) -> bool {
     file_name
         .strip_prefix(PREFIX)
         .is_some_and(|hex| hex.len() == 2 * RANDOM_BYTES && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-fn random_path(folder: &str) -> io::Result<String> {
+/// A new temporary file's path in `folder`, which may be empty.
+pub(crate) fn random_path(folder: &str) -> io::Result<String> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let separator = if folder.is_empty() { "" } else { "/" };

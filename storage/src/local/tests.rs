@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The local backend against real folders, and against system calls that fail.
 
+mod create_once;
 mod faults;
+mod network;
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::Mode;
 use tempfile::TempDir;
 
 use super::*;
@@ -134,8 +137,23 @@ fn foreign_files_are_not_listed() {
         fs::write(root.join(path).join("UPPER"), "x").unwrap();
     }
     fs::write(root.join(".snapshot/lower"), "x").unwrap();
-    symlink("nowhere", root.join("packs/00/dangling")).unwrap();
+    symlink("nowhere", root.join("packs/00/Dangling")).unwrap();
     assert_eq!(names(&backend), ["packs/00/a"]);
+}
+
+#[test]
+fn a_folder_on_a_disk_that_is_not_there_is_an_error_not_a_short_list() {
+    let folder = TempDir::new().unwrap();
+    let backend = LocalBackend::create(folder.path()).unwrap();
+    put(&backend, "index/a", b"1");
+    symlink("/nonexistent/disk", folder.path().join("packs")).unwrap();
+    for listed in ["", "packs"] {
+        let error = backend.list(listed).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Other);
+        assert!(error.source.to_string().contains("leads nowhere"), "{error:?}");
+    }
+    assert_eq!(backend.list("index").unwrap().len(), 1);
+    assert_eq!(backend.list("packs/00").unwrap_err().kind, ErrorKind::Other);
 }
 
 #[test]
@@ -155,7 +173,7 @@ fn a_fifo_is_no_object_and_stops_nobody() {
     let folder = TempDir::new().unwrap();
     let backend = LocalBackend::create(folder.path()).unwrap();
     let mode = Mode::RUSR | Mode::WUSR;
-    rustix::fs::mknodat(&backend.root, "a", FileType::Fifo, mode, 0).unwrap();
+    rustix::fs::mknodat(&*backend.root.file(), "a", FileType::Fifo, mode, 0).unwrap();
     assert_eq!(backend.get(&name("a"), None).unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(backend.length(&name("a")).unwrap_err().kind, ErrorKind::NotFound);
     assert!(names(&backend).is_empty());
@@ -185,11 +203,14 @@ fn a_sweep_removes_what_dead_writers_left_and_nothing_else() {
         fs::write(root.join(path), "half of it").unwrap();
     }
     fs::write(root.join("packs/.tmp-not-ours"), "x").unwrap();
-    let live = Temporary::create(backend.root(), "packs").unwrap().unwrap();
-    let swept = LocalBackend::open(root).unwrap().sweep_temporaries().unwrap();
+    let opened = backend.root.file();
+    let live = Temporary::create(opened.as_fd(), "packs").unwrap().unwrap();
+    // Whatever the tests' folder is on.
+    let sweeping = LocalBackend { file_system: FileSystem::Disk, ..LocalBackend::open(root).unwrap() };
+    let swept = sweeping.sweep_temporaries().unwrap();
     assert_eq!(swept, Swept { removed_files: 2, kept_files: 1 });
     live.fill(&System, &[b"all of it"]).unwrap();
-    publish::publish(&System, backend.root(), live.path(), "packs/b").unwrap();
+    publish::publish(&System, &live, "packs/b").unwrap();
     drop(live);
     assert_eq!(backend.get(&name("packs/b"), None).unwrap(), b"all of it");
     assert_eq!(files(root), [".tmp-not-ours", "00", "a", "b", "packs"]);
@@ -216,8 +237,8 @@ fn a_file_shortened_while_it_is_read_is_an_error() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("a"), [1; 10]).unwrap();
     let file = File::open(folder.path().join("a")).unwrap();
-    assert_eq!(read_range(&file, 2..10).unwrap(), [1; 8]);
-    assert_eq!(read_range(&file, 2..11).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(read::read_range(&System, &file, 2..10).unwrap(), [1; 8]);
+    assert_eq!(read::read_range(&System, &file, 2..11).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }
 
 #[test]

@@ -15,8 +15,11 @@ use crate::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
 pub enum Moment {
     /// It has no effect.
     BeforeEffect,
-    /// It has its effect, only the answer is lost: a connection that broke.
+    /// It has its effect, only the answer is lost: a connection that broke, a timeout, a status 500 of a proxy.
     AfterEffect,
+    /// No error at all, but a wrong answer: of a `get` the first half of the bytes, of a `list` all but the newest page
+    /// (the second half of the names). What a broken proxy or an eventually consistent service does.
+    CutShort,
 }
 
 /// One planned failure.
@@ -36,6 +39,8 @@ impl Fault {
     /// [`ErrorKind::Denied`] before its effect is answered with [`Delete::Refused`], as a real backend does.
     pub fn new(operation: Operation, prefix: &str, nth: u64, kind: ErrorKind, moment: Moment) -> Self {
         assert!(nth > 0, "operations are counted from 1");
+        let answers_much = matches!(operation, Operation::Get | Operation::List);
+        assert!(moment != Moment::CutShort || answers_much, "{operation:?} has no answer to be cut short");
         Self { operation, prefix: prefix.to_owned(), nth, kind, moment, lasting: false, matches: AtomicU64::new(0) }
     }
 
@@ -84,40 +89,53 @@ impl FaultyBackend {
         operation: Operation,
         name: &str,
         call: impl FnOnce() -> Result<T, StorageError>,
+        cut: impl FnOnce(T) -> T,
     ) -> Result<T, StorageError> {
         // All of them count, also after one struck.
         let striking: Vec<&Fault> = self.faults.iter().filter(|fault| fault.strikes(operation, name)).collect();
         let Some(fault) = striking.first() else { return call() };
-        if fault.moment == Moment::AfterEffect {
-            call()?;
+        match fault.moment {
+            Moment::BeforeEffect => {}
+            Moment::AfterEffect => drop(call()?),
+            Moment::CutShort => return call().map(cut),
         }
         Err(fault.error(name, self.inner.location()))
     }
 }
 
+fn whole<T>(answer: T) -> T {
+    answer
+}
+
+fn first_half<T>(mut answer: Vec<T>) -> Vec<T> {
+    answer.truncate(answer.len() / 2);
+    answer
+}
+
 impl Backend for FaultyBackend {
     fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, StorageError> {
-        self.run(Operation::Put, name.as_str(), || self.inner.put_if_absent(name, parts))
+        self.run(Operation::Put, name.as_str(), || self.inner.put_if_absent(name, parts), whole)
     }
 
     fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        self.run(Operation::Get, name.as_str(), || self.inner.get(name, range))
+        self.run(Operation::Get, name.as_str(), || self.inner.get(name, range), first_half)
     }
 
     fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        self.run(Operation::Length, name.as_str(), || self.inner.length(name))
+        self.run(Operation::Length, name.as_str(), || self.inner.length(name), whole)
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
-        self.run(Operation::List, folder, || self.inner.list(folder))
+        self.run(Operation::List, folder, || self.inner.list(folder), first_half)
     }
 
     fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
         let mut reached = false;
-        let result = self.run(Operation::Delete, name.as_str(), || {
+        let delete = || {
             reached = true;
             self.inner.delete(name)
-        });
+        };
+        let result = self.run(Operation::Delete, name.as_str(), delete, whole);
         match result {
             Err(error) if error.kind == ErrorKind::Denied && !reached => Ok(Delete::Refused),
             result => result,
@@ -125,7 +143,7 @@ impl Backend for FaultyBackend {
     }
 
     fn barrier(&self) -> Result<(), StorageError> {
-        self.run(Operation::Barrier, "", || self.inner.barrier())
+        self.run(Operation::Barrier, "", || self.inner.barrier(), whole)
     }
 
     fn location(&self) -> String {

@@ -2,9 +2,10 @@
 //! Backends for tests, and the suite that every backend passes. Feature `testing`; never part of a release.
 //!
 //! [`MemBackend`] holds objects in memory, [`SimBackend`] also forgets what a crash may take. [`RecordingBackend`] and
-//! [`FaultyBackend`] wrap any other: to count what was asked for, and to fail where a plan says so. They panic where a
-//! test is wrong.
+//! [`FaultyBackend`] wrap any other: to count what was asked for, and to fail where a plan says so. [`TestClock`] waits
+//! without waiting. They panic where a test is wrong.
 
+mod clock;
 pub mod conformance;
 mod faulty;
 mod image;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use clock::TestClock;
 pub use faulty::{Fault, FaultyBackend, Moment};
 pub use image::Image;
 pub use mem::MemBackend;

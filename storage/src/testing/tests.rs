@@ -257,3 +257,15 @@ fn objects_in_memory_can_be_damaged() {
     assert_eq!(mem.get(&name("a"), None).unwrap(), b"2");
     assert_eq!(MemBackend::from_image(mem.image()).get(&name("a"), None).unwrap(), b"2");
 }
+
+#[test]
+fn an_answer_is_cut_short_without_an_error() {
+    let cut = |operation| Fault::new(operation, "", 1, ErrorKind::Other, Moment::CutShort);
+    let faulty = FaultyBackend::new(Arc::new(MemBackend::new()), vec![cut(Operation::Get), cut(Operation::List)]);
+    (0..5).for_each(|number| put(&faulty, &format!("log/{number}"), b"four"));
+    assert_eq!(faulty.get(&name("log/0"), None).unwrap(), b"fo");
+    assert_eq!(faulty.get(&name("log/0"), None).unwrap(), b"four");
+    assert_eq!(faulty.list("log").unwrap().last().unwrap().name, name("log/1"));
+    assert_eq!(faulty.list("log").unwrap().len(), 5);
+    faulty.verify_all_faults_reached();
+}

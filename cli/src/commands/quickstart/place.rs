@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use keepfast_engine::format::key_slot::KdfParams;
 use keepfast_engine::repository::Parameters;
+use keepfast_engine::storage::location::Location;
 
 use crate::args::GlobalArgs;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::credential::Source;
 use crate::options::machine::{UserFolder, user_folder};
+use crate::options::storage::{self, Access};
 use crate::options::{new_repository, repository};
 use crate::render::text;
 
@@ -53,7 +55,7 @@ impl Place {
             global.key_file = Some(file.clone());
         }
         let folders = repository::folders(&global)?;
-        let is_new = create_missing(&path, key_file.as_deref())?;
+        let is_new = create_missing(&global, &path, key_file.as_deref())?;
         Ok(Self { repository: path, key_file, cache: folders.cache, state: folders.state, global, is_new })
     }
 
@@ -87,19 +89,19 @@ impl Place {
 }
 
 /// Makes repository and key file if there is neither; `true` if it did.
-fn create_missing(path: &Path, key_file: Option<&Path>) -> Result<bool, Failure> {
+fn create_missing(global: &GlobalArgs, path: &Path, key_file: Option<&Path>) -> Result<bool, Failure> {
     let Some(file) = key_file else { return Ok(false) };
-    let has_repository =
-        match repository::backend(path) {
-            Ok(backend) => keepfast_engine::repository::Found::locate(std::sync::Arc::new(backend))
-                .map(|_| true)
-                .or_else(|error| match error {
-                    keepfast_engine::Error::NoRepository { .. } => Ok(false),
-                    other => Err(Failure::from(other)),
-                })?,
-            Err(failure) if failure.code() == crate::exit::NO_REPOSITORY => false,
-            Err(failure) => return Err(failure),
-        };
+    let location = Location::Folder(path.to_path_buf());
+    let has_repository = match storage::backend(global, &location, Access::Open) {
+        Ok(backend) => {
+            keepfast_engine::repository::Found::locate(backend).map(|_| true).or_else(|error| match error {
+                keepfast_engine::Error::NoRepository { .. } => Ok(false),
+                other => Err(Failure::from(other)),
+            })?
+        }
+        Err(failure) if failure.code() == crate::exit::NO_REPOSITORY => false,
+        Err(failure) => return Err(failure),
+    };
     let half = |message: String, hint: &str| Err(Failure::Other { message, hint: hint.to_string() });
     match (has_repository, file.exists()) {
         (true, true) => Ok(false),
@@ -117,7 +119,7 @@ fn create_missing(path: &Path, key_file: Option<&Path>) -> Result<bool, Failure>
                 made.map_err(|error| Failure::other(format!("can not make {}: {error}", folder.display())))?;
             }
             let options = new_repository::options(Parameters::default(), KdfParams::default());
-            new_repository::with_key_file(path, file, &options)?;
+            new_repository::with_key_file(global, &location, file, &options)?;
             Ok(true)
         }
     }

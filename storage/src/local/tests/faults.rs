@@ -11,7 +11,7 @@ use super::*;
 
 /// What a call does instead of its work.
 #[derive(Clone, Copy)]
-enum Answer {
+pub(super) enum Answer {
     /// Fails without effect.
     Fails(Errno),
     /// Has its effect, then says it failed.
@@ -34,20 +34,30 @@ struct State {
 
 /// The system's calls, except for the answers that a test planned.
 #[derive(Clone, Default)]
-struct Planned(Arc<Mutex<State>>);
+pub(super) struct Planned(Arc<Mutex<State>>);
 
 impl Planned {
-    fn always(self, call: &'static str, answer: Answer) -> Self {
+    pub(super) fn always(self, call: &'static str, answer: Answer) -> Self {
         self.0.lock().unwrap().answers.insert(call, vec![answer]);
         self
     }
 
-    fn once(self, call: &'static str, answer: Answer) -> Self {
+    pub(super) fn once(self, call: &'static str, answer: Answer) -> Self {
         self.0.lock().unwrap().answers.insert(call, vec![answer, Answer::Short(usize::MAX)]);
         self
     }
 
-    fn count(&self, call: &str) -> usize {
+    /// As `once`, for a backend that is at work.
+    pub(super) fn once_more(&self, call: &'static str, answer: Answer) {
+        self.0.lock().unwrap().answers.insert(call, vec![answer, Answer::Short(usize::MAX)]);
+    }
+
+    /// As `always`, for a backend that is at work.
+    pub(super) fn plan(&self, call: &'static str, answer: Answer) {
+        self.0.lock().unwrap().answers.insert(call, vec![answer]);
+    }
+
+    pub(super) fn count(&self, call: &str) -> usize {
         self.0.lock().unwrap().calls.iter().filter(|made| **made == call).count()
     }
 
@@ -92,6 +102,13 @@ impl Calls for Planned {
             _ => System.write(file, parts),
         }
     }
+    fn read(&self, file: &File, bytes: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+        let bytes = RefCell::new(bytes);
+        self.run("read", || {}, || System.read(file, *bytes.borrow_mut(), offset))
+    }
+    fn open_folder(&self, root: BorrowedFd<'_>, path: &str) -> io::Result<File> {
+        self.run("open_folder", || {}, || System.open_folder(root, path))
+    }
     fn sync_file(&self, file: &File) -> io::Result<()> {
         self.run("sync_file", || {}, || System.sync_file(file))
     }
@@ -106,85 +123,14 @@ impl Calls for Planned {
     }
 }
 
-fn backend(planned: &Planned) -> (TempDir, LocalBackend) {
+pub(super) fn backend(planned: &Planned) -> (TempDir, LocalBackend) {
     let folder = TempDir::new().unwrap();
     let backend = LocalBackend { calls: Box::new(planned.clone()), ..LocalBackend::create(folder.path()).unwrap() };
     (folder, backend)
 }
 
-/// A file system without `renameat2`, as NFS.
-fn without_rename() -> Planned {
-    Planned::default().always("rename", Answer::Fails(Errno::INVAL))
-}
-
-#[test]
-fn a_folder_without_rename_keeps_the_contract_by_links() {
-    let planned = without_rename();
-    let folders = RefCell::new(Vec::new());
-    conformance::check(&|| {
-        let (folder, backend) = backend(&planned);
-        folders.borrow_mut().push(folder);
-        Box::new(backend)
-    });
-    assert!(planned.count("link") > 0);
-    for folder in folders.borrow().iter() {
-        assert!(!files(folder.path()).iter().any(|file| file.starts_with('.')));
-    }
-}
-
-#[test]
-fn every_way_to_say_that_rename_is_not_known_leads_to_links() {
-    for errno in [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP] {
-        let planned = Planned::default().always("rename", Answer::Fails(errno));
-        let (folder, backend) = backend(&planned);
-        put(&backend, "gen/1", b"one");
-        assert_eq!(backend.put_if_absent(&name("gen/1"), &[b"two"]).unwrap(), Put::Exists);
-        assert_eq!(backend.get(&name("gen/1"), None).unwrap(), b"one");
-        assert_eq!((planned.count("link"), files(folder.path()).len()), (2, 2));
-    }
-}
-
-#[test]
-fn a_link_that_worked_but_said_otherwise_is_ours() {
-    for errno in [Errno::EXIST, Errno::IO, Errno::TIMEDOUT] {
-        let (folder, backend) = backend(&without_rename().always("link", Answer::WorksThenFails(errno)));
-        put(&backend, "gen/1", b"one");
-        assert_eq!(backend.get(&name("gen/1"), None).unwrap(), b"one");
-        assert_eq!(files(folder.path()), ["1", "gen"]);
-    }
-}
-
-#[test]
-fn a_link_that_failed_created_nothing() {
-    let (folder, backend) = backend(&without_rename().always("link", Answer::Fails(Errno::IO)));
-    assert_eq!(backend.put_if_absent(&name("gen/1"), &[]).unwrap_err().kind, ErrorKind::Other);
-    assert_eq!(files(folder.path()), ["gen"]);
-}
-
-#[test]
-fn a_file_system_that_can_create_nothing_once_is_refused() {
-    for errno in [Errno::PERM, Errno::NOTSUP] {
-        let (folder, backend) = backend(&without_rename().always("link", Answer::Fails(errno)));
-        let error = backend.put_if_absent(&name("gen/1"), &[]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Other);
-        assert!(error.source.to_string().contains("exactly once"), "{}", error.source);
-        assert_eq!(files(folder.path()), ["gen"]);
-    }
-}
-
-#[test]
-fn a_temporary_file_swept_elsewhere_is_written_again() {
-    let renaming = Planned::default().once("rename", Answer::LosesFile);
-    let linking = without_rename().once("link", Answer::LosesFile);
-    for planned in [renaming, linking] {
-        let (folder, backend) = backend(&planned);
-        put(&backend, "packs/00/a", b"all of it");
-        assert_eq!(backend.get(&name("packs/00/a"), None).unwrap(), b"all of it");
-        assert_eq!(planned.count("sync_file"), 2);
-        assert_eq!(files(folder.path()), ["00", "a", "packs"]);
-    }
-    let (_folder, backend) = backend(&Planned::default().always("rename", Answer::LosesFile));
-    assert_eq!(backend.put_if_absent(&name("a"), &[]).unwrap_err().kind, ErrorKind::Transient);
+pub(super) fn local_error(error: &StorageError) -> Option<LocalError> {
+    error.source.get_ref()?.downcast_ref().copied()
 }
 
 #[test]
@@ -274,7 +220,7 @@ fn what_another_program_made_is_flushed_too() {
 
 #[test]
 fn file_systems_that_can_not_flush_folders_are_tolerated_and_known() {
-    for errno in [Errno::INVAL, Errno::NOTSUP, Errno::NOENT] {
+    for errno in [Errno::INVAL, Errno::NOTSUP, Errno::NOENT, Errno::BADF, Errno::ISDIR] {
         let (_folder, backend) = backend(&Planned::default().always("sync_folder", Answer::Fails(errno)));
         put(&backend, "a", b"");
         assert_eq!(backend.folder_sync(), FolderSync::Synced);

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `keepfast prune`: space back from what no snapshot needs.
+
+use std::time::{Duration, Instant};
+
+use keepfast_engine::backup::Compression;
+use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
+use keepfast_engine::repository::Repository;
+use serde_json::{Value, json};
+
+use crate::args::PruneArgs;
+use crate::context::Context;
+use crate::exit::{Done, Failure};
+use crate::options::{machine, repository, size};
+use crate::progress::Progress;
+use crate::render::text;
+
+/// Prunes.
+pub fn run(context: &Context, args: &PruneArgs) -> Result<Done, Failure> {
+    let options = options(args)?;
+    let repository = repository::open(&context.global)?;
+    let summary = execute(context, &repository, &options)?;
+    if options.mode == Mode::DryRun {
+        context.output.note("nothing was changed");
+    }
+    context.output.summary(summary);
+    Ok(Done::Complete)
+}
+
+/// What is done without options of one's own.
+///
+/// # Errors
+/// None: the defaults make sense.
+pub fn defaults(dry_run: bool) -> Result<PruneOptions, Failure> {
+    let [max_unused, wait, void_after] = ["5%", "10m", "7d"].map(str::to_string);
+    let (max_repack_size, max_time, ignore_damage) = (None, None, false);
+    options(&PruneArgs { max_unused, max_repack_size, max_time, wait, void_after, ignore_damage, dry_run })
+}
+
+/// Prunes, and prints what happened. Returns the summary.
+///
+/// # Errors
+/// Those of prune.
+pub fn execute(context: &Context, repository: &Repository, options: &PruneOptions) -> Result<Value, Failure> {
+    let started = Instant::now();
+    let progress = Progress::start(context);
+    let outcome = prune(repository, &machine::client(None), options, &progress);
+    drop(progress);
+    let (report, seconds) = (outcome?, started.elapsed().as_secs_f64());
+    let dry_run = options.mode == Mode::DryRun;
+    print(context, &report, dry_run, seconds);
+    Ok(summary(&report, dry_run, seconds))
+}
+
+fn options(args: &PruneArgs) -> Result<PruneOptions, Failure> {
+    Ok(PruneOptions {
+        max_unused: parse_limit(&args.max_unused)?,
+        max_repack_bytes: args.max_repack_size.as_deref().map(size::parse).transpose()?,
+        max_time: args.max_time.as_deref().map(parse_duration).transpose()?,
+        wait: parse_duration(&args.wait)?,
+        void_after: if args.void_after == "never" { None } else { Some(parse_duration(&args.void_after)?) },
+        on_damage: if args.ignore_damage { OnDamage::Ignore } else { OnDamage::Refuse },
+        mode: if args.dry_run { Mode::DryRun } else { Mode::Commit },
+        compression: Compression::Auto,
+    })
+}
+
+fn parse_limit(text: &str) -> Result<MaxUnused, Failure> {
+    let refuse = || Failure::Usage(format!("{text:?} is no limit; write 5%, 200M or unlimited"));
+    if text == "unlimited" {
+        return Ok(MaxUnused::Unlimited);
+    }
+    if let Some(percent) = text.strip_suffix('%') {
+        let percent: f64 = percent.trim().parse().map_err(|_| refuse())?;
+        return if (0.0..=100.0).contains(&percent) { Ok(MaxUnused::Percent(percent)) } else { Err(refuse()) };
+    }
+    size::parse(text).map(MaxUnused::Bytes).map_err(|_| refuse())
+}
+
+fn parse_duration(text: &str) -> Result<Duration, Failure> {
+    let refuse = || Failure::Usage(format!("{text:?} is no duration; write 90s, 10m, 12h or 7d"));
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    let unit = match unit.trim() {
+        "" if number == 0 => 1,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(refuse()),
+    };
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(refuse)
+}
+
+fn print(context: &Context, report: &Report, dry_run: bool, seconds: f64) {
+    let out = &context.output;
+    let (counted, size) = (text::counted, text::size);
+    out.note(&format!(
+        "found    {} in {}, {} of them unused by {}",
+        size(report.pack_bytes),
+        counted(report.packs, "pack"),
+        size(report.unused_bytes),
+        counted(report.snapshots, "snapshot"),
+    ));
+    for line in goes(report).into_iter().chain(stays(report)) {
+        out.note(&line);
+    }
+    if !dry_run {
+        out.note(&format!(
+            "deleted  {}, {} freed; {} written anew",
+            counted(report.packs_deleted, "pack"),
+            size(report.bytes_freed),
+            size(report.bytes_written),
+        ));
+        for line in left(report) {
+            out.note(&line);
+        }
+    }
+    out.note(&format!("took     {}", text::duration(seconds)));
+}
+
+/// What was chosen, and why.
+fn goes(report: &Report) -> Vec<String> {
+    let (counted, size) = (text::counted, text::size);
+    let mut lines = Vec::new();
+    if report.dead_packs > 0 {
+        lines.push(format!(
+            "goes     {}, {}: no snapshot needs them",
+            counted(report.dead_packs, "pack"),
+            size(report.dead_bytes)
+        ));
+    }
+    if report.orphan_packs > 0 {
+        let packs = counted(report.orphan_packs, "pack");
+        lines.push(format!("goes     {packs}, {}: left by sessions that did not commit", size(report.orphan_bytes)));
+    }
+    if report.repack_packs > 0 {
+        let packs = counted(report.repack_packs, "pack");
+        lines.push(format!("goes     {packs}, after {} in them are written anew", size(report.repack_bytes)));
+    }
+    if report.forgotten_snapshots > 0 {
+        lines.push(format!("goes     {} that were forgotten", counted(report.forgotten_snapshots, "snapshot")));
+    }
+    if report.leftover_lists > 0 {
+        lines.push(format!("finishes {}", counted(report.leftover_lists, "earlier prune")));
+    }
+    lines
+}
+
+/// What was not chosen, and why.
+fn stays(report: &Report) -> Vec<String> {
+    let (counted, size) = (text::counted, text::size);
+    let mut lines = Vec::new();
+    if report.unused_kept_bytes > 0 {
+        lines.push(format!(
+            "stays    {} unused, within --max-unused or not worth its cost",
+            size(report.unused_kept_bytes)
+        ));
+    }
+    if report.at_work_packs > 0 {
+        lines.push(format!("stays    {} of backups that are running", counted(report.at_work_packs, "pack")));
+    }
+    if !report.unknown_packs.is_empty() {
+        let packs = counted(report.unknown_packs.len() as u64, "pack");
+        lines.push(format!("stays    {packs} of which nobody can tell whose they are"));
+    }
+    if report.foreign_lists > 0 {
+        lines.push(format!("stays    what {} at work has condemned", counted(report.foreign_lists, "other prune")));
+    }
+    if report.missing_chunks + report.unreadable > 0 {
+        let count = counted(report.missing_chunks + report.unreadable, "damaged or missing part");
+        lines.push(format!("ignored  {count} of snapshots"));
+    }
+    lines
+}
+
+/// What remains to be done.
+fn left(report: &Report) -> Vec<String> {
+    let counted = text::counted;
+    let mut lines = Vec::new();
+    if report.sessions_voided > 0 {
+        lines.push(format!("ended    {} that were too old", counted(report.sessions_voided, "session")));
+    }
+    for session in &report.open_sessions {
+        let (place, host) = (&session.place, text::plain(&session.host));
+        lines.push(format!("open     session {place} on {host}"));
+    }
+    if !report.open_sessions.is_empty() {
+        let sessions = counted(report.open_sessions.len() as u64, "session");
+        lines.push(format!("condemned, but {sessions} still open: run prune again to finish"));
+    }
+    if report.refused > 0 {
+        let objects = counted(report.refused, "object");
+        lines.push(format!("refused  the storage keeps {objects} for now: run prune again later"));
+    }
+    if report.out_of_time {
+        lines.push("the time was over: run prune again to go on".to_string());
+    }
+    lines
+}
+
+fn summary(report: &Report, dry_run: bool, seconds: f64) -> Value {
+    let open = |session: &keepfast_engine::prune::OpenSession| json!({ "place": session.place, "host": session.host, "started": text::rfc3339(i64::try_from(session.started).unwrap_or(0).saturating_mul(1_000_000_000)) });
+    json!({
+        "dry_run": dry_run,
+        "finished": report.finished,
+        "snapshots": report.snapshots,
+        "packs": report.packs,
+        "bytes_packs": report.pack_bytes,
+        "bytes_unused": report.unused_bytes,
+        "bytes_unused_kept": report.unused_kept_bytes,
+        "packs_dead": report.dead_packs,
+        "bytes_dead": report.dead_bytes,
+        "packs_orphaned": report.orphan_packs,
+        "bytes_orphaned": report.orphan_bytes,
+        "packs_repack": report.repack_packs,
+        "bytes_repack": report.repack_bytes,
+        "packs_at_work": report.at_work_packs,
+        "packs_unknown": report.unknown_packs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "snapshots_forgotten": report.forgotten_snapshots,
+        "prunes_finished": report.leftover_lists,
+        "prunes_at_work": report.foreign_lists,
+        "damage_ignored": report.missing_chunks + report.unreadable,
+        "packs_deleted": report.packs_deleted,
+        "bytes_freed": report.bytes_freed,
+        "packs_written": report.packs_written,
+        "bytes_written": report.bytes_written,
+        "refused": report.refused,
+        "sessions_voided": report.sessions_voided,
+        "sessions_open": report.open_sessions.iter().map(open).collect::<Vec<_>>(),
+        "out_of_time": report.out_of_time,
+        "seconds": seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{MaxUnused, parse_duration, parse_limit};
+
+    #[test]
+    fn limits_are_read_as_restic_reads_them() {
+        assert_eq!(parse_limit("5%").unwrap(), MaxUnused::Percent(5.0));
+        assert_eq!(parse_limit("0").unwrap(), MaxUnused::Bytes(0));
+        assert_eq!(parse_limit("200M").unwrap(), MaxUnused::Bytes(200 << 20));
+        assert_eq!(parse_limit("unlimited").unwrap(), MaxUnused::Unlimited);
+        for bad in ["", "%", "101%", "-1%", "nan%", "all"] {
+            assert!(parse_limit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_need_a_unit_unless_they_are_nothing() {
+        let table = [("0", 0), ("90s", 90), ("10m", 600), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)];
+        for (text, seconds) in table {
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for bad in ["", "5", "m", "-1m", "1.5h", "1y", "99999999999999999999d", "999999999999999w"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

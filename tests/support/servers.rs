@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Programs that serve S3, as separate processes on a loopback port: moto (keeps `If-None-Match`) and `rclone serve s3`
+//! (does not). They are not part of the workspace; where one is missing, a test says so and ends.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest start of a server: Python on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running server with a bucket named `bucket`. Ends when dropped.
+pub struct Server {
+    child: Child,
+    port: u16,
+    /// What `rclone` serves.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// moto's server; `None`, and a printed reason, where there is none.
+    pub fn moto() -> Option<Self> {
+        let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
+        let port = free_port();
+        let server = Self::start(Command::new(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]), port, None)?;
+        let answer = server.send("PUT /bucket HTTP/1.1");
+        assert!(answer.starts_with("HTTP/1.1 200"), "moto makes no bucket: {answer}");
+        Some(server)
+    }
+
+    /// The same behind TLS, with a certificate that nobody trusts, and without a bucket.
+    pub fn untrusted_moto() -> Option<Self> {
+        let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
+        let port = free_port();
+        Self::start(Command::new(program).args(["-s", "-H", "127.0.0.1", "-p", &port.to_string()]), port, None)
+    }
+
+    /// `rclone serve s3` over a temporary folder, for the keys [`Server::credentials`]; `None`, and a printed reason, where
+    /// there is none.
+    pub fn rclone() -> Option<Self> {
+        let program = program("KEEPFAST_RCLONE", "rclone")?;
+        let port = free_port();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("bucket")).unwrap();
+        let (user, secret) = Self::credentials();
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "s3", "--config", "/dev/null", "--vfs-cache-mode", "full", "--cache-dir"])
+            .arg(folder.path().join("cache"))
+            .args(["--auth-key", &format!("{user},{secret}"), "--addr", &format!("127.0.0.1:{port}")])
+            .arg(folder.path());
+        Self::start(&mut command, port, Some(folder))
+    }
+
+    /// Access key and secret that every server here takes.
+    pub fn credentials() -> (&'static str, &'static str) {
+        ("keepfast-tests", "not-a-secret-of-anybody")
+    }
+
+    /// Its URL.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The same port by TLS.
+    pub fn tls_endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// A location under a prefix of the bucket.
+    pub fn location(&self, prefix: &str) -> String {
+        format!("s3://bucket/{prefix}?endpoint={}", self.endpoint())
+    }
+
+    fn start(command: &mut Command, port: u16, folder: Option<tempfile::TempDir>) -> Option<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut server = Self { child, port, _folder: folder };
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                println!("skipped: {:?} does not run here: {status}", command.get_program());
+                return None;
+            }
+            assert!(start.elapsed() < START_LIMIT, "{:?} does not listen", command.get_program());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(server)
+    }
+
+    /// Sends a request without a body, and gives the beginning of the answer.
+    fn send(&self, line: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let host = format!("Host: 127.0.0.1:{}", self.port);
+        write!(stream, "{line}\r\n{host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program that a variable names, or else the one in `PATH` or beside the Python of the independent reader. With
+/// `CI=true` it must be there.
+fn program(variable: &str, name: &str) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(variable) {
+        return Some(named.into());
+    }
+    let of_python = std::env::var_os("KEEPFAST_READER_PYTHON");
+    let of_python = of_python.as_deref().map(Path::new).and_then(Path::parent).map(Path::to_path_buf);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&path).chain(of_python).map(|folder| folder.join(name)).find(|file| file.is_file());
+    if found.is_none() {
+        let is_needed = std::env::var_os("CI").as_deref() == Some(OsStr::new("true"));
+        assert!(!is_needed, "no {name} in PATH, and {variable} names none");
+        println!("skipped: no {name} in PATH, and {variable} names none");
+    }
+    found
+}
+
+/// A port that nobody listens on, most likely still when the server starts.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
