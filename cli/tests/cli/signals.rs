@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Cancelling and asking for progress while a backup runs.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::sandbox::Sandbox;
 
@@ -22,6 +24,65 @@ fn endless(sandbox: &Sandbox) -> (Child, std::thread::JoinHandle<()>) {
         }
     });
     (child, feeder)
+}
+
+/// What is slow on a busy machine; a process that waits for its command would take an hour.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Commands that say nothing for an hour. Each writes the ids of its processes into the file `$0`.
+const SILENT: [&str; 4] = [
+    // A shell that waits for what it started.
+    "sleep 3600 & echo $$ $! > \"$0\"; wait",
+    // Nobody will ever write, and yet the command is not done.
+    "exec >&-; sleep 3600 & echo $$ $! > \"$0\"; wait",
+    // What it started holds the pipe when it is long gone itself.
+    "sleep 3600 & echo $! > \"$0\"",
+    // It does not care to be asked.
+    "trap '' TERM INT HUP; sleep 3600 & echo $$ $! > \"$0\"; wait",
+];
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+fn pids(text: &str) -> Option<Vec<Pid>> {
+    text.strip_suffix('\n')?.split(' ').map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+/// Gone, or dead and not yet buried by whoever inherited it.
+fn is_gone(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    test_kill_process(pid).is_err() || stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z"))
+}
+
+#[test]
+fn a_signal_ends_a_silent_command_with_all_it_started() {
+    for (script, signal) in SILENT.into_iter().flat_map(|script| [(script, Signal::INT), (script, Signal::TERM)]) {
+        let sandbox = Sandbox::with_snapshot();
+        let file = sandbox.path("pids");
+        let words = format!("silent=sh -c '{}' {}", script.replace('\'', "'\\''"), file.display());
+        let mut command = sandbox.command(&["backup", ".", "--command", &words]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let started = until("the command to start", || pids(&fs::read_to_string(&file).unwrap_or_default()));
+        send(&child, signal);
+        let status = until("the backup to end", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(130), "{script}");
+        for pid in started {
+            until(&format!("process {pid:?} of {script:?} to end"), || is_gone(pid).then_some(()));
+        }
+        // The session has ended, and the next backup has no trouble.
+        assert!(sandbox.ok(&["snapshots"]).out.contains("1 snapshot"), "{script}");
+        sandbox.ok(&["backup", ".", "--command", "loud=echo loud"]);
+        assert!(sandbox.ls("latest").iter().any(|path| path.ends_with("loud")), "{script}");
+        sandbox.ok(&["check", "--read-data"]);
+    }
 }
 
 fn send(child: &Child, signal: Signal) {

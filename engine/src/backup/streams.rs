@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
@@ -27,6 +29,10 @@ use crate::source::Walked;
 
 /// How long a cancelled backup may wait for a silent command before it ends it.
 const CANCEL_LATENCY: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// Between two looks whether a command that has closed its output has ended: most have by then.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A file of the snapshot whose content is read from a stream.
 pub struct Stream {
@@ -213,19 +219,19 @@ fn run(
         Ok(child) => child,
         Err(error) => return Ok(Some(format!("can not run {}: {error}", program.to_string_lossy()))),
     };
-    let mut child = Reaped(child);
-    let output = child.0.stdout.take().expect("the output was asked for as a pipe");
+    let mut child = Reaped { child, is_reaped: false };
+    let output = child.child.stdout.take().expect("the output was asked for as a pipe");
     let mut output = Polled { output, events };
     let failure = bytes.stream(&mut output, &stream.path)?;
     drop(output);
-    let status = match child.0.wait() {
-        Ok(status) => status,
-        Err(error) => return Ok(Some(format!("can not wait for {}: {error}", program.to_string_lossy()))),
-    };
-    Ok(match failure {
-        Some(error) => Some(error.to_string()),
-        None if status.success() => None,
-        None => Some(format!("{} failed: {status}", program.to_string_lossy())),
+    if let Some(error) = failure {
+        return Ok(Some(error.to_string()));
+    }
+    Ok(match child.wait(events) {
+        Ok(Some(status)) if status.success() => None,
+        Ok(Some(status)) => Some(format!("{} failed: {status}", program.to_string_lossy())),
+        Ok(None) => Some("cancelled".to_string()),
+        Err(error) => Some(format!("can not wait for {}: {error}", program.to_string_lossy())),
     })
 }
 
@@ -252,15 +258,36 @@ impl Read for Polled<'_> {
 }
 
 /// Kills the command, and what it started, when the capture ends early.
-struct Reaped(Child);
+struct Reaped {
+    child: Child,
+    is_reaped: bool,
+}
+
+impl Reaped {
+    /// Waits for the command, which may live on after the end of its output; `None` if the user asked to stop.
+    fn wait(&mut self, events: &dyn Events) -> io::Result<Option<ExitStatus>> {
+        let mut pause = FIRST_PAUSE;
+        while !events.cancelled() {
+            if let Some(status) = self.child.try_wait()? {
+                self.is_reaped = true;
+                return Ok(Some(status));
+            }
+            thread::sleep(pause);
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+        Ok(None)
+    }
+}
 
 impl Drop for Reaped {
     fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            if let Some(group) = Pid::from_raw(self.0.id().cast_signed()) {
+        // Also when the command itself has ended: what it started may live on. As long as nobody has asked how it ended, no
+        // other group can have its number.
+        if !self.is_reaped {
+            if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
-            let _ = self.0.wait();
+            let _ = self.child.wait();
         }
     }
 }
