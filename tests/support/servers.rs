@@ -15,6 +15,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// A running server with a bucket named `bucket`. Ends when dropped.
 pub struct Server {
     child: Child,
+    /// What starts it.
+    command: Command,
     port: u16,
     /// What `rclone` serves.
     _folder: Option<tempfile::TempDir>,
@@ -25,7 +27,9 @@ impl Server {
     pub fn moto() -> Option<Self> {
         let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
         let port = free_port();
-        let server = Self::start(Command::new(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]), port, None)?;
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let server = Self::start(command, port, None)?;
         let answer = server.send("PUT /bucket HTTP/1.1");
         assert!(answer.starts_with("HTTP/1.1 200"), "moto makes no bucket: {answer}");
         Some(server)
@@ -35,7 +39,9 @@ impl Server {
     pub fn untrusted_moto() -> Option<Self> {
         let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
         let port = free_port();
-        Self::start(Command::new(program).args(["-s", "-H", "127.0.0.1", "-p", &port.to_string()]), port, None)
+        let mut command = Command::new(program);
+        command.args(["-s", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        Self::start(command, port, None)
     }
 
     /// `rclone serve s3` over a temporary folder, for the keys [`Server::credentials`]; `None`, and a printed reason, where
@@ -52,7 +58,7 @@ impl Server {
             .arg(folder.path().join("cache"))
             .args(["--auth-key", &format!("{user},{secret}"), "--addr", &format!("127.0.0.1:{port}")])
             .arg(folder.path());
-        Self::start(&mut command, port, Some(folder))
+        Self::start(command, port, Some(folder))
     }
 
     /// Access key and secret that every server here takes.
@@ -75,19 +81,35 @@ impl Server {
         format!("s3://bucket/{prefix}?endpoint={}", self.endpoint())
     }
 
-    fn start(command: &mut Command, port: u16, folder: Option<tempfile::TempDir>) -> Option<Self> {
+    fn start(mut command: Command, port: u16, folder: Option<tempfile::TempDir>) -> Option<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut server = Self { child, port, _folder: folder };
+        let mut server = Self { child, command, port, _folder: folder };
+        server.listens().then_some(server)
+    }
+
+    /// Ends it at once: a machine that crashed.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, at the same port, with what it has kept.
+    pub fn start_again(&mut self) {
+        self.child = self.command.spawn().unwrap();
+        assert!(self.listens(), "it started before");
+    }
+
+    fn listens(&mut self) -> bool {
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = server.child.try_wait().unwrap() {
-                println!("skipped: {:?} does not run here: {status}", command.get_program());
-                return None;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                println!("skipped: {:?} does not run here: {status}", self.command.get_program());
+                return false;
             }
-            assert!(start.elapsed() < START_LIMIT, "{:?} does not listen", command.get_program());
+            assert!(start.elapsed() < START_LIMIT, "{:?} does not listen", self.command.get_program());
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(server)
+        true
     }
 
     /// Sends a request without a body, and gives the beginning of the answer.
@@ -103,8 +125,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 

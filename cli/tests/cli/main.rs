@@ -6,10 +6,16 @@
 mod also;
 mod backup;
 mod credentials;
+mod guides;
 mod json;
 mod probe;
 mod quickstart;
 mod read;
+mod remote;
 mod retention;
 mod sandbox;
 mod signals;
+
+#[allow(dead_code, reason = "the tests of the backends use the rest")]
+#[path = "../../../tests/support/remote_places.rs"]
+mod support;

@@ -88,7 +88,12 @@ impl HttpService for Transport {
             let what = format!("no byte moved for {} seconds", self.idle_timeout.as_secs_f32());
             Err(Answer::Broken { what, cause: Cause::Passing })
         });
-        let checked = result.and_then(|response| {
+        let checked = result.and_then(|mut response| {
+            // Some services (`rclone serve s3`) send the part that was asked for and say which it is, with the status of a whole.
+            let says_range = response.headers().contains_key(http::header::CONTENT_RANGE);
+            if asked == Asked::Range && response.status() == http::StatusCode::OK && says_range {
+                *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
+            }
             let status = response.status();
             match asked.check(status.as_u16(), response.body()) {
                 Err(why) if status.is_success() => Err(Answer::Unsound(why)),

@@ -24,12 +24,16 @@ pub enum Fault {
     OtherRange,
     /// Fewer bytes than the `Content-Range` says, in a whole answer.
     ShortRange,
-    /// The whole object with status 200, whatever the range.
+    /// Status 200, and not a word about which range came.
     NoRange,
     /// Status 206 with half of the object where all was asked for.
     UnaskedRange,
     /// A page of a list that says it is truncated, without a token.
     NoToken,
+    /// A page of a list that has a successor, and says that it is the last.
+    LastPage,
+    /// The right answer.
+    None,
     /// This status and body in place of the effect.
     Body(u16, &'static str),
 }
@@ -63,7 +67,7 @@ impl Fault {
                 usual.with("Content-Range", &moved)
             }
             Self::ShortRange => Answer { body: usual.body[..half].to_vec(), ..usual },
-            Self::NoRange => Answer { status: 200, ..usual },
+            Self::NoRange => Answer { status: 200, ..usual }.without("Content-Range"),
             Self::UnaskedRange => Answer { status: 206, body: usual.body[..half].to_vec(), ..usual },
             Self::NoToken => {
                 let text = String::from_utf8(usual.body.clone()).unwrap();
@@ -71,6 +75,13 @@ impl Fault {
                 let end = text.find("</ListBucketResult>").unwrap();
                 Answer { body: [&text[..start], &text[end..]].concat().into_bytes(), ..usual }
             }
+            Self::LastPage => {
+                let text = String::from_utf8(usual.body.clone()).unwrap();
+                let end = "<IsTruncated>false</IsTruncated></ListBucketResult>";
+                let shown = text.split("<IsTruncated>").next().unwrap();
+                Answer { body: [shown, end].concat().into_bytes(), ..usual }
+            }
+            Self::None => usual,
             Self::Body(status, text) => Answer::new(*status, text.as_bytes().to_vec()),
         })
     }

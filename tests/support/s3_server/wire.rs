@@ -111,6 +111,12 @@ impl Answer {
         self
     }
 
+    /// Without this header.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(found, _)| found != name);
+        self
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|(found, value)| (found == name).then_some(value.as_str()))
     }
