@@ -72,7 +72,10 @@ fn a_backup_that_ends_with_0_is_whole_whatever_went_wrong_and_one_that_does_not_
             }
             let after = place.snapshots().len();
             // An answer that is lost may be that to the slot.
-            assert!(after == before || run.code == 0 || phase == "/log/", "{phase} {fault:?}: {before} {after} {run:?}");
+            assert!(
+                after == before || run.code == 0 || phase == "/log/",
+                "{phase} {fault:?}: {before} {after} {run:?}"
+            );
         }
         place.ok(&["backup", "."]);
         place.assert_latest_is_source();
