@@ -132,6 +132,15 @@ fn bytes_that_come_wrong_are_fetched_again_or_named_and_never_restored() {
     place.ok(&["check", "--read-data"]);
 }
 
+#[test]
+fn a_part_that_comes_with_the_status_of_a_whole_is_that_part() {
+    let (server, place) = started();
+    server.fail("GET", "/packs/", 1000, Fault::StatusOfWhole);
+    place.ok(&["restore", "latest", "--no-cache", "--retries", "0", "--target", &place.sandbox.text("target")]);
+    assert!(files(&place.sandbox.path("target")) == files(&place.sandbox.path("src")));
+    assert!(server.forget_faults() < 1000, "no part was asked for");
+}
+
 /// The program's own clock decides nothing, but a service refuses requests that are signed with another time than its own.
 #[test]
 fn a_service_that_finds_the_clock_wrong_is_quoted() {
