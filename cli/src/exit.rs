@@ -157,7 +157,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {
             "nothing of this run is visible; free some space and run it again"
         }
-        EngineError::Storage(StorageError { kind: ErrorKind::Denied, .. }) => "check who owns the repository's files",
+        EngineError::Storage(StorageError { kind: ErrorKind::Denied, .. }) => {
+            "check who owns the repository's files, or what the credentials for the storage allow"
+        }
         _ => "",
     }
 }

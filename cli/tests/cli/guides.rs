@@ -157,7 +157,7 @@ fn the_guide_leads_to_a_repository_in_a_bucket() {
     let (src, scratch) = (sandbox.text("src"), sandbox.text("scratch"));
     let endpoint = server.endpoint();
     let places = [
-        ("/tmp", &scratch),
+        ("/tmp", scratch.as_str()),
         ("s3://my-backups/", "s3://bucket/"),
         ("https://minio.example:9000", &endpoint),
         ("/etc", &src),

@@ -26,6 +26,8 @@ pub enum Fault {
     ShortRange,
     /// Status 200, and not a word about which range came.
     NoRange,
+    /// The right part, and which it is, with the status of a whole object: what `rclone serve s3` sends.
+    StatusOfWhole,
     /// Status 206 with half of the object where all was asked for.
     UnaskedRange,
     /// A page of a list that says it is truncated, without a token.
@@ -68,6 +70,7 @@ impl Fault {
             }
             Self::ShortRange => Answer { body: usual.body[..half].to_vec(), ..usual },
             Self::NoRange => Answer { status: 200, ..usual }.without("Content-Range"),
+            Self::StatusOfWhole => Answer { status: 200, ..usual },
             Self::UnaskedRange => Answer { status: 206, body: usual.body[..half].to_vec(), ..usual },
             Self::NoToken => {
                 let text = String::from_utf8(usual.body.clone()).unwrap();

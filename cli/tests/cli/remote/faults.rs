@@ -72,7 +72,10 @@ fn a_backup_that_ends_with_0_is_whole_whatever_went_wrong_and_one_that_does_not_
             }
             let after = place.snapshots().len();
             // An answer that is lost may be that to the slot.
-            assert!(after == before || run.code == 0 || phase == "/log/", "{phase} {fault:?}: {before} {after} {run:?}");
+            assert!(
+                after == before || run.code == 0 || phase == "/log/",
+                "{phase} {fault:?}: {before} {after} {run:?}"
+            );
         }
         place.ok(&["backup", "."]);
         place.assert_latest_is_source();
@@ -127,6 +130,15 @@ fn bytes_that_come_wrong_are_fetched_again_or_named_and_never_restored() {
         assert!(run.code != 0 && !run.err.is_empty(), "{fault:?}: {run:?}");
     }
     place.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_part_that_comes_with_the_status_of_a_whole_is_that_part() {
+    let (server, place) = started();
+    server.fail("GET", "/packs/", 1000, Fault::StatusOfWhole);
+    place.ok(&["restore", "latest", "--no-cache", "--retries", "0", "--target", &place.sandbox.text("target")]);
+    assert!(files(&place.sandbox.path("target")) == files(&place.sandbox.path("src")));
+    assert!(server.forget_faults() < 1000, "no part was asked for");
 }
 
 /// The program's own clock decides nothing, but a service refuses requests that are signed with another time than its own.

@@ -93,7 +93,10 @@ fn every_verb_asks_for_no_more_than_the_guide_says() {
     run("check", &["check", "--read-data"]);
     run("copy from", &["copy", "--to", &local, "--to-key-file", &local_key]);
     let own_key = place.sandbox.text("key");
-    run("copy to", &["-r", &local, "--key-file", &local_key, "copy", "--to", &place.location, "--to-key-file", &own_key]);
+    run(
+        "copy to",
+        &["-r", &local, "--key-file", &local_key, "copy", "--to", &place.location, "--to-key-file", &own_key],
+    );
     run("tag", &["tag", "--add", "x", "latest"]);
     run("forget", &["forget", "latest~1"]);
     run("undelete", &["undelete", "--list"]);
