@@ -75,6 +75,15 @@ pub(super) struct Rounds<'a> {
     pub(super) report: &'a mut Report,
 }
 
+/// Ends the session of a round that failed, so that everybody can finish its list at once; returns why it failed.
+fn end(session: Session<'_>, error: Error) -> Error {
+    match session.abandon() {
+        // Whoever ended it first has taken its copies for left behind: what is missing now is no damage.
+        Err(ended @ Error::SessionVoid { .. }) if error.is_damage() || matches!(error, Error::Prune(_)) => ended,
+        _ => error,
+    }
+}
+
 /// What the copying step has found and written.
 struct Copied {
     view: View,
@@ -94,11 +103,7 @@ impl Rounds<'_> {
                 session.abandon()?;
                 return Ok(None);
             }
-            Err(error) => {
-                // An ended session lets everybody finish its list at once.
-                let _ = session.abandon();
-                return Err(error);
-            }
+            Err(error) => return Err(end(session, error)),
         };
         if copied.packs.is_empty() {
             session.abandon()?;
