@@ -43,6 +43,7 @@ mod behaviours {
     mod round_trip;
     mod sessions;
     mod sftp;
+    mod soak;
     mod sources;
     mod wrappers;
 }
