@@ -21,6 +21,9 @@ const CONTENTS: usize = 40;
 /// Snapshots that stay, for each writer.
 const KEPT_BY_WRITER: usize = 3;
 
+/// Of those whose forgetting is killed nobody knows what they are until the next look: not too many at once.
+const FORGOTTEN_AT_ONCE: usize = 12;
+
 /// Runs of 100 that something befalls.
 const FATEFUL_PERCENT: usize = 35;
 
@@ -124,7 +127,7 @@ pub fn keep(stage: &Stage, host: &Host, mut random: Random, writers: usize) {
         if excess == 0 {
             return;
         }
-        let ids = stage.ledger.take(State::There, excess, &mut random);
+        let ids = stage.ledger.take(State::There, excess.min(FORGOTTEN_AT_ONCE), &mut random);
         let arguments: Vec<&str> = ["forget"].into_iter().chain(ids.iter().map(String::as_str)).collect();
         let fate = host.draw(&mut random, FATEFUL_PERCENT);
         let run = host.run(&arguments, fate);
