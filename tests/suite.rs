@@ -48,6 +48,7 @@ mod behaviours {
     mod round_trip;
     mod sessions;
     mod sftp;
+    mod soak;
     mod sources;
     mod wrappers;
 }

@@ -111,6 +111,15 @@ pub trait Backend: Send + Sync {
     /// Durability of objects put since the last successful barrier is unknown; the session must end.
     fn barrier(&self) -> Result<(), StorageError>;
 
+    /// Removes what interrupted writes have left and what is no object. Where an object is never seen in part, there is
+    /// nothing of the kind. A live writer loses nothing but time.
+    ///
+    /// # Errors
+    /// Not everything could be looked at.
+    fn sweep_leftovers(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Where this is, for people: a path or URL without credentials.
     fn location(&self) -> String;
 }

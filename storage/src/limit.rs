@@ -166,6 +166,10 @@ impl Backend for Limit {
         self.call(|| self.inner.barrier())
     }
 
+    fn sweep_leftovers(&self) -> Result<(), StorageError> {
+        self.call(|| self.inner.sweep_leftovers())
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

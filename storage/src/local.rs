@@ -268,6 +268,10 @@ impl Backend for LocalBackend {
         synced.map_err(|error| self.error("sync", &error.folder, error.source))
     }
 
+    fn sweep_leftovers(&self) -> Result<(), StorageError> {
+        self.sweep_temporaries().map(drop)
+    }
+
     fn location(&self) -> String {
         self.location.clone()
     }

@@ -192,6 +192,10 @@ impl Backend for Retry {
         self.inner.barrier()
     }
 
+    fn sweep_leftovers(&self) -> Result<(), StorageError> {
+        self.run(&mut self.begin(), || self.inner.sweep_leftovers())
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -215,6 +215,10 @@ impl Backend for SftpBackend {
         synced.map_err(|error| self.error("sync", &error.folder, error.source))
     }
 
+    fn sweep_leftovers(&self) -> Result<(), StorageError> {
+        self.sweep_temporaries().map(drop)
+    }
+
     fn location(&self) -> String {
         self.location.clone()
     }

@@ -2,6 +2,8 @@
 //! "Prune runs beside backups, and beside other prunes": every storage operation of every party is a step, and a seed decides who makes
 //! the next one. Whoever was told of a success keeps his snapshot, and a last prune finds nothing that was left behind for ever.
 
+mod stops;
+
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -17,7 +19,16 @@ use crate::support::history_script::{Contents, Machine, on_disk, write_files};
 use crate::support::prune_place::Place;
 use crate::support::random::Random;
 
-/// Whose step it is.
+/// Says whose step it is.
+trait Schedule: Send + Sync {
+    /// Waits until the party may make its next step.
+    fn step(&self, party: usize);
+
+    /// The party makes no more steps.
+    fn finish(&self, party: usize);
+}
+
+/// Chance says.
 struct Turns {
     state: Mutex<State>,
     changed: Condvar,
@@ -40,6 +51,16 @@ impl Turns {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
+    fn pass_on(&self, state: &mut State) {
+        let others: Vec<usize> = (0..state.at_work.len()).filter(|party| state.at_work[*party]).collect();
+        if !others.is_empty() {
+            state.current = *state.random.pick(&others);
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Schedule for Turns {
     fn step(&self, party: usize) {
         let mut state = self.state.lock().unwrap();
         while state.current != party {
@@ -58,20 +79,12 @@ impl Turns {
             self.pass_on(&mut state);
         }
     }
-
-    fn pass_on(&self, state: &mut State) {
-        let others: Vec<usize> = (0..state.at_work.len()).filter(|party| state.at_work[*party]).collect();
-        if !others.is_empty() {
-            state.current = *state.random.pick(&others);
-            self.changed.notify_all();
-        }
-    }
 }
 
 /// A backend of which each call waits for its turn.
 struct Stepped {
     inner: SimBackend,
-    turns: Arc<Turns>,
+    turns: Arc<dyn Schedule>,
     party: usize,
 }
 
@@ -165,9 +178,13 @@ fn perform(task: &Task, backend: &Arc<dyn Backend>, machine: &Machine, place: &P
 
 /// Lets all tasks run at once on what `place` holds, in the order of `seed`.
 fn race(place: &Place, seed: u64, tasks: &[Task]) -> (Place, Vec<Outcome>) {
-    let scene = place.base.path().join(format!("race-{seed}"));
+    act(place, &format!("race-{seed}"), Arc::new(Turns::new(seed, tasks.len())), tasks)
+}
+
+/// Lets all tasks run at once on what `place` holds, in the order of `turns`.
+fn act(place: &Place, name: &str, turns: Arc<dyn Schedule>, tasks: &[Task]) -> (Place, Vec<Outcome>) {
+    let scene = place.base.path().join(name);
     let mut after = place.after(place.disk.image(), &scene);
-    let turns = Arc::new(Turns::new(seed, tasks.len()));
     let outcomes = std::thread::scope(|scope| {
         let threads: Vec<_> = tasks
             .iter()

@@ -98,7 +98,11 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     require_online_prune(repository)?;
     let scratch = scratch_folder(repository)?;
     let voided = match options.mode {
-        Mode::Commit => sessions::end_dead(repository, client, options.void_after)?,
+        Mode::Commit => {
+            // What stays of it is in nobody's way.
+            let _ = repository.backend.sweep_leftovers();
+            sessions::end_dead(repository, client, options.void_after)?
+        }
         Mode::DryRun => 0,
     };
     let mut report = Report::default();

@@ -75,6 +75,15 @@ pub(super) struct Rounds<'a> {
     pub(super) report: &'a mut Report,
 }
 
+/// Ends the session of a round that failed, so that everybody can finish its list at once; returns why it failed.
+fn end(session: Session<'_>, error: Error) -> Error {
+    match session.abandon() {
+        // Whoever ended it first has taken its copies for left behind: what is missing now is no damage.
+        Err(ended @ Error::SessionVoid { .. }) if error.is_damage() || matches!(error, Error::Prune(_)) => ended,
+        _ => error,
+    }
+}
+
 /// What the copying step has found and written.
 struct Copied {
     view: View,
@@ -94,11 +103,7 @@ impl Rounds<'_> {
                 session.abandon()?;
                 return Ok(None);
             }
-            Err(error) => {
-                // An ended session lets everybody finish its list at once. If somebody else has ended it, that is the cause:
-                // what this one was about to read is gone, because another collector has finished its list.
-                return Err(session.abandon().err().filter(is_void).unwrap_or(error));
-            }
+            Err(error) => return Err(end(session, error)),
         };
         if copied.packs.is_empty() {
             session.abandon()?;
@@ -258,8 +263,4 @@ impl Rounds<'_> {
         self.strays = Strays::None;
         Ok(())
     }
-}
-
-fn is_void(error: &Error) -> bool {
-    matches!(error, Error::SessionVoid { .. })
 }
