@@ -20,7 +20,7 @@ fn endless(sandbox: &Sandbox) -> (Child, std::thread::JoinHandle<()>) {
     input.write_all(&vec![7; 8 << 20]).unwrap();
     let feeder = std::thread::spawn(move || {
         while input.write_all(&[7; 1 << 16]).is_ok() {
-            std::thread::sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
     });
     (child, feeder)
