@@ -17,12 +17,12 @@ use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{crypto, layout, record};
-use keepfast_storage::Put;
+use keepfast_storage::{Listed, Put};
 
 use crate::error::{Error, Result};
 use crate::history::{History, settle};
 use crate::identity::Identity;
-use crate::repository::{Repository, object_name};
+use crate::repository::{Distance, Repository, object_name};
 use announce::announce;
 pub(crate) use announce::make_durable;
 
@@ -87,8 +87,7 @@ impl<'a> Session<'a> {
             let id = SessionId(crypto::random());
             let sequence = announce(repository, &mut identity, &client, id, role)?;
             // Condemn lists are read after the session record exists, the index after them: whoever condemns later sees the record.
-            let condemned = condemned::read_all(repository)?;
-            let history = repository.history()?;
+            let Seen { condemned, history, packs } = look(repository, role)?;
             if history.next_sequence(&identity.writer) != sequence {
                 // The slot was filled before it was announced, or the storage has lost slots: this is no place for a session.
                 let _ = repository.backend.delete(&object_name(&layout::session(&identity.writer, sequence)));
@@ -101,7 +100,7 @@ impl<'a> Session<'a> {
             }
             settle(repository, &history)?;
             let absent_packs = match role {
-                Role::Writer => absent_packs(repository, &condemned)?,
+                Role::Writer => absent_packs(repository, &condemned, packs)?,
                 Role::Collector => HashSet::new(),
             };
             repository.index.exclude_packs(&absent_packs);
@@ -260,14 +259,43 @@ pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     Ok(())
 }
 
+/// What a session has to know before it begins.
+struct Seen {
+    condemned: Vec<CondemnList>,
+    history: History,
+    /// The packs that the storage lists, if that was asked at the same time.
+    packs: Option<Vec<Listed>>,
+}
+
+/// Condemn lists, then what is visible. Over a network the packs are listed meanwhile: their place in this order is free, since
+/// a pack that appears or goes meanwhile counts as absent, which costs work and nothing else.
+fn look(repository: &Repository, role: Role) -> Result<Seen> {
+    let in_order = || Ok::<_, Error>((condemned::read_all(repository)?, repository.history()?));
+    let knows_packs = !repository.index.loaded()?.is_empty();
+    if role == Role::Collector || repository.distance == Distance::Local || !knows_packs {
+        let (condemned, history) = in_order()?;
+        return Ok(Seen { condemned, history, packs: None });
+    }
+    std::thread::scope(|scope| {
+        let packs = scope.spawn(|| repository.backend.list(layout::PACKS_FOLDER));
+        let (condemned, history) = in_order()?;
+        let packs = packs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Seen { condemned, history, packs: Some(packs) })
+    })
+}
+
 /// Visible packs that are condemned or lost.
-fn absent_packs(repository: &Repository, condemned: &[CondemnList]) -> Result<HashSet<PackId>> {
+fn absent_packs(
+    repository: &Repository,
+    condemned: &[CondemnList],
+    packs: Option<Vec<Listed>>,
+) -> Result<HashSet<PackId>> {
     let known = repository.index.packs();
     if known.is_empty() {
         return Ok(HashSet::new());
     }
     let condemned: HashSet<&PackId> = condemned.iter().flat_map(|list| &list.packs).collect();
-    let listed = repository.backend.list(layout::PACKS_FOLDER)?;
+    let listed = packs.map_or_else(|| repository.backend.list(layout::PACKS_FOLDER), Ok)?;
     let there: HashMap<PackId, u64> =
         listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
     let absent = known.iter().filter(|pack| condemned.contains(&pack.id) || there.get(&pack.id) != Some(&pack.length));

@@ -15,7 +15,7 @@ use crate::pool::Pool;
 use crate::source::{self, Extent, SourceError, SourceFile, Stat};
 
 /// Bytes that are cut and hashed at a time.
-const PIECE_BYTES: usize = 2 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A failure of the source concerns one path, a failure of the whole operation all.
 enum ReadError {
