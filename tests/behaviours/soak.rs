@@ -173,7 +173,7 @@ fn a_crowd_in_a_folder_loses_nothing_and_leaves_nothing() {
 #[test]
 fn a_crowd_in_a_bucket_loses_nothing_and_leaves_nothing() {
     let Some(server) = Server::moto() else { return };
-    soak(&Storage::Bucket(server), FEW, SHORT);
+    soak(&Storage::Bucket(Box::new(server)), FEW, SHORT);
 }
 
 #[test]
@@ -186,5 +186,5 @@ fn a_large_crowd_in_a_folder_loses_nothing_and_leaves_nothing() {
 #[ignore = "takes KEEPFAST_SOAK_SECONDS, or ten minutes"]
 fn a_large_crowd_in_a_bucket_loses_nothing_and_leaves_nothing() {
     let Some(server) = Server::moto() else { return };
-    soak(&Storage::Bucket(server), MANY, long());
+    soak(&Storage::Bucket(Box::new(server)), MANY, long());
 }

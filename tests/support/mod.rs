@@ -19,9 +19,11 @@ pub mod forest;
 pub mod forge;
 pub mod prune_place;
 pub mod random;
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod s3_server;
 pub mod sandbox;
 pub mod scene;
 pub mod search;
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod servers;
 pub mod sshd;

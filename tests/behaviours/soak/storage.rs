@@ -20,7 +20,7 @@ use crate::support::servers::Server;
 /// A place for a repository.
 pub enum Storage {
     Folder,
-    Bucket(Server),
+    Bucket(Box<Server>),
 }
 
 impl Storage {
