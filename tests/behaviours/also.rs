@@ -84,16 +84,16 @@ fn the_source_is_read_once_and_a_stream_can_be() {
 fn each_repository_has_its_own_parent() {
     let (first, second, mut random) = pair(20);
     let_time_pass();
-    first.backup();
+    first.backup_with(&first.options_at_top());
     edit(&first.source(), &mut random, 5);
     let_time_pass();
-    let [a, b] = both([&first.open(), &second.open()], &first.options()).map(Result::unwrap);
+    let [a, b] = both([&first.open(), &second.open()], &first.options_at_top()).map(Result::unwrap);
     assert!(a.parent.is_some() && a.totals.unmodified_files > 0);
     assert_eq!((b.parent, b.totals.unmodified_files), (None, 0));
     assert!(a.totals.stored_bytes < b.totals.stored_bytes / 2);
     // From now on both are unchanged.
     let_time_pass();
-    let [a, b] = both([&first.open(), &second.open()], &first.options()).map(Result::unwrap);
+    let [a, b] = both([&first.open(), &second.open()], &first.options_at_top()).map(Result::unwrap);
     for summary in [a, b] {
         assert_eq!((summary.totals.new_files, summary.totals.changed_files), (0, 0));
         assert_eq!(summary.totals.new_chunks, 0);

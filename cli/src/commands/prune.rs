@@ -141,7 +141,7 @@ fn goes(report: &Report) -> Vec<String> {
         lines.push(format!("goes     {packs}, after {} in them are written anew", size(report.repack_bytes)));
     }
     if report.forgotten_snapshots > 0 {
-        lines.push(format!("goes     {} that were forgotten", counted(report.forgotten_snapshots, "snapshot")));
+        lines.push(format!("goes     {}: forgotten before", counted(report.forgotten_snapshots, "snapshot")));
     }
     if report.leftover_lists > 0 {
         lines.push(format!("finishes {}", counted(report.leftover_lists, "earlier prune")));

@@ -127,7 +127,9 @@ fn bytes_that_come_wrong_are_fetched_again_or_named_and_never_restored() {
         assert!(files(target.path()) != source);
         server.fail("GET", "/packs/", 1, fault.clone());
         let run = place.run(&["check", "--read-data", "--retries", "0"]);
-        assert!(run.code != 0 && !run.err.is_empty(), "{fault:?}: {run:?}");
+        // A pack that is read whole is asked for without a range: to leave out which range came does no harm then.
+        let is_harmless = matches!(fault, Fault::NoRange);
+        assert!(is_harmless || (run.code != 0 && !run.err.is_empty()), "{fault:?}: {run:?}");
     }
     place.ok(&["check", "--read-data"]);
 }
