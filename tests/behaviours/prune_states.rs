@@ -18,6 +18,7 @@ use keepfast_storage::{ErrorKind, Name};
 use crate::support::collector::{all_of_it, prune_on, undelete};
 use crate::support::history_script::{Machine, in_snapshot, on_disk, options, write_files};
 use crate::support::prune_place::Place;
+use crate::support::random::Random;
 
 /// A dead pack, a partly dead one and a forgotten snapshot.
 fn prepared() -> (Place, SnapshotId) {
@@ -231,6 +232,8 @@ fn what_the_storage_refuses_to_delete_is_tried_again_by_the_next_prune() {
 #[test]
 fn on_a_full_disk_dead_packs_go_and_nothing_is_lost() {
     let (mut place, _) = prepared();
+    // Something that only this snapshot has, so that whole packs of it are dead.
+    std::fs::write(place.source(1)[0].join("only here"), Random::new(7).bytes(300_000)).unwrap();
     let dead = place.back_up(1);
     place.forget(1, &[dead]);
     let fault = Fault::new(Operation::Put, "packs/", 1, ErrorKind::Full, Moment::BeforeEffect).and_ever_after();
