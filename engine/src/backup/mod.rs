@@ -225,12 +225,7 @@ fn run(plan: &Plan, queues: &[Option<&Queue>]) -> Result<Vec<Result<Outcome>>> {
         uploaders.into_iter().flatten().for_each(joined);
         let outcomes = plan.lanes.iter().zip(outcomes).map(|(lane, (worked, finished))| {
             let result = worked.and_then(|outcome| finished.map(|()| outcome));
-            // A failure inside the writer is the cause of whatever the others saw.
-            match (lane.writer.check(), result) {
-                (Err(Error::Cancelled), Err(seen)) => Err(seen),
-                (Err(cause), _) => Err(cause),
-                (Ok(()), result) => result,
-            }
+            lane.writer.cause().map_or(result, Err)
         });
         let outcomes = outcomes.collect();
         // Half a tree makes all sorts of errors; none of them is news to the user who asked to stop.

@@ -285,10 +285,5 @@ fn run(plan: &Plan, writer: &Writer, queue: &Receiver<FinishedPack>) -> Result<R
         finished?;
         Ok(root)
     });
-    // A failure inside the writer is the cause of whatever the others saw.
-    match (writer.check(), result) {
-        (Err(Error::Cancelled), Err(seen)) => Err(seen),
-        (Err(cause), _) => Err(Failure::Target(cause)),
-        (Ok(()), result) => result,
-    }
+    writer.cause().map_or(result, |cause| Err(Failure::Target(cause)))
 }

@@ -198,12 +198,7 @@ impl Rounds<'_> {
                 Ok(())
             };
             uploader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // A failure inside the writer is the cause of whatever the others saw.
-            match (writer.check(), written.and(finished)) {
-                (Err(Error::Cancelled), Err(seen)) => Err(seen),
-                (Err(cause), _) => Err(cause),
-                (Ok(()), outcome) => outcome,
-            }
+            writer.cause().map_or(written.and(finished), Err)
         });
         written.map_err(|error| self.explain(error))?;
         let packs = writer.into_records();

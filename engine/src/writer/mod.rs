@@ -282,12 +282,17 @@ impl Writer {
         records
     }
 
-    /// Fails once any part of the pipeline has failed.
+    /// Whether to go on. The cause stays here, for [`Writer::cause`]: any number of stages may ask.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once any part of the pipeline has failed.
     pub fn check(&self) -> Result<()> {
-        if !self.failed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        Err(self.failure.lock().expect("no holder panics").take().unwrap_or(Error::Cancelled))
+        if self.failed.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// The failure in here, which is the cause of whatever the other stages saw. To be asked once, when all of them have ended.
+    pub fn cause(&self) -> Option<Error> {
+        self.failure.lock().expect("no holder panics").take()
     }
 
     fn fail(&self, error: Error) {
