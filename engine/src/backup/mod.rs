@@ -6,6 +6,7 @@
 //! Data goes one way. `sequence` decides what to do with each path (one thread, tree order), `work` reads and cuts (all
 //! threads), `assemble` puts results in order, deduplicates and builds the tree (one thread), the writer seals and stores.
 
+mod align;
 mod assemble;
 mod big;
 mod lane;

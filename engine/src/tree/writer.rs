@@ -11,11 +11,11 @@ use crate::error::Result;
 
 /// Takes an encoded tree node and returns its id, after making sure that it will be stored.
 pub trait NodeSink {
-    /// Stores `node` unless the repository has it.
+    /// Stores `node` unless the repository has it. `bases` are nodes of the repository that resemble it.
     ///
     /// # Errors
     /// The repository can not take it; the backup must end.
-    fn put_node(&mut self, node: Vec<u8>) -> Result<ChunkId>;
+    fn put_node(&mut self, node: Vec<u8>, bases: &[ChunkId]) -> Result<ChunkId>;
 }
 
 /// The top of a tree.
@@ -82,7 +82,7 @@ impl TreeWriter {
         let last = self.entries.last().expect("a leaf is closed only when it has entries");
         let (last_directory, last_name) = (last.directory.to_vec(), last.name.clone());
         let bytes = self.entries.iter().map(|entry| entry.metadata.size).fold(0, u64::saturating_add);
-        let id = sink.put_node(leaf::encode(&self.entries))?;
+        let id = sink.put_node(leaf::encode(&self.entries), &[])?;
         let child = Child { last_directory, last_name, entries: self.entries.len() as u64, bytes, id };
         self.entries.clear();
         self.push_child(0, child, sink)
@@ -110,7 +110,7 @@ impl TreeWriter {
             last_name: last.last_name.clone(),
             entries: children.iter().map(|child| child.entries).sum(),
             bytes: children.iter().map(|child| child.bytes).fold(0, u64::saturating_add),
-            id: sink.put_node(inner::encode(level as u8 + 1, &children))?,
+            id: sink.put_node(inner::encode(level as u8 + 1, &children), &[])?,
         };
         self.push_child(level + 1, child, sink)
     }

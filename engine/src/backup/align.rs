@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which chunks of a file's previous version resemble a new chunk: those of the same place. Chunks that both versions have show
+//! where that is, after insertions and deletions. For the assembler; it streams, however long the two versions are.
+
+use std::collections::{HashMap, VecDeque};
+
+use keepfast_repo_format::id::ChunkId;
+use keepfast_repo_format::tree::entry::{Content, ContentItem};
+
+use crate::reader::Reader;
+use crate::tree::ContentItems;
+
+/// How far ahead of a new chunk the previous version is looked at: what was deleted in one piece may be as long as that, in bytes.
+const AHEAD_BYTES: u64 = 16 << 20;
+
+/// And how far behind: as long may an insertion be.
+const BEHIND_BYTES: u64 = 32 << 20;
+
+/// Chunks to either side count as resembling, if they lie within this share of the new chunk's length: edits move cut points.
+const MARGIN_SHARE: u64 = 4;
+
+/// The previous version of one file, walked beside the new one.
+pub(super) struct Aligner<'a> {
+    previous: ContentItems<'a>,
+    /// Items around the place that is being read, with their offsets.
+    window: VecDeque<(u64, ContentItem)>,
+    offsets: HashMap<ChunkId, u64>,
+    /// Bytes of the previous version in the window or before it.
+    seen: u64,
+    /// Nothing follows in the previous version, or it can not be read.
+    ended: bool,
+    /// Bytes of the new version so far.
+    at: u64,
+    /// Where the new version's bytes stood in the previous one: the last shared chunk's offset there, minus its offset here.
+    drift: i64,
+}
+
+impl<'a> Aligner<'a> {
+    pub(super) fn new(reader: &'a Reader, previous: &Content) -> Self {
+        Self {
+            previous: ContentItems::new(reader, previous),
+            window: VecDeque::new(),
+            offsets: HashMap::new(),
+            seen: 0,
+            ended: false,
+            at: 0,
+            drift: 0,
+        }
+    }
+
+    /// Passes the next item of the new version, which both have or nobody knows where.
+    pub(super) fn pass(&mut self, item: &ContentItem) {
+        self.fill(item.length);
+        if let Some(offset) = item.id.and_then(|id| self.offsets.get(&id)) {
+            self.drift = offset.cast_signed() - self.at.cast_signed();
+        }
+        self.at += item.length;
+    }
+
+    /// Passes a new chunk. Those of the previous version that resemble it, in their order.
+    pub(super) fn resembling(&mut self, length: u64) -> Vec<ChunkId> {
+        self.fill(length);
+        let margin = length / MARGIN_SHARE;
+        let start = self.there(self.at).saturating_sub(margin);
+        let end = self.there(self.at + length) + margin;
+        self.at += length;
+        let first = self.window.partition_point(|(offset, item)| offset + item.length <= start);
+        let close = self.window.range(first..).take_while(|(offset, _)| *offset < end);
+        close.filter_map(|(_, item)| item.id).collect()
+    }
+
+    /// Where a place of the new version is in the previous one.
+    fn there(&self, at: u64) -> u64 {
+        at.saturating_add_signed(self.drift)
+    }
+
+    /// Moves the window so that it spans what is `length` bytes ahead.
+    fn fill(&mut self, length: u64) {
+        let wanted = self.there(self.at).saturating_add(length + AHEAD_BYTES);
+        while !self.ended && self.seen < wanted {
+            // A previous version that can not be read has nothing that resembles anything.
+            let Some(Ok(item)) = self.previous.next() else {
+                self.ended = true;
+                break;
+            };
+            if let Some(id) = item.id {
+                self.offsets.insert(id, self.seen);
+            }
+            self.window.push_back((self.seen, item));
+            self.seen = self.seen.saturating_add(item.length);
+        }
+        let oldest = self.there(self.at).saturating_sub(BEHIND_BYTES);
+        while let Some((offset, item)) = self.window.front()
+            && offset + item.length < oldest
+        {
+            if let Some(id) = item.id
+                && self.offsets.get(&id) == Some(offset)
+            {
+                self.offsets.remove(&id);
+            }
+            self.window.pop_front();
+        }
+    }
+}
