@@ -149,7 +149,9 @@ impl Compressor {
         }
         context.ref_prefix(prefix).expect("a new context takes a prefix");
         match context.compress2(&mut self.scratch, plain) {
-            Ok(length) if length < plain.len() => Some(Payload::new(Codec::Delta, plain.len(), &self.scratch[..length])),
+            Ok(length) if length < plain.len() => {
+                Some(Payload::new(Codec::Delta, plain.len(), &self.scratch[..length]))
+            }
             _ => None,
         }
     }
@@ -269,9 +271,7 @@ pub fn open(
             Ok(stored)
         }
         Codec::Zstd => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len),
-        Codec::Delta => {
-            decompressor.decompress_delta(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix)
-        }
+        Codec::Delta => decompressor.decompress_delta(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix),
         _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
     }
 }

@@ -19,11 +19,25 @@ const BEHIND_BYTES: u64 = 32 << 20;
 /// Chunks to either side count as resembling, if they lie within this share of the new chunk's length: edits move cut points.
 const MARGIN_SHARE: u64 = 4;
 
+/// An item of the previous version.
+struct Placed {
+    offset: u64,
+    item: ContentItem,
+    /// The list node that holds it.
+    list_node: Option<ChunkId>,
+}
+
+impl Placed {
+    fn end(&self) -> u64 {
+        self.offset + self.item.length
+    }
+}
+
 /// The previous version of one file, walked beside the new one.
 pub(super) struct Aligner<'a> {
     previous: ContentItems<'a>,
     /// Items around the place that is being read, with their offsets.
-    window: VecDeque<(u64, ContentItem)>,
+    window: VecDeque<Placed>,
     offsets: HashMap<ChunkId, u64>,
     /// Bytes of the previous version in the window or before it.
     seen: u64,
@@ -33,6 +47,8 @@ pub(super) struct Aligner<'a> {
     at: u64,
     /// Where the new version's bytes stood in the previous one: the last shared chunk's offset there, minus its offset here.
     drift: i64,
+    /// Where the list node begins that is being built for the new version.
+    list_start: u64,
 }
 
 impl<'a> Aligner<'a> {
@@ -45,6 +61,7 @@ impl<'a> Aligner<'a> {
             ended: false,
             at: 0,
             drift: 0,
+            list_start: 0,
         }
     }
 
@@ -64,9 +81,25 @@ impl<'a> Aligner<'a> {
         let start = self.there(self.at).saturating_sub(margin);
         let end = self.there(self.at + length) + margin;
         self.at += length;
-        let first = self.window.partition_point(|(offset, item)| offset + item.length <= start);
-        let close = self.window.range(first..).take_while(|(offset, _)| *offset < end);
-        close.filter_map(|(_, item)| item.id).collect()
+        self.between(start, end).filter_map(|placed| placed.item.id).collect()
+    }
+
+    /// Where the list node begins that ends here; the next one begins here.
+    pub(super) fn end_list(&mut self) -> u64 {
+        std::mem::replace(&mut self.list_start, self.at)
+    }
+
+    /// List nodes of the previous version that resemble one that holds what came since `start`.
+    pub(super) fn list_nodes(&self, start: u64) -> Vec<ChunkId> {
+        let mut nodes: Vec<_> =
+            self.between(self.there(start), self.there(self.at)).filter_map(|placed| placed.list_node).collect();
+        nodes.dedup();
+        nodes
+    }
+
+    fn between(&self, start: u64, end: u64) -> impl Iterator<Item = &Placed> {
+        let first = self.window.partition_point(|placed| placed.end() <= start);
+        self.window.range(first..).take_while(move |placed| placed.offset < end)
     }
 
     /// Where a place of the new version is in the previous one.
@@ -86,15 +119,15 @@ impl<'a> Aligner<'a> {
             if let Some(id) = item.id {
                 self.offsets.insert(id, self.seen);
             }
-            self.window.push_back((self.seen, item));
+            self.window.push_back(Placed { offset: self.seen, item, list_node: self.previous.list_node() });
             self.seen = self.seen.saturating_add(item.length);
         }
         let oldest = self.there(self.at).saturating_sub(BEHIND_BYTES);
-        while let Some((offset, item)) = self.window.front()
-            && offset + item.length < oldest
+        while let Some(placed) = self.window.front()
+            && placed.end() < oldest
         {
-            if let Some(id) = item.id
-                && self.offsets.get(&id) == Some(offset)
+            if let Some(id) = placed.item.id
+                && self.offsets.get(&id) == Some(&placed.offset)
             {
                 self.offsets.remove(&id);
             }

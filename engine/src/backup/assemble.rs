@@ -3,6 +3,7 @@
 //! in, gives new chunks to the segmenter in path order, and builds the tree.
 
 use crossbeam_channel::Receiver;
+use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, Totals};
 use keepfast_repo_format::tree::entry::{Content, ContentItem, Entry, FileType};
 
@@ -11,8 +12,9 @@ use super::lane::Lane;
 use super::work::{BatchDone, Done, Piece, State, ready};
 use super::{Outcome, Plan};
 use crate::error::{Error, Result};
+use crate::history::Snapshot;
 use crate::reader::Reader;
-use crate::tree::{ContentBuilder, TreeWriter};
+use crate::tree::{ContentBuilder, NodeSink, OlderNodes, Root, TreeWriter};
 use crate::writer::Segmenter;
 
 /// Pieces of a big file with the bytes they were cut from.
@@ -50,6 +52,20 @@ struct Assembler<'a, 'env> {
     reader: &'a Reader,
 }
 
+/// Where the list nodes of a file's content go.
+struct Lists<'a, 'p, 'env> {
+    segmenter: &'a mut Segmenter<'env>,
+    previous: Option<&'a mut Aligner<'p>>,
+}
+
+impl NodeSink for Lists<'_, '_, '_> {
+    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
+        let Some(previous) = &mut self.previous else { return self.segmenter.put_node(node, &mut Vec::new) };
+        let start = previous.end_list();
+        self.segmenter.put_node(node, &mut || previous.list_nodes(start))
+    }
+}
+
 /// Runs the stage for one lane until the steps end.
 pub(super) fn assemble<'env>(
     plan: &'env Plan<'env>,
@@ -57,10 +73,12 @@ pub(super) fn assemble<'env>(
     segmenter: Segmenter<'env>,
     steps: &Receiver<Step>,
 ) -> Result<Outcome> {
-    let tree = TreeWriter::new(lane.repository.keys.boundary(), lane.repository.config.leaf_target);
+    let reader = lane.repository.reader();
+    let root = |before: &Snapshot| Root { id: before.manifest.root, level: before.manifest.root_level };
+    let older = lane.before.map(|before| OlderNodes::new(&reader, root(before)));
+    let tree = TreeWriter::new(lane.repository.keys.boundary(), lane.repository.config.leaf_target).with_older(older);
     let (totals, problems, big) = (Totals::default(), Vec::new(), ContentBuilder::default());
-    let reader = &*lane.repository.reader();
-    let mut assembler = Assembler { segmenter, tree, totals, problems, big, big_previous: None, plan, reader };
+    let mut assembler = Assembler { segmenter, tree, totals, problems, big, big_previous: None, plan, reader: &reader };
     for step in steps {
         lane.writer.check()?;
         assembler.step(step)?;
@@ -90,9 +108,10 @@ impl Assembler<'_, '_> {
             }
             Step::FileEnd { mut entry, state, problems } => {
                 self.problems.extend(problems);
-                self.big_previous = None;
                 let content = std::mem::take(&mut self.big);
-                entry.content = content.finish(&mut self.segmenter)?;
+                let mut previous = self.big_previous.take();
+                let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_mut() };
+                entry.content = content.finish(&mut lists)?;
                 self.entry(*entry, state)
             }
         }
@@ -104,7 +123,8 @@ impl Assembler<'_, '_> {
             let mut content = ContentBuilder::default();
             let mut previous = (!previous.items.is_empty()).then(|| Aligner::new(self.reader, &previous));
             self.content(&mut content, &pieces, buffer, previous.as_mut())?;
-            entry.content = content.finish(&mut self.segmenter)?;
+            let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_mut() };
+            entry.content = content.finish(&mut lists)?;
         }
         self.entry(entry, state)
     }
@@ -125,7 +145,8 @@ impl Assembler<'_, '_> {
                 }
                 None => previous.as_mut().map_or((), |previous| previous.pass(&item)),
             }
-            content.push(item, &mut self.segmenter)?;
+            let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_deref_mut() };
+            content.push(item, &mut lists)?;
         }
         Ok(())
     }

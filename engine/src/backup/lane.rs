@@ -44,8 +44,7 @@ pub(super) fn chunker(repository: &Repository) -> Result<Chunker> {
 impl Lane<'_> {
     /// Whether the parent's entry holds for what was found.
     pub(super) fn keeps(&self, entry: &Entry, found: &Found) -> Result<bool> {
-        Ok(self.parent.is_some()
-            && is_unchanged(entry, found) && !self.is_recent(entry) && self.is_stored(entry)?)
+        Ok(self.parent.is_some() && is_unchanged(entry, found) && !self.is_recent(entry) && self.is_stored(entry)?)
     }
 
     /// Whether the file changed so shortly before the parent's backup began, or later, that another change with the same

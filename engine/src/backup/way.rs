@@ -45,9 +45,19 @@ impl<'a> Way<'a> {
         if options.mode == Mode::DryRun {
             let before = Before::find(repository, &repository.history()?, options, parent, client, events)?;
             let (writer, queue) = Writer::new(repository, SessionId([0; 16]), options.compression);
+            let writer = writer.with_deltas(options.deltas);
             writer.write_nothing();
             let Before { parent, relative } = before;
-            return Ok(Self { repository, session: None, parent, relative, trusts_parent: true, writer, queue, chunker });
+            return Ok(Self {
+                repository,
+                session: None,
+                parent,
+                relative,
+                trusts_parent: true,
+                writer,
+                queue,
+                chunker,
+            });
         }
         let session = Session::open(repository, client.clone(), Role::Writer)?;
         match Before::find(repository, &session.history, options, parent, client, events) {
@@ -59,6 +69,7 @@ impl<'a> Way<'a> {
                     && history.damaged().is_empty()
                     && history.broken_links().is_empty();
                 let (writer, queue) = Writer::new(repository, session.id, options.compression);
+                let writer = writer.with_deltas(options.deltas);
                 Ok(Self { repository, session: Some(session), parent, relative, trusts_parent, writer, queue, chunker })
             }
             Err(error) => {

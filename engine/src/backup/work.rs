@@ -231,8 +231,7 @@ fn read_file(
 ) -> std::result::Result<Read, SourceError> {
     let file = source::open(found)?;
     // Read behind the new chunks of the last lane that wants it, which need not be copied then.
-    let wants =
-        |(lane, result): (&LaneTask, &Result<BatchDone>)| matches!(lane, LaneTask::Read(_)) && result.is_ok();
+    let wants = |(lane, result): (&LaneTask, &Result<BatchDone>)| matches!(lane, LaneTask::Read(_)) && result.is_ok();
     let last = lanes.iter().zip(results.iter()).rposition(wants);
     let mut buffer = match last.map(|last| &mut results[last]) {
         Some(Ok(result)) => std::mem::take(&mut result.buffer),
