@@ -4,7 +4,7 @@
 //! A base is taken only where the whole chain below it is short: whoever opens the new segment decodes all of it. Why these limits:
 //! `docs/decisions/004-delta.md`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use keepfast_repo_format::envelope::Kind;
@@ -40,6 +40,9 @@ const UNRELATED_BYTES: u64 = 2 << 20;
 
 /// Base chunks of a segment, in bytes: more would not fit into zstd's window beside the segment at the usual levels.
 const MAX_PREFIX_BYTES: usize = 4 << 20;
+
+/// Chunks looked at for one new chunk.
+const MAX_CANDIDATES: usize = 256;
 
 /// Closures kept in memory; each is some hundred bytes.
 const MAX_KNOWN: usize = 1 << 12;
@@ -134,17 +137,25 @@ impl BaseFinder {
         Self { index, known: HashMap::new() }
     }
 
-    /// Those of the chunks that a session may rely on, with what they cost.
-    pub(super) fn candidates(&mut self, kind: Kind, ids: &[ChunkId]) -> Result<Vec<Candidate>> {
+    /// Those of the chunks that a session may rely on, with what they cost. In place of a chunk that lies too deep already come the base
+    /// chunks of its segment: what it was made from resembles what will be made from it.
+    pub(super) fn candidates(&mut self, kind: Kind, ids: &[ChunkId], limits: &DeltaLimits) -> Result<Vec<Candidate>> {
         if self.known.len() > MAX_KNOWN {
             self.known.clear();
         }
         let mut candidates = Vec::with_capacity(ids.len());
-        for id in ids {
-            if let Some(location) = self.index.find(kind, id)?
-                && let Some(closure) = self.closure(&location, MAX_DELTA_STEPS)?
-            {
-                candidates.push(Candidate { id: *id, length: location.length, closure });
+        let mut seen = HashSet::new();
+        let mut wanted: VecDeque<ChunkId> = ids.iter().copied().collect();
+        while let Some(id) = wanted.pop_front() {
+            if !seen.insert(id) || candidates.len() >= MAX_CANDIDATES {
+                continue;
+            }
+            let Some(location) = self.index.find(kind, &id)? else { continue };
+            let Some(closure) = self.closure(&location, MAX_DELTA_STEPS)? else { continue };
+            if closure.steps >= limits.steps {
+                wanted.extend(location.pack.directory.edges_of(location.segment as usize));
+            } else {
+                candidates.push(Candidate { id, length: location.length, closure });
             }
         }
         Ok(candidates)

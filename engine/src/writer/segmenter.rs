@@ -81,7 +81,7 @@ impl<'env> Segmenter<'env> {
         if bases.is_empty() || limits == DeltaLimits::NONE {
             return Ok(false);
         }
-        let candidates = self.bases.candidates(self.open[which][DELTA].kind, bases)?;
+        let candidates = self.bases.candidates(self.open[which][DELTA].kind, bases, &limits)?;
         if self.open[which][DELTA].bases.take(&candidates, &limits) {
             return Ok(true);
         }
