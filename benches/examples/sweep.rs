@@ -99,7 +99,7 @@ fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let corpora = PathBuf::from(arguments.next().ok_or("usage: sweep CORPORA [WORDS OF A SETTING...]")?);
     let words: Vec<_> = arguments.collect();
-    let corpora = folders(&corpora)?;
+    let corpora = folders(&corpora.canonicalize()?)?;
     for corpus in &corpora {
         let name = corpus.file_name().unwrap_or_default().to_string_lossy();
         println!(

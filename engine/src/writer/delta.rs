@@ -137,23 +137,24 @@ impl BaseFinder {
         Self { index, known: HashMap::new() }
     }
 
-    /// Those of the chunks that a session may rely on, with what they cost. In place of a chunk that lies too deep already come the base
-    /// chunks of its segment: what it was made from resembles what will be made from it.
+    /// Those of the chunks that a session may rely on, with what they cost. In place of a chunk that lies too deep already come the chunks that
+    /// its chain began with: a new chain begins there, with one larger difference, and the next versions are close to that.
     pub(super) fn candidates(&mut self, kind: Kind, ids: &[ChunkId], limits: &DeltaLimits) -> Result<Vec<Candidate>> {
         if self.known.len() > MAX_KNOWN {
             self.known.clear();
         }
         let mut candidates = Vec::with_capacity(ids.len());
         let mut seen = HashSet::new();
-        let mut wanted: VecDeque<ChunkId> = ids.iter().copied().collect();
-        while let Some(id) = wanted.pop_front() {
+        let mut wanted: VecDeque<(ChunkId, u32)> = ids.iter().map(|id| (*id, limits.steps)).collect();
+        while let Some((id, steps)) = wanted.pop_front() {
             if !seen.insert(id) || candidates.len() >= MAX_CANDIDATES {
                 continue;
             }
             let Some(location) = self.index.find(kind, &id)? else { continue };
             let Some(closure) = self.closure(&location, MAX_DELTA_STEPS)? else { continue };
-            if closure.steps >= limits.steps {
-                wanted.extend(location.pack.directory.edges_of(location.segment as usize));
+            if closure.steps >= steps {
+                wanted
+                    .extend(location.pack.directory.edges_of(location.segment as usize).iter().map(|base| (*base, 1)));
             } else {
                 candidates.push(Candidate { id, length: location.length, closure });
             }
