@@ -37,6 +37,7 @@ mod behaviours {
     mod hostile_trees;
     mod incremental;
     mod model_collect;
+    mod model_edges;
     mod model_generations;
     mod model_prune;
     mod probe;
