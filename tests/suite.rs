@@ -26,6 +26,7 @@ mod behaviours {
     mod damage;
     mod damage_sessions;
     mod delta;
+    mod delta_check;
     mod delta_prune;
     mod diff_tag_key;
     mod faults;
