@@ -26,6 +26,8 @@ mod behaviours {
     mod damage;
     mod damage_sessions;
     mod delta;
+    mod delta_check;
+    mod delta_prune;
     mod diff_tag_key;
     mod faults;
     mod fidelity;
@@ -37,6 +39,7 @@ mod behaviours {
     mod hostile_trees;
     mod incremental;
     mod model_collect;
+    mod model_edges;
     mod model_generations;
     mod model_prune;
     mod probe;

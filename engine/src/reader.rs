@@ -47,7 +47,7 @@ pub struct Reader {
     /// Held by the one thread that reads anew what is visible.
     refreshing: Mutex<()>,
     refreshes: AtomicU64,
-    /// Visible packs that are not there, as reading anew has shown.
+    /// Visible packs that are not there, or need one that is not, as reading anew has shown.
     lost: Mutex<HashSet<PackId>>,
     /// Stored segments of tree packs on the local disk.
     trees: Option<Arc<RangeCache>>,
@@ -125,14 +125,14 @@ impl Reader {
             Ok(chunk) => return Ok(chunk),
             Err(failure) => failure,
         };
-        if !error.is_not_found() || self.lost.lock().expect("no holder panics").contains(&pack) {
+        if !error.is_not_found() || self.is_lost(&pack) {
             return Err(error);
         }
         // A collector may have moved it while this program was at work.
         self.refresh(seen)?;
         self.chunk_in_any(kind, id)?.map_err(|(after, error)| {
             if after == pack {
-                self.lost.lock().expect("no holder panics").insert(pack);
+                self.note_lost(pack);
             }
             error
         })
@@ -151,9 +151,18 @@ impl Reader {
             outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let others =
+            self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
         let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
         Ok(found.ok_or((first.pack.id, error)))
+    }
+
+    fn is_lost(&self, pack: &PackId) -> bool {
+        self.lost.lock().expect("no holder panics").contains(pack)
+    }
+
+    fn note_lost(&self, pack: PackId) {
+        self.lost.lock().expect("no holder panics").insert(pack);
     }
 
     /// Reads what is visible once more, unless somebody did since `seen`.
@@ -184,7 +193,7 @@ impl Reader {
     }
 
     fn segment_within(&self, location: &Location, allowance: &mut Allowance) -> Result<Arc<Vec<u8>>> {
-        let key = (location.pack.id, location.segment);
+        let key = location.segment_key();
         let cell = self.segments.lock().expect("no holder panics").cell(key);
         if let Some(Some(segment)) = cell.get() {
             return Ok(segment.clone());

@@ -3,6 +3,9 @@
 //!
 //! They are not compared with their ids here: that the chunk that is asked for has its own id proves the prefix as well.
 
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{Codec, MAX_DELTA_STEPS, MAX_PREFIX_BYTES};
@@ -20,11 +23,13 @@ const MAX_DECODED_BYTES: u64 = 256 << 20;
 pub(super) struct Allowance {
     steps: u32,
     bytes: u64,
+    /// Base chunks that could not be had with so many steps, and so not with fewer: however many copies there are, no way is gone twice.
+    failed: HashMap<ChunkId, u32>,
 }
 
 impl Default for Allowance {
     fn default() -> Self {
-        Self { steps: MAX_DELTA_STEPS, bytes: MAX_DECODED_BYTES }
+        Self { steps: MAX_DELTA_STEPS, bytes: MAX_DECODED_BYTES, failed: HashMap::new() }
     }
 }
 
@@ -34,7 +39,15 @@ impl Reader {
     /// # Errors
     /// It can not be opened, or a base chunk of it can not be had from anywhere.
     pub fn open_delta(&self, record: &PackRecord, segment: usize, stored: Vec<u8>) -> Result<Vec<u8>> {
-        let prefix = self.prefix(record, segment, &mut Allowance::default())?;
+        let seen = self.refreshes.load(Ordering::Acquire);
+        let prefix = match self.prefix(record, segment, &mut Allowance::default()) {
+            // A collector may have moved the bases while this program was at work.
+            Err(error) if error.is_not_found() && !self.is_lost(&record.id) => {
+                self.refresh(seen)?;
+                self.prefix(record, segment, &mut Allowance::default()).inspect_err(|_| self.note_lost(record.id))?
+            }
+            prefix => prefix?,
+        };
         self.open_segment(record, segment, stored, &prefix)
     }
 
@@ -66,6 +79,10 @@ impl Reader {
         prefix: &mut Vec<u8>,
         allowance: &mut Allowance,
     ) -> Result<()> {
+        let steps = allowance.steps;
+        if allowance.failed.get(id).is_some_and(|failed| steps <= *failed) {
+            return Err(refused(record, "a base chunk of it can not be had"));
+        }
         let found = match (self.index.find(record.kind, id)?, self.sees) {
             (None, Sees::All) => self.index.find_excluded(record.kind, id)?,
             (found, _) => found,
@@ -76,10 +93,12 @@ impl Reader {
             outcome => return outcome,
         };
         for other in self.index.find_all(record.kind, id)? {
-            if other.pack.id != first.pack.id && self.append_from(&other, id, prefix, allowance).is_ok() {
+            allowance.steps = steps;
+            if other.segment_key() != first.segment_key() && self.append_from(&other, id, prefix, allowance).is_ok() {
                 return Ok(());
             }
         }
+        allowance.failed.insert(*id, steps);
         Err(error)
     }
 

@@ -54,6 +54,11 @@ impl OpenSegment {
         self.chunks.push(ChunkRow { id, length: bytes.len() as u32 });
     }
 
+    /// What it may be compressed against: chunks that whoever calls this may rely on.
+    pub(crate) fn set_bases(&mut self, ids: &[ChunkId]) {
+        self.bases.ids = ids.to_vec();
+    }
+
     /// Bytes of plaintext so far.
     pub(crate) fn plain_len(&self) -> usize {
         self.plain.len()
@@ -127,12 +132,13 @@ impl Writer {
         (writer, queue)
     }
 
-    /// Whether the repository has the chunk already, where this session may rely on it.
+    /// Whether the repository has the chunk already, where this session may rely on it: a delta only with its bases. So what lost a base
+    /// is stored anew.
     pub fn is_known(&self, kind: Kind, id: &ChunkId) -> Result<bool> {
-        Ok(self.index.find(kind, id)?.is_some())
+        Ok(self.index.find_whole(kind, id)?.is_some())
     }
 
-    /// Packs a segment that any session has sealed, as it is. Whoever hands it over has opened it.
+    /// Packs a segment that any session has sealed, as it is, with its base chunks. Whoever hands it over has opened it.
     pub(crate) fn push_sealed(
         &self,
         kind: Kind,
