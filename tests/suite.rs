@@ -26,6 +26,7 @@ mod behaviours {
     mod damage;
     mod damage_sessions;
     mod diff_tag_key;
+    mod export;
     mod faults;
     mod fidelity;
     mod forget;
@@ -34,6 +35,9 @@ mod behaviours {
     mod hostile;
     mod hostile_content;
     mod hostile_trees;
+    mod import;
+    mod import_damage;
+    mod import_hostile;
     mod incremental;
     mod model_collect;
     mod model_generations;

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
                 context,
                 args,
                 &snapshot.id.to_string(),
-                path_text(&path),
+                text::stored_path(&path),
                 &[Problem { path, code, text }],
                 false,
             ));
@@ -69,10 +69,6 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
         context.output.note(&format!("{} written", args.output.display()));
     }
     Ok(finish(context, args, &snapshot.id.to_string(), text::stored_path(path), &problems, true))
-}
-
-fn path_text(path: &[u8]) -> String {
-    text::stored_path(path)
 }
 
 fn finish(

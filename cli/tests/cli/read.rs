@@ -7,13 +7,15 @@ use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 20] = [
     "init",
     "backup",
     "snapshots",
     "ls",
     "restore",
     "dump",
+    "import",
+    "export",
     "diff",
     "check",
     "stats",

@@ -62,7 +62,7 @@ impl<'a> ContentReader<'a> {
                 filled += length;
             } else {
                 let Some(item) = self.items.next().transpose()? else { break };
-                self.at = 0;
+                (self.chunk, self.at) = (None, 0);
                 match item.id {
                     None if self.skips_holes => {}
                     None => self.hole = item.length,

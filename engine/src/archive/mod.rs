@@ -8,6 +8,7 @@ mod acl;
 mod coding;
 mod content;
 mod error;
+mod folders;
 mod header;
 mod member;
 mod pax;

@@ -124,7 +124,7 @@ mod tests {
         for bytes in [
             &b"5 a=b\n"[..],
             b"7 a=b\n",
-            b"6 ab=\n",
+            b"6 abc\n",
             b"6 a=b",
             b" a=b\n",
             b"6 =ab\n",

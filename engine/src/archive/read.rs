@@ -148,6 +148,7 @@ impl<'a> ArchiveReader<'a> {
                     return Ok(None);
                 }
                 0 => return Err(Fault::NoEndMark),
+                _ if !self.has_begun => return Err(Fault::OtherFormat { found: "something else" }),
                 _ => return Err(Fault::CutOff),
             }
             if block.iter().any(|byte| *byte != 0) {

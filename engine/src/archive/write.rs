@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Entries of a tree as members of a tar archive: GNU headers, and pax records for what those can not say.
+//! Entries of a tree as members of a tar archive: GNU headers, and pax records for what those can not say. Sparse members have ustar
+//! headers: GNU tar looks for the pax records of those behind no other ones.
 //!
 //! The same entries give the same bytes: no clock and no environment is asked.
 
@@ -12,6 +13,8 @@ use tar::{Builder, EntryType, Header};
 
 use super::acl;
 use super::content::ContentReader;
+use super::folders::FoldersFirst;
+use super::header::BLOCK_BYTES;
 use super::pax::{self, Records};
 use super::sparse::{self, Run};
 use crate::error::{Error, Result};
@@ -94,7 +97,7 @@ pub fn write_archive(
 ) -> Result<Vec<Problem>> {
     let mut archive = Archive { reader, shape, builder: Builder::new(output), firsts: HashMap::new() };
     let mut problems = Vec::new();
-    for entry in entries {
+    for entry in FoldersFirst::new(entries) {
         if events.cancelled() {
             return Err(Error::Cancelled);
         }
@@ -127,7 +130,7 @@ struct Archive<'a> {
 impl Archive<'_> {
     fn append(&mut self, entry: &Entry, name: &[u8]) -> Result<()> {
         let metadata = &entry.metadata;
-        let mut header = header(metadata)?;
+        let mut header = header(metadata, Header::new_gnu())?;
         let mut records = records(metadata, self.shape.detail);
         if let Some(first) = metadata.link_group.and_then(|group| self.firsts.get(&group)).cloned() {
             header.set_entry_type(EntryType::Link);
@@ -146,9 +149,15 @@ impl Archive<'_> {
             Some(runs) => {
                 let map = sparse::as_text(&runs);
                 let data: u64 = runs.iter().map(|run| run.length).sum();
+                let mut outer = sparse_name(name);
+                if outer.len() > NAME_BYTES {
+                    records.push((b"path".to_vec(), outer.clone()));
+                    outer.truncate(NAME_BYTES);
+                }
                 records.extend(sparse_records(name, metadata.size));
+                header = self::header(metadata, Header::new_ustar())?;
                 header.set_size(map.len() as u64 + data);
-                (content.without_holes(), map, sparse_name(name))
+                (content.without_holes(), map, outer)
             }
         };
         let written = self.member(&records, header, &outer, b"", &mut map.as_slice().chain(&mut content));
@@ -178,7 +187,10 @@ impl Archive<'_> {
         if runs.last().is_none_or(|run| run.start + run.length < at) {
             runs.push(Run { start: at, length: 0 });
         }
-        Ok(has_holes.then_some(runs))
+        // GNU tar takes whole blocks for each run: a file whose holes begin elsewhere is written with zeros.
+        let inner = &runs[..runs.len() - 1];
+        let fits = inner.iter().all(|run| run.length.is_multiple_of(BLOCK_BYTES as u64));
+        Ok((has_holes && fits).then_some(runs))
     }
 
     fn member(
@@ -191,8 +203,7 @@ impl Archive<'_> {
     ) -> io::Result<()> {
         if !records.is_empty() {
             let bytes = pax::encode(records);
-            let mut header = Header::new_ustar();
-            header.set_entry_type(EntryType::XHeader);
+            let mut header = unowned(Header::new_ustar(), b"././@PaxHeader", EntryType::XHeader);
             header.set_size(bytes.len() as u64);
             header.set_cksum();
             self.builder.append(&header, bytes.as_slice())?;
@@ -211,17 +222,22 @@ impl Archive<'_> {
         if name.len() <= NAME_BYTES {
             return Ok(());
         }
-        let mut header = Header::new_gnu();
-        put(&mut header.as_old_mut().name, b"././@LongLink");
-        header.set_entry_type(kind);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
+        let mut header = unowned(Header::new_gnu(), b"././@LongLink", kind);
         header.set_size(name.len() as u64 + 1);
         header.set_cksum();
         self.builder.append(&header, name.chain(&b"\0"[..]))
     }
+}
+
+/// A header in front of that of a member; the names are those that other programs give it.
+fn unowned(mut header: Header, name: &[u8], kind: EntryType) -> Header {
+    put(&mut header.as_old_mut().name, name);
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
 }
 
 fn put(field: &mut [u8], value: &[u8]) {
@@ -229,8 +245,8 @@ fn put(field: &mut [u8], value: &[u8]) {
     field[..length].copy_from_slice(&value[..length]);
 }
 
-fn header(metadata: &Metadata) -> Result<Header> {
-    let mut header = Header::new_gnu();
+/// Fills in everything but name and link.
+fn header(metadata: &Metadata, mut header: Header) -> Result<Header> {
     header.set_entry_type(match metadata.file_type {
         FileType::Directory => EntryType::Directory,
         FileType::Symlink => EntryType::Symlink,
@@ -244,10 +260,14 @@ fn header(metadata: &Metadata) -> Result<Header> {
     header.set_uid(metadata.owner.uid.into());
     header.set_gid(metadata.owner.gid.into());
     header.set_mtime(metadata.modified.seconds.max(0) as u64);
+    // What does not fit is told by a record.
+    let (user, group) = (fitting(&metadata.owner.user), fitting(&metadata.owner.group));
     if let Some(header) = header.as_gnu_mut() {
-        // What does not fit is told by a record.
-        put(&mut header.uname, fitting(&metadata.owner.user));
-        put(&mut header.gname, fitting(&metadata.owner.group));
+        put(&mut header.uname, user);
+        put(&mut header.gname, group);
+    } else if let Some(header) = header.as_ustar_mut() {
+        put(&mut header.uname, user);
+        put(&mut header.gname, group);
     }
     if let Some((major, minor)) = metadata.device {
         header.set_device_major(major).map_err(Error::Output)?;
@@ -277,9 +297,7 @@ fn records(metadata: &Metadata, detail: Detail) -> Records {
         if metadata.changed != modified {
             add("ctime", pax::decimal(metadata.changed).as_bytes());
         }
-        if let Some(born) = metadata.born {
-            add("LIBARCHIVE.creationtime", pax::decimal(born).as_bytes());
-        }
+        // No births (`LIBARCHIVE.creationtime`): GNU tar warns of that record, once for each file.
         for (key, name) in acl::KEYS {
             let value = metadata.xattrs.iter().find(|(found, _)| found == name.as_bytes());
             if let Some(text) = value.and_then(|(_, value)| acl::to_text(value)) {
