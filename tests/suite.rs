@@ -25,6 +25,7 @@ mod behaviours {
     mod crash_writers;
     mod damage;
     mod damage_sessions;
+    mod delta;
     mod diff_tag_key;
     mod export;
     mod faults;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use keepfast_engine::backup::{self, BackupOptions, Parent, Stream, StreamInput};
+use keepfast_engine::backup::{self, BackupOptions, DeltaLimits, Parent, Stream, StreamInput};
 use keepfast_engine::events::Problem;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::format::manifest::Totals;
@@ -155,6 +155,7 @@ fn whole(
         tags: tags(args),
         description: args.description.clone(),
         compression: compression(args),
+        deltas: DeltaLimits::default(),
         threads: machine::threads(&context.global),
         mode: if args.dry_run { backup::Mode::DryRun } else { backup::Mode::Commit },
         clock: time::now,

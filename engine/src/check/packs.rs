@@ -99,7 +99,7 @@ impl Checker<'_> {
             let key = &record.keys[usize::from(row.key_row)];
             let plain = reader.session_key(record.kind, key).and_then(|key| {
                 let repository = self.repository.id();
-                segment::open(&key, &repository, stored.to_vec(), row.codec, row.plain_len, decompressor)
+                segment::open(&key, &repository, stored.to_vec(), row.codec, row.plain_len, &[], decompressor)
             });
             match plain {
                 Ok(plain) => self.chunks(record.kind, &plain, &own, &place),

@@ -170,7 +170,7 @@ impl<'a> Copier<'a> {
         let live: u64 = rows.iter().zip(wanted).map(bytes).sum();
         if self.move_as_is.takes(live, row.plain_len.into()) {
             let sealed = Sealed { stored, codec: row.codec, plain_len: row.plain_len };
-            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)], rows);
+            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)], rows, &[]);
         }
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {
@@ -198,7 +198,7 @@ impl<'a> Copier<'a> {
         let id = self.repository.id();
         let decompressor = &mut self.scratch.decompressor;
         let plain =
-            key.and_then(|key| segment::open(&key, &id, stored.clone(), row.codec, row.plain_len, decompressor));
+            key.and_then(|key| segment::open(&key, &id, stored.clone(), row.codec, row.plain_len, &[], decompressor));
         let plain = plain.map_err(Error::object(name))?;
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {
