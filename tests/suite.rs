@@ -51,6 +51,7 @@ mod behaviours {
     mod prune_states;
     mod requests;
     mod round_trip;
+    mod savings;
     mod sessions;
     mod sftp;
     mod soak;

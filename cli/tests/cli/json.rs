@@ -16,7 +16,7 @@ fn every_verb_ends_with_a_summary_of_its_own() {
     let output = sandbox.text("dumped");
     let (archive, exported) = (sandbox.text("in.tar"), sandbox.text("out.tar.zst"));
     fs::write(&archive, [0; 1024]).unwrap();
-    let verbs: [&[&str]; 28] = [
+    let verbs: [&[&str]; 30] = [
         &["init"],
         &["backup", "."],
         &["backup", ".", "--force", "--tag", "x"],
@@ -33,6 +33,8 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["prune", "--dry-run"],
         &["prune", "--max-unused", "0", "--wait", "0"],
         &["stats"],
+        &["stats", "--savings"],
+        &["stats", "--savings", "--by-path=1", "--top", "1"],
         &["tag", "--add", "y", "latest"],
         &["forget", "--keep-last", "2"],
         &["undelete", "--list"],
