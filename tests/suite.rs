@@ -29,6 +29,7 @@ mod behaviours {
     mod delta_check;
     mod delta_prune;
     mod diff_tag_key;
+    mod export;
     mod faults;
     mod fidelity;
     mod forget;
@@ -37,6 +38,9 @@ mod behaviours {
     mod hostile;
     mod hostile_content;
     mod hostile_trees;
+    mod import;
+    mod import_damage;
+    mod import_hostile;
     mod incremental;
     mod model_collect;
     mod model_edges;
@@ -50,6 +54,7 @@ mod behaviours {
     mod prune_states;
     mod requests;
     mod round_trip;
+    mod savings;
     mod sessions;
     mod sftp;
     mod soak;
