@@ -136,18 +136,19 @@ impl Assembler<'_, '_> {
         buffer: &[u8],
         mut previous: Option<&mut Aligner>,
     ) -> Result<()> {
-        for piece in pieces {
-            let item = ContentItem { length: piece.length, id: piece.chunk.as_ref().map(|chunk| chunk.id) };
+        let item = |piece: &Piece| ContentItem { length: piece.length, id: piece.chunk.as_ref().map(|chunk| chunk.id) };
+        let items: Vec<_> = pieces.iter().map(item).collect();
+        for (number, (piece, item)) in pieces.iter().zip(&items).enumerate() {
             match piece.chunk.as_ref().and_then(|chunk| Some((chunk.id, chunk.new_bytes.clone()?))) {
                 Some((id, range)) => {
                     let bases =
-                        previous.as_mut().map_or(Ok(Vec::new()), |previous| previous.resembling(piece.length))?;
+                        previous.as_mut().map_or(Ok(Vec::new()), |previous| previous.resembling(&items[number..]))?;
                     self.segmenter.put_data(id, &buffer[range], &bases)?;
                 }
-                None => previous.as_mut().map_or(Ok(()), |previous| previous.pass(&item))?,
+                None => previous.as_mut().map_or(Ok(()), |previous| previous.pass(item))?,
             }
             let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_deref_mut() };
-            content.push(item, &mut lists)?;
+            content.push(item.clone(), &mut lists)?;
         }
         Ok(())
     }
