@@ -12,6 +12,9 @@ mod support;
 mod behaviours {
     mod also;
     mod architecture;
+    mod archives;
+    mod archives_hostile;
+    mod archives_stored;
     mod big_files;
     mod cloud;
     mod copy;

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, backup};
+use keepfast_engine::backup::{Archives, BackupOptions, Compression, DeltaLimits, Mode, Parent, backup};
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
 use keepfast_engine::history::Snapshot;
@@ -199,6 +199,7 @@ fn options(setting: &Setting, live: &Path, parent: Parent) -> BackupOptions {
         parent,
         tags: Vec::new(),
         description: String::new(),
+        archives: Archives::none(),
         compression: setting.compression,
         deltas: setting.deltas,
         threads: 2,
