@@ -96,7 +96,9 @@ impl<'a> Session<'a> {
                 continue;
             }
             if history.heads().is_empty() {
-                make_durable(repository, vec![layout::config(repository.config_generation)])?;
+                // Whoever has made it may have died before its barrier.
+                repository.backend.rely_on(&object_name(&layout::config(repository.config_generation)))?;
+                repository.backend.barrier()?;
             }
             settle(repository, &history)?;
             let absent_packs = match role {
