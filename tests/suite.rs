@@ -10,6 +10,7 @@ mod support;
 
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
+    mod adoption;
     mod also;
     mod architecture;
     mod big_files;
@@ -35,6 +36,7 @@ mod behaviours {
     mod hostile_content;
     mod hostile_trees;
     mod incremental;
+    mod model_adopt;
     mod model_collect;
     mod model_generations;
     mod model_prune;

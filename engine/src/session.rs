@@ -4,10 +4,14 @@
 //! The order is the protocol (`docs/design.md`): session record, *then* what is condemned, *then* what is visible; packs, index,
 //! manifest, slot with a barrier between each. No clock and no lock decides anything.
 
+mod adoption;
 mod announce;
 pub(crate) mod condemned;
+mod ledger;
+mod look;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::envelope::Kind;
@@ -17,14 +21,16 @@ use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{crypto, layout, record};
-use keepfast_storage::{Listed, Put};
+use keepfast_storage::Put;
 
 use crate::error::{Error, Result};
 use crate::history::{History, settle};
 use crate::identity::Identity;
-use crate::repository::{Distance, Repository, object_name};
-use announce::announce;
+use crate::repository::{Repository, object_name};
 pub(crate) use announce::make_durable;
+use announce::announce;
+pub(crate) use ledger::Ledger;
+use look::{Seen, absent_packs, look};
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
 const INDEX_OBJECT_BYTES: u64 = 12 << 20;
@@ -71,6 +77,11 @@ pub struct Session<'a> {
     /// Visible packs whose chunks count as absent, so that this session stores them again: condemned ones, and lost ones, which
     /// the storage does not list, or with another length. Empty for a collector, which looks for itself.
     pub absent_packs: HashSet<PackId>,
+    /// Packs of ended sessions of this writer that this one lists as its own, until a [`Writer`](crate::writer::Writer) takes them.
+    pub(crate) adopted: Vec<PackRecord>,
+    has_adopted: bool,
+    /// Where a writer notes what it has put, for a session that comes after this one.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl<'a> Session<'a> {
@@ -105,8 +116,25 @@ impl<'a> Session<'a> {
                 Role::Writer => absent_packs(repository, &condemned, packs)?,
                 Role::Collector => HashSet::new(),
             };
+            let ledger = Arc::new(Ledger::at(identity.ledger()));
+            let adopted = match role {
+                Role::Writer => adoption::adopt(repository, &ledger, id, &condemned, &history)?,
+                Role::Collector => Vec::new(),
+            };
             repository.index.exclude_packs(&absent_packs);
-            return Ok(Self { repository, identity, client, sequence, id, history, condemned, absent_packs });
+            return Ok(Self {
+                repository,
+                identity,
+                client,
+                sequence,
+                id,
+                history,
+                condemned,
+                absent_packs,
+                has_adopted: !adopted.is_empty(),
+                adopted,
+                ledger,
+            });
         }
         Err(Error::SessionVoid { writer: identity.writer.to_string(), sequence: last_sequence })
     }
@@ -121,13 +149,16 @@ impl<'a> Session<'a> {
         self.repository.config_generation
     }
 
-    /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put.
+    /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put, or adopted.
     ///
     /// # Errors
     /// [`Error::SessionVoid`] if somebody else filled the slot. Nothing is visible then.
     pub fn commit(mut self, manifest: &Manifest, packs: &[PackRecord]) -> Result<SnapshotId> {
         let backend = &self.repository.backend;
         backend.barrier()?;
+        if self.has_adopted {
+            adoption::verify(self.repository, packs)?;
+        }
         let index = self.put_index(packs)?;
         if !index.is_empty() {
             backend.barrier()?;
@@ -138,6 +169,7 @@ impl<'a> Session<'a> {
         backend.barrier()?;
         let ids = index.iter().map(|(id, _)| *id).collect();
         self.fill(LogBody::Commit { session: self.id, snapshot, indexes: ids })?;
+        self.ledger.clear();
         // The snapshot is there, whatever becomes of the cache: what it does not take now is fetched when it is needed.
         let local = &self.repository.index;
         let _ = local.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest));
@@ -259,47 +291,4 @@ pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     // The slot has taken effect: without the cache it is fetched next time.
     let _ = repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat());
     Ok(())
-}
-
-/// What a session has to know before it begins.
-struct Seen {
-    condemned: Vec<CondemnList>,
-    history: History,
-    /// The packs that the storage lists, if that was asked at the same time.
-    packs: Option<Vec<Listed>>,
-}
-
-/// Condemn lists, then what is visible. Over a network the packs are listed meanwhile: their place in this order is free, since
-/// a pack that appears or goes meanwhile counts as absent, which costs work and nothing else.
-fn look(repository: &Repository, role: Role) -> Result<Seen> {
-    let in_order = || Ok::<_, Error>((condemned::read_all(repository)?, repository.history()?));
-    let knows_packs = !repository.index.loaded()?.is_empty();
-    if role == Role::Collector || repository.distance == Distance::Local || !knows_packs {
-        let (condemned, history) = in_order()?;
-        return Ok(Seen { condemned, history, packs: None });
-    }
-    std::thread::scope(|scope| {
-        let packs = scope.spawn(|| repository.backend.list(layout::PACKS_FOLDER));
-        let (condemned, history) = in_order()?;
-        let packs = packs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Seen { condemned, history, packs: Some(packs) })
-    })
-}
-
-/// Visible packs that are condemned or lost.
-fn absent_packs(
-    repository: &Repository,
-    condemned: &[CondemnList],
-    packs: Option<Vec<Listed>>,
-) -> Result<HashSet<PackId>> {
-    let known = repository.index.packs();
-    if known.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let condemned: HashSet<&PackId> = condemned.iter().flat_map(|list| &list.packs).collect();
-    let listed = packs.map_or_else(|| repository.backend.list(layout::PACKS_FOLDER), Ok)?;
-    let there: HashMap<PackId, u64> =
-        listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
-    let absent = known.iter().filter(|pack| condemned.contains(&pack.id) || there.get(&pack.id) != Some(&pack.length));
-    Ok(absent.map(|pack| pack.id).collect())
 }
