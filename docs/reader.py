@@ -333,7 +333,7 @@ def open_key_slot(where, raw, credential):
 Envelope = namedtuple("Envelope", "header extension body repository_id")
 NAMES = {"config": "config/[0-9]{8}", "keys": "keys/[0-9a-f]{64}", "packs": r"packs/([0-9a-f]{2})/\1[0-9a-f]{62}",
          "index": "index/[0-9a-f]{64}", "gen": "gen/[0-9]{12}", "snapshots": "snapshots/[0-9a-f]{64}",
-         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}",
+         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}(-[0-9]{4})?",
          "gc": "gc/[0-9a-f]{32}/[0-9]{12}"}  # (2)
 KINDS = {"config": "C", "keys": "K", "index": "I", "gen": "G", "snapshots": "M", "log": "L", "sessions": "S", "gc": "X"}
 
@@ -675,7 +675,7 @@ class Objects:
     def session(self, name):
         """(10)"""
         session = cbor(name, self.sealed(name), SESSION)
-        belongs(name, f"sessions/{session[0].hex()}/{session[1]:012}")
+        belongs(name[:54], f"sessions/{session[0].hex()}/{session[1]:012}")  # a renewal has a number behind it
         if session.get(8, COLLECTOR) != COLLECTOR:
             raise Damage(f"{name}: role {session[8]}")
         return session

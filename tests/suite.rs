@@ -46,8 +46,10 @@ mod behaviours {
     mod prune_full_disk;
     mod prune_races;
     mod prune_states;
+    mod renewals;
     mod requests;
     mod round_trip;
+    mod second_reader;
     mod sessions;
     mod sftp;
     mod soak;

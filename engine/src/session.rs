@@ -9,6 +9,7 @@ mod announce;
 pub(crate) mod condemned;
 mod ledger;
 mod look;
+mod renewal;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,9 +29,11 @@ use crate::history::{History, settle};
 use crate::identity::Identity;
 use crate::repository::{Repository, object_name};
 pub(crate) use announce::make_durable;
-use announce::announce;
+use announce::{announce, record as session_record};
 pub(crate) use ledger::Ledger;
 use look::{Seen, absent_packs, look};
+use renewal::Renewal;
+pub(crate) use renewal::clear_renewals;
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
 const INDEX_OBJECT_BYTES: u64 = 12 << 20;
@@ -82,6 +85,7 @@ pub struct Session<'a> {
     has_adopted: bool,
     /// Where a writer notes what it has put, for a session that comes after this one.
     pub(crate) ledger: Arc<Ledger>,
+    renewal: Renewal,
 }
 
 impl<'a> Session<'a> {
@@ -122,6 +126,8 @@ impl<'a> Session<'a> {
                 Role::Collector => Vec::new(),
             };
             repository.index.exclude_packs(&absent_packs);
+            let record = session_record(&identity, sequence, id, &client, role);
+            let renewal = Renewal::begin(repository.backend.clone(), repository.keys.clone(), record);
             return Ok(Self {
                 repository,
                 identity,
@@ -134,6 +140,7 @@ impl<'a> Session<'a> {
                 has_adopted: !adopted.is_empty(),
                 adopted,
                 ledger,
+                renewal,
             });
         }
         Err(Error::SessionVoid { writer: identity.writer.to_string(), sequence: last_sequence })
@@ -242,6 +249,10 @@ impl<'a> Session<'a> {
         };
         put_slot(self.repository, &slot)?;
         // The slot is filled, so the record has no meaning any more; whoever can not delete leaves it to the maintainer.
+        for number in 1..=self.renewal.stop() {
+            let _ =
+                self.repository.backend.delete(&object_name(&layout::session_renewal(&writer, self.sequence, number)));
+        }
         let _ = self.repository.backend.delete(&object_name(&layout::session(&writer, self.sequence)));
         // Nor does a state folder that can not be written undo the slot: a session that is still noted there has ended.
         let _ = self.identity.settle();

@@ -12,7 +12,7 @@ use crate::support::golden::{Abilities, Golden, describe};
 use crate::support::workspace;
 
 /// The Python to use. `None`, and a printed reason, where there is none; with `CI=true` that is a failure.
-fn python() -> Option<OsString> {
+pub(super) fn python() -> Option<OsString> {
     let named = std::env::var_os("KEEPFAST_READER_PYTHON");
     let python = named.clone().unwrap_or_else(|| "python3".into());
     let imports = "import argon2, blake3, cbor2, cryptography, nacl, zstandard";
@@ -28,7 +28,7 @@ fn python() -> Option<OsString> {
     None
 }
 
-fn reader(python: &OsString, arguments: &[&Path]) -> Output {
+pub(super) fn reader(python: &OsString, arguments: &[&Path]) -> Output {
     let script = workspace().join("docs/reader.py");
     Command::new(python).env("PYTHONDONTWRITEBYTECODE", "1").arg(script).args(arguments).output().unwrap()
 }
@@ -41,7 +41,7 @@ fn read(python: &OsString, golden: &Golden, command: &[&Path]) -> Output {
     reader(python, &arguments)
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
