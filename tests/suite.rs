@@ -45,6 +45,7 @@ mod behaviours {
     mod prune_crash;
     mod prune_full_disk;
     mod prune_races;
+    mod prune_small;
     mod prune_states;
     mod renewals;
     mod requests;
