@@ -14,6 +14,7 @@ use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{self, Sealed};
 
+use super::fetch::each_segment;
 use super::mark::Marked;
 use super::runs::{Groups, Runs};
 use super::usage::{MoveAsIs, refuse_delta};
@@ -134,18 +135,21 @@ impl<'a> Copier<'a> {
     /// Copies what is needed of one pack.
     pub(super) fn pack(&mut self, needed: &Needed) -> Result<()> {
         let record = &needed.record;
-        let mut first = 0;
-        for row in &record.directory.segments {
+        let segments = &record.directory.segments;
+        // Where the chunks of each segment begin.
+        let starts: Vec<usize> =
+            segments.iter().scan(0, |next, row| Some(std::mem::replace(next, *next + row.chunks as usize))).collect();
+        let chunks = |number: usize| starts[number]..starts[number] + segments[number].chunks as usize;
+        let is_wanted = |number| needed.chunks[chunks(number)].contains(&true);
+        let name = object_name(&layout::pack(&record.id));
+        let backend = self.repository.backend.clone();
+        each_segment(backend.as_ref(), &name, segments, is_wanted, |number, bytes| {
             if self.events.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let range = first..first + row.chunks as usize;
-            first = range.end;
-            let (rows, wanted) = (&record.directory.chunks[range.clone()], &needed.chunks[range]);
-            if wanted.contains(&true) {
-                self.segment(record, row, rows, wanted)?;
-            }
-        }
+            let (rows, wanted) = (&record.directory.chunks[chunks(number)], &needed.chunks[chunks(number)]);
+            self.segment(record, &segments[number], bytes, (rows, wanted))
+        })?;
         self.events.path_done(b"", record.length);
         Ok(())
     }
@@ -159,9 +163,16 @@ impl<'a> Copier<'a> {
         Ok(self.given_up)
     }
 
-    fn segment(&mut self, record: &PackRecord, row: &SegmentRow, rows: &[ChunkRow], wanted: &[bool]) -> Result<()> {
+    /// `read` holds the stored bytes, if they could be read with those of its neighbours.
+    fn segment(
+        &mut self,
+        record: &PackRecord,
+        row: &SegmentRow,
+        read: Option<&[u8]>,
+        (rows, wanted): (&[ChunkRow], &[bool]),
+    ) -> Result<()> {
         refuse_delta(record, row.codec)?;
-        let (stored, plain) = match self.open_segment(record, row, rows, wanted) {
+        let (stored, plain) = match self.open_segment(record, row, read, (rows, wanted)) {
             Ok(opened) => opened,
             Err(error) if error.is_damage() => return self.take_from_elsewhere(record, rows, wanted, &error),
             Err(error) => return Err(error),
@@ -188,12 +199,15 @@ impl<'a> Copier<'a> {
         &mut self,
         record: &PackRecord,
         row: &SegmentRow,
-        rows: &[ChunkRow],
-        wanted: &[bool],
+        read: Option<&[u8]>,
+        (rows, wanted): (&[ChunkRow], &[bool]),
     ) -> Result<(Vec<u8>, Vec<u8>)> {
         let name = layout::pack(&record.id);
         let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
-        let stored = self.repository.backend.get(&object_name(&name), Some(range))?;
+        let stored = match read {
+            Some(read) => read.to_vec(),
+            None => self.repository.backend.get(&object_name(&name), Some(range))?,
+        };
         let key = self.reader.session_key(record.kind, &record.keys[usize::from(row.key_row)]);
         let id = self.repository.id();
         let decompressor = &mut self.scratch.decompressor;

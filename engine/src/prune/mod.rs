@@ -8,6 +8,7 @@
 mod copy;
 mod delete;
 mod error;
+mod fetch;
 mod generation;
 mod mark;
 mod orphans;
