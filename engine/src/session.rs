@@ -164,7 +164,7 @@ impl<'a> Session<'a> {
         let backend = &self.repository.backend;
         backend.barrier()?;
         if self.has_adopted {
-            adoption::verify(self.repository, packs)?;
+            adoption::verify(self.repository, packs).map_err(|error| self.or_ended(error))?;
         }
         let index = self.put_index(packs)?;
         if !index.is_empty() {
@@ -212,6 +212,15 @@ impl<'a> Session<'a> {
     pub fn abandon(mut self) -> Result<()> {
         let session = self.id;
         self.fill(LogBody::Void { session })
+    }
+
+    /// Why an adopted pack is gone, if that is the error: whoever ended this session may have deleted it since.
+    fn or_ended(&self, error: Error) -> Error {
+        let slot = object_name(&layout::log(&self.identity.writer, self.sequence));
+        if error.is_damage() && self.repository.backend.length(&slot).is_ok() {
+            return Error::SessionVoid { writer: self.identity.writer.to_string(), sequence: self.sequence };
+        }
+        error
     }
 
     fn put_index(&self, packs: &[PackRecord]) -> Result<Vec<(IndexId, std::ops::Range<usize>)>> {

@@ -256,6 +256,35 @@ fn packs_that_are_condemned_after_they_were_adopted_are_copied_out() {
     assert_whole(&sandbox, sandbox.objects.clone(), &summary);
 }
 
+/// Lets a collector of another machine end this session, and delete what it has adopted.
+struct Ends<'a> {
+    sandbox: &'a Sandbox,
+    done: AtomicBool,
+}
+
+impl Events for Ends<'_> {
+    fn path_done(&self, _path: &[u8], _bytes: u64) {
+        if !self.done.swap(true, Ordering::SeqCst) {
+            let options = PruneOptions { void_after: Some(Duration::ZERO), ..all_of_it() };
+            let other = other_machine(self.sandbox, self.sandbox.objects.clone());
+            let report = prune(&other, &client(), &options, &Silent).unwrap();
+            assert!(report.finished && report.sessions_voided == 1 && report.packs_deleted >= 4, "{report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_was_ended_with_what_it_had_adopted_says_that_it_was_ended() {
+    let sandbox = sandbox();
+    interrupt(&sandbox, sandbox.objects.clone(), End::Failed);
+    let events = Ends { sandbox: &sandbox, done: AtomicBool::new(false) };
+    let error = backup(&sandbox.open(), &client(), &sandbox.options_at_top(), &events).unwrap_err();
+    assert!(matches!(error, Error::SessionVoid { .. }), "{error}");
+    let (summary, _) = back_up(&sandbox, sandbox.objects.clone());
+    prune(&sandbox.open(), &client(), &all_of_it(), &Silent).unwrap();
+    assert_whole(&sandbox, sandbox.objects.clone(), &summary);
+}
+
 /// The dead session never came to a barrier: the one that adopts speaks for its packs.
 #[test]
 fn a_power_cut_after_the_commit_takes_no_adopted_pack() {
