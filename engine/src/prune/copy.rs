@@ -56,7 +56,7 @@ impl<'a> Finder<'a> {
     pub(super) fn with_live(&self, marked: &mut Marked<'_>, scratch: &Path) -> Result<Groups> {
         let mut rows = Runs::<(i64, i64)>::new(scratch);
         for number in self.condemned.keys() {
-            for chunk in self.record(*number)?.directory.chunks {
+            for chunk in self.record(*number)?.into_iter().flat_map(|record| record.directory.chunks) {
                 rows.add((LocalIndex::prefix(&chunk.id), *number))?;
             }
         }
@@ -76,7 +76,7 @@ impl<'a> Finder<'a> {
 
     /// What of a pack has to be copied, given the prefixes that are live in it; `None` if nothing has.
     pub(super) fn needed(&self, number: i64, live: &[i64], copied: &mut HashSet<ChunkId>) -> Result<Option<Needed>> {
-        let record = self.record(number)?;
+        let Some(record) = self.record(number)? else { return Ok(None) };
         let mut chunks = Vec::with_capacity(record.directory.chunks.len());
         for chunk in &record.directory.chunks {
             let is_live = live.binary_search(&LocalIndex::prefix(&chunk.id)).is_ok();
@@ -94,13 +94,11 @@ impl<'a> Finder<'a> {
         Ok(others.is_empty() || copied.insert(*id))
     }
 
-    fn record(&self, number: i64) -> Result<PackRecord> {
-        let record = self.repository.index.record(number)?;
-        // Another collector has finished this list, or somebody has emptied the local index under this handle.
-        record.ok_or_else(|| {
-            let what = format!("the row of pack number {number} is gone");
-            Error::Index(crate::index::IndexError::Damaged { what })
-        })
+    /// `None` if nothing visible lists the pack any more, as reading anew has shown since: another collector has finished this list, after
+    /// it had copied what was live. By name, because reading anew may also have given the pack another number.
+    fn record(&self, number: i64) -> Result<Option<PackRecord>> {
+        let Some(pack) = self.condemned.get(&number) else { return Ok(None) };
+        Ok(self.repository.index.record_of(&pack.summary.id)?)
     }
 }
 
