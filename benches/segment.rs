@@ -35,7 +35,9 @@ fn main() {
             group.bench_function(BenchmarkId::new(format!("open {kind}"), format!("level {level}")), |bencher| {
                 bencher.iter_batched(
                     || sealed.stored.clone(),
-                    |stored| segment::open(&key, &generated::REPOSITORY, stored, codec, plain_len, &mut decompressor),
+                    |stored| {
+                        segment::open(&key, &generated::REPOSITORY, stored, codec, plain_len, &[], &mut decompressor)
+                    },
                     BatchSize::LargeInput,
                 );
             });

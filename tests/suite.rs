@@ -26,7 +26,11 @@ mod behaviours {
     mod crash_writers;
     mod damage;
     mod damage_sessions;
+    mod delta;
+    mod delta_check;
+    mod delta_prune;
     mod diff_tag_key;
+    mod export;
     mod faults;
     mod fidelity;
     mod forget;
@@ -35,9 +39,13 @@ mod behaviours {
     mod hostile;
     mod hostile_content;
     mod hostile_trees;
+    mod import;
+    mod import_damage;
+    mod import_hostile;
     mod incremental;
     mod model_adopt;
     mod model_collect;
+    mod model_edges;
     mod model_generations;
     mod model_prune;
     mod probe;
@@ -50,6 +58,7 @@ mod behaviours {
     mod renewals;
     mod requests;
     mod round_trip;
+    mod savings;
     mod second_reader;
     mod sessions;
     mod sftp;

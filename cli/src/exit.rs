@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use keepfast_engine::Error as EngineError;
+use keepfast_engine::archive::Fault;
 use keepfast_engine::prune::PruneError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
@@ -143,6 +144,12 @@ fn engine_hint(error: &EngineError) -> &'static str {
         | EngineError::ObjectHash { .. }
         | EngineError::MissingChunk { .. }
         | EngineError::Node { .. } => "`keepfast check --read-data` lists everything that is damaged",
+        EngineError::Content { source, .. } => engine_hint(source),
+        EngineError::Archive(error) => match error.fault {
+            Fault::OtherFormat { .. } => "without --as-tree any file is imported as it is",
+            Fault::NoEndMark => "--ignore-zeros takes an archive without its end; nothing of this run is visible",
+            _ => "nothing of this run is visible; without --as-tree the file is imported as it is",
+        },
         EngineError::SessionVoid { .. } => "run the command again; nothing of this run is visible in the repository",
         EngineError::Unsupported { .. } => "use the version of keepfast that wrote it, or a later one",
         EngineError::Prune(PruneError::Full { .. }) => {

@@ -7,6 +7,7 @@ use keepfast_repo_format::FormatError;
 use keepfast_repo_format::id::{ChunkId, RepositoryId};
 use keepfast_storage::{ErrorKind, StorageError};
 
+use crate::archive::ArchiveError;
 use crate::index::IndexError;
 use crate::prune::PruneError;
 use crate::source::SourceError;
@@ -87,6 +88,14 @@ pub enum Error {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// The content of a path can not be read.
+    #[error("{} can not be read", String::from_utf8_lossy(path))]
+    Content {
+        /// The path.
+        path: Vec<u8>,
+        /// What is damaged or missing.
+        source: Box<Error>,
+    },
     /// The local index failed.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -106,6 +115,9 @@ pub enum Error {
     /// The target failed as a whole.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// An archive is damaged, cut off, or none.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// No snapshot fits.
     #[error("no snapshot fits {selector:?}")]
     NoSnapshot {
@@ -171,6 +183,16 @@ pub enum Error {
     /// The collector deletes nothing.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// A segment can not be opened without this base chunk.
+    #[error("{object}: base chunk {id}")]
+    Base {
+        /// The pack with the segment.
+        object: String,
+        /// The base chunk.
+        id: ChunkId,
+        /// Why it can not be had.
+        source: Box<Error>,
+    },
     /// A probe has shown that the storage loses objects or shows them wrong.
     #[error("{location} is not fit for a repository: {why}")]
     UnfitStorage {
@@ -229,12 +251,17 @@ impl Error {
 
     /// Whether the storage says that there is no such object.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Storage(error) if error.kind == ErrorKind::NotFound)
+        match self {
+            Self::Storage(error) => error.kind == ErrorKind::NotFound,
+            Self::Base { source, .. } => source.is_not_found(),
+            _ => false,
+        }
     }
 
     /// Whether it concerns stored data that is damaged or missing, so that other data may still be readable.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })
+            || matches!(self, Self::Content { source, .. } | Self::Base { source, .. } if source.is_damage())
             || self.is_not_found()
             // The object is shorter than what was stored.
             || matches!(self, Self::Storage(error) if error.kind == ErrorKind::Range)

@@ -2,9 +2,10 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`source`], [`target`], [`filter`], [`retention`]; then one module per
+//! `pool`, [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
+pub mod archive;
 pub mod backup;
 pub mod capability;
 pub mod check;
@@ -13,10 +14,12 @@ pub mod diff;
 pub mod dump;
 pub mod error;
 pub mod events;
+pub mod export;
 pub mod filter;
 pub mod forget;
 pub mod history;
 pub mod identity;
+pub mod import;
 pub mod index;
 pub mod key;
 mod pool;

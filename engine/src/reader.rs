@@ -3,14 +3,20 @@
 //! id asked for. Keeps a bounded number of decoded segments, because neighbouring chunks are asked for next.
 //! A pack that is gone makes it read anew what is visible: a collector may have moved its chunks.
 
+mod cache;
+mod delta;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use cache::SegmentCache;
+use delta::Allowance;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
 use keepfast_repo_format::keys::{Keys, SessionKey};
+use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{self, Decompressor};
 use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::Backend;
@@ -20,10 +26,6 @@ use crate::error::{Error, Result};
 use crate::history::{self, Access};
 use crate::index::{LocalIndex, Location};
 use crate::repository::object_name;
-
-/// Decoded segments kept in memory, in bytes of plaintext. A segment is about 1 MiB; restore walks them in order, and
-/// chunks shared between distant files make it come back to a few older ones.
-const SEGMENT_CACHE_BYTES: usize = 24 << 20;
 
 /// Which packs a reader reads from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub struct Reader {
     /// Held by the one thread that reads anew what is visible.
     refreshing: Mutex<()>,
     refreshes: AtomicU64,
-    /// Visible packs that are not there, as reading anew has shown.
+    /// Visible packs that are not there, or need one that is not, as reading anew has shown.
     lost: Mutex<HashSet<PackId>>,
     /// Stored segments of tree packs on the local disk.
     trees: Option<Arc<RangeCache>>,
@@ -72,17 +74,6 @@ impl Chunk {
         let is_next = Arc::ptr_eq(&self.segment, &next.segment) && self.range.end == next.range.start;
         is_next.then(|| Self { segment: self.segment.clone(), range: self.range.start..next.range.end })
     }
-}
-
-type SegmentKey = (PackId, u32);
-/// Filled by the first thread that needs the segment; others wait for it instead of decoding it again.
-type SegmentCell = Arc<OnceLock<Option<Arc<Vec<u8>>>>>;
-
-#[derive(Default)]
-struct SegmentCache {
-    cells: HashMap<SegmentKey, (SegmentCell, u64)>,
-    bytes: usize,
-    tick: u64,
 }
 
 impl Reader {
@@ -134,14 +125,14 @@ impl Reader {
             Ok(chunk) => return Ok(chunk),
             Err(failure) => failure,
         };
-        if !error.is_not_found() || self.lost.lock().expect("no holder panics").contains(&pack) {
+        if !error.is_not_found() || self.is_lost(&pack) {
             return Err(error);
         }
         // A collector may have moved it while this program was at work.
         self.refresh(seen)?;
         self.chunk_in_any(kind, id)?.map_err(|(after, error)| {
             if after == pack {
-                self.lost.lock().expect("no holder panics").insert(pack);
+                self.note_lost(pack);
             }
             error
         })
@@ -160,9 +151,18 @@ impl Reader {
             outcome => return outcome.map(Ok),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
-        let others = self.index.find_all(kind, id)?.into_iter().filter(|other| other.pack.id != first.pack.id);
+        let others =
+            self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
         let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
         Ok(found.ok_or((first.pack.id, error)))
+    }
+
+    fn is_lost(&self, pack: &PackId) -> bool {
+        self.lost.lock().expect("no holder panics").contains(pack)
+    }
+
+    fn note_lost(&self, pack: PackId) {
+        self.lost.lock().expect("no holder panics").insert(pack);
     }
 
     /// Reads what is visible once more, unless somebody did since `seen`.
@@ -189,11 +189,20 @@ impl Reader {
 
     /// The whole plaintext of the segment at `location`, its chunks not compared with their ids.
     pub fn segment(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
-        let key = (location.pack.id, location.segment);
+        self.segment_within(location, &mut Allowance::default())
+    }
+
+    fn segment_within(&self, location: &Location, allowance: &mut Allowance) -> Result<Arc<Vec<u8>>> {
+        let key = location.segment_key();
         let cell = self.segments.lock().expect("no holder panics").cell(key);
+        if let Some(Some(segment)) = cell.get() {
+            return Ok(segment.clone());
+        }
+        // Before the cell is held: who waits for a cell must not have what another one waits for.
+        let prefix = self.prefix(&location.pack, location.segment as usize, allowance)?;
         let mut failure = None;
         let mut decoded = 0;
-        let segment = cell.get_or_init(|| match self.decode(location) {
+        let segment = cell.get_or_init(|| match self.decode(location, &prefix) {
             Ok(bytes) => {
                 decoded = bytes.len();
                 Some(Arc::new(bytes))
@@ -216,45 +225,45 @@ impl Reader {
                 self.segments.lock().expect("no holder panics").cells.remove(&key);
                 match failure {
                     Some(error) => Err(error),
-                    None => self.decode(location).map(Arc::new),
+                    None => self.decode(location, &prefix).map(Arc::new),
                 }
             }
         }
     }
 
-    fn decode(&self, location: &Location) -> Result<Vec<u8>> {
-        let pack = &location.pack;
-        let row = &pack.directory.segments[location.segment as usize];
+    fn decode(&self, location: &Location, prefix: &[u8]) -> Result<Vec<u8>> {
+        let (pack, segment) = (&location.pack, location.segment as usize);
+        let row = &pack.directory.segments[segment];
         let name = object_name(&layout::pack(&pack.id));
         let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
         let trees = self.trees.as_ref().filter(|_| pack.kind == Kind::TreePack);
         if let Some(trees) = trees
             && let Some(stored) = trees.get(&name, &range)
         {
-            match self.open_segment(location, stored) {
+            match self.open_segment(pack, segment, stored, prefix) {
                 Ok(plain) => return Ok(plain),
                 // Whole, and yet not what the repository has there: only the repository counts.
                 Err(_) => trees.forget(&name, &range),
             }
         }
         let stored = self.backend.get(&name, Some(range.clone()))?;
-        let Some(trees) = trees else { return self.open_segment(location, stored) };
-        let plain = self.open_segment(location, stored.clone())?;
+        let Some(trees) = trees else { return self.open_segment(pack, segment, stored, prefix) };
+        let plain = self.open_segment(pack, segment, stored.clone(), prefix)?;
         trees.put(&name, &range, &stored);
         Ok(plain)
     }
 
-    fn open_segment(&self, location: &Location, stored: Vec<u8>) -> Result<Vec<u8>> {
+    fn open_segment(&self, pack: &PackRecord, segment: usize, stored: Vec<u8>, prefix: &[u8]) -> Result<Vec<u8>> {
         thread_local! {
             static DECOMPRESSOR: std::cell::RefCell<Option<Decompressor>> = const { std::cell::RefCell::new(None) };
         }
-        let pack = &location.pack;
-        let row = &pack.directory.segments[location.segment as usize];
+        let row = &pack.directory.segments[segment];
         let fail = |source: FormatError| Error::Object { object: layout::pack(&pack.id), source };
         let key = self.session_key(pack.kind, &pack.keys[usize::from(row.key_row)]).map_err(fail)?;
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
             let decompressor = decompressor.get_or_insert_with(Decompressor::new);
-            segment::open(&key, &self.keys.repository(), stored, row.codec, row.plain_len, decompressor).map_err(fail)
+            let repository = self.keys.repository();
+            segment::open(&key, &repository, stored, row.codec, row.plain_len, prefix, decompressor).map_err(fail)
         })
     }
 
@@ -271,29 +280,6 @@ impl Reader {
         let key = Arc::new(SessionKey::open(&self.keys, kind, row)?);
         opened.insert((kind, row.id), key.clone());
         Ok(key)
-    }
-}
-
-impl SegmentCache {
-    fn cell(&mut self, key: SegmentKey) -> SegmentCell {
-        self.tick += 1;
-        let tick = self.tick;
-        let (cell, used) = self.cells.entry(key).or_default();
-        *used = tick;
-        cell.clone()
-    }
-
-    /// Counts a decoded segment, and lets the least recently used ones go.
-    fn account(&mut self, key: SegmentKey, bytes: usize) {
-        self.bytes += bytes;
-        while self.bytes > SEGMENT_CACHE_BYTES {
-            let filled = |cell: &SegmentCell| cell.get().and_then(Option::as_ref).map_or(0, |segment| segment.len());
-            let oldest = self.cells.iter().filter(|(other, (cell, _))| **other != key && filled(cell) > 0);
-            let Some(oldest) = oldest.min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key) else { return };
-            if let Some((cell, _)) = self.cells.remove(&oldest) {
-                self.bytes -= filled(&cell);
-            }
-        }
     }
 }
 

@@ -112,6 +112,13 @@ impl Repository {
     }
 
     /// The same over everything that is visible.
+    /// The same for base chunks of a session's segments: only where it may rely on them.
+    pub fn reader_for_bases(&self) -> Arc<Reader> {
+        let (backend, keys, index) = (self.backend.clone(), self.keys.clone(), self.index.clone());
+        Arc::new(Reader::new(backend, keys, index, Sees::NotExcluded).with_trees(self.trees.clone()))
+    }
+
+    /// A reader that asks the storage for everything, past what this machine keeps.
     pub fn reader_of_storage(&self) -> Arc<Reader> {
         self.reader_that(Sees::All)
     }

@@ -31,6 +31,7 @@ use crate::repository::{Repository, object_name};
 pub(crate) use announce::make_durable;
 use announce::{announce, record as session_record};
 pub(crate) use ledger::Ledger;
+pub(crate) use look::look_unannounced;
 use look::{Seen, absent_packs, look};
 use renewal::Renewal;
 pub(crate) use renewal::clear_renewals;
@@ -120,12 +121,12 @@ impl<'a> Session<'a> {
                 Role::Writer => absent_packs(repository, &condemned, packs)?,
                 Role::Collector => HashSet::new(),
             };
+            repository.index.exclude_packs(&absent_packs);
             let ledger = Arc::new(Ledger::at(identity.ledger()));
             let adopted = match role {
                 Role::Writer => adoption::adopt(repository, &ledger, id, &condemned, &history)?,
                 Role::Collector => Vec::new(),
             };
-            repository.index.exclude_packs(&absent_packs);
             let record = session_record(&identity, sequence, id, &client, role);
             let renewal = Renewal::begin(repository.backend.clone(), repository.keys.clone(), record);
             return Ok(Self {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How big things are: snapshots as they would be restored, and the repository as it is stored.
 
+mod savings;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use crate::history::Snapshot;
 use crate::reader::Reader;
 use crate::repository::Repository;
 use crate::tree::{ContentItems, Cursor, Direction, Root};
+pub use savings::{Compressed, Savings, SavingsReport, savings};
 
 /// Sizes of the chosen snapshots and of the repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::events::Events;
 use crate::history::{History, Snapshot};
 use crate::reader::Sees;
 use crate::repository::Repository;
-use crate::session::{Client, Role, Session};
+use crate::session::{Client, Role, Session, look_unannounced};
 use crate::tree::{ContentItems, Cursor, Direction, Root};
 
 /// Whether anything is written.
@@ -62,7 +62,7 @@ pub fn undelete(
     events: &dyn Events,
 ) -> Result<()> {
     if mode == Mode::DryRun {
-        return examine(repository, &repository.history()?, ids, events);
+        return examine(repository, &look_unannounced(repository)?, ids, events);
     }
     let session = Session::open(repository, client.clone(), Role::Writer)?;
     match examine(repository, &session.history, ids, events) {
@@ -97,7 +97,7 @@ fn examine(repository: &Repository, history: &History, ids: &[SnapshotId], event
 }
 
 /// Reads every node of the tree and looks every chunk up. Packs that are lost or condemned are no place to find one, neither a
-/// node nor a chunk: the session has excluded them.
+/// node nor a chunk, and none for a base of a delta: the session has excluded them.
 fn look_up(repository: &Repository, snapshot: &Snapshot, events: &dyn Events) -> Result<()> {
     let reader = repository.reader_that(Sees::NotExcluded);
     let manifest = &snapshot.manifest;
@@ -112,7 +112,7 @@ fn look_up(repository: &Repository, snapshot: &Snapshot, events: &dyn Events) ->
         if entry.metadata.file_type == FileType::File {
             for item in ContentItems::new(&reader, &entry.content) {
                 if let Some(id) = item?.id
-                    && repository.index.find(Kind::DataPack, &id)?.is_none()
+                    && repository.index.find_whole(Kind::DataPack, &id)?.is_none()
                 {
                     return Err(Error::MissingChunk { id });
                 }

@@ -93,6 +93,13 @@ impl Directory {
         })
     }
 
+    /// The base chunks of a segment, in the order of its prefix; none unless it is delta.
+    pub fn edges_of(&self, segment: usize) -> &[ChunkId] {
+        let Some(row) = self.segments.get(segment) else { return &[] };
+        let before: usize = self.segments[..segment].iter().map(|row| row.edges as usize).sum();
+        self.edges.get(before..before + row.edges as usize).unwrap_or_default()
+    }
+
     /// Bytes of [`Directory::encode`].
     pub fn encoded_len(&self) -> u64 {
         HEAD_BYTES

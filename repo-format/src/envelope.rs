@@ -122,8 +122,8 @@ impl Features {
     pub const NAMES: [(&'static str, u32, &'static str); 2] =
         [("read", Self::DELTA, "delta"), ("prune", Self::DELTA, "delta")];
 
-    /// The bits this program can do, in any mask. `delta` is not among them yet.
-    pub const SUPPORTED: u32 = 0;
+    /// The bits this program can do, in any mask.
+    pub const SUPPORTED: u32 = Self::DELTA;
 
     /// Whether the object may be read.
     pub fn check_read(&self) -> Result<(), FormatError> {

@@ -10,12 +10,12 @@ pub use footer::{FOOTER_LEN, Footer};
 
 use crate::crypto::{NONCE_LEN, TAG_LEN, derive_xof, hedged_nonce, random, seal_in_place};
 use crate::directory::{CHUNK_BYTES, ChunkRow, Directory, EDGE_BYTES, SEGMENT_BYTES, SegmentRow};
-use crate::envelope::{HEADER_LEN, Header, Kind, MAX_PACK_BYTES};
+use crate::envelope::{Features, HEADER_LEN, Header, Kind, MAX_PACK_BYTES};
 use crate::error::FormatError;
 use crate::frame::{self, padme};
 use crate::id::{ChunkId, PackId, RepositoryId, SessionId};
 use crate::keys::{KeyRow, Keys};
-use crate::segment::Sealed;
+use crate::segment::{Codec, Sealed};
 use crate::wire::Reader;
 
 const WHAT: &str = "pack directory";
@@ -192,7 +192,9 @@ impl PackBuilder {
             key_rows: self.keys.len() as u16,
             session: self.session,
         };
-        let header = Header::new(self.kind, self.repository, self.epoch, 0, length as usize - HEADER_LEN).encode();
+        let features = features(&self.directory);
+        let header = Header::new(self.kind, self.repository, self.epoch, 0, length as usize - HEADER_LEN);
+        let header = Header { features, ..header }.encode();
         let footer = footer.encode();
         let nonce = hedged_nonce(keys.structure(), &random(), &[&frame]);
         let mut sealed = frame;
@@ -261,12 +263,22 @@ pub fn open_directory(keys: &Keys, header: &[u8; HEADER_LEN], tail: &[u8]) -> Re
     let sealed = reader.bytes(reader.remaining())?;
     let frame = crate::crypto::open(keys.structure(), &nonce, &aad(header, key_table, footer_bytes), sealed, WHAT)?;
     let directory = Directory::decode(&frame::decode(&frame, WHAT)?, footer.key_rows)?;
+    if features(&directory) != decoded.features {
+        return Err(malformed("its features are not those of its segments"));
+    }
     if directory.end() > footer.key_table_offset {
         return Err(malformed("segments reach into the key table"));
     }
     let (rows, _) = key_table.as_chunks();
     let keys = rows.iter().map(KeyRow::decode).collect();
     Ok(PackTail { kind: decoded.kind, length: footer.pack_len(), session: footer.session, keys, directory })
+}
+
+/// What a program must know to read a pack with this directory, and to delete anything from its repository.
+fn features(directory: &Directory) -> Features {
+    let has_delta = directory.segments.iter().any(|segment| segment.codec == Codec::Delta);
+    let bits = if has_delta { Features::DELTA } else { 0 };
+    Features { read: bits, write: 0, prune: bits }
 }
 
 fn aad(header: &[u8; HEADER_LEN], key_table: &[u8], footer: &[u8; FOOTER_LEN]) -> Vec<u8> {

@@ -6,9 +6,10 @@
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound};
 
 use crate::crypto::{NONCE_LEN, TAG_LEN, hedged_nonce, random};
-use crate::envelope::{Features, SUITE};
+use crate::envelope::SUITE;
 use crate::error::FormatError;
 use crate::id::{ChunkId, RepositoryId};
 use crate::keys::SessionKey;
@@ -17,6 +18,10 @@ const WHAT: &str = "segment";
 const AAD_LABEL: &[u8] = b"keepfast v1 segment";
 /// Bytes of plaintext in a segment at most.
 pub const MAX_PLAIN_BYTES: usize = 16 << 20;
+/// Bytes of base chunks of a segment at most.
+pub const MAX_PREFIX_BYTES: usize = 16 << 20;
+/// Steps at most from a segment without edges to one that needs it.
+pub const MAX_DELTA_STEPS: u32 = 16;
 /// Bytes that sealing adds to a payload.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
@@ -28,7 +33,7 @@ pub enum Codec {
     Raw = 0,
     /// One zstd frame.
     Zstd = 1,
-    /// One zstd frame with base chunks as prefix; known in tables, not decoded yet.
+    /// One zstd frame with the segment's base chunks, concatenated, as prefix.
     Delta = 2,
 }
 
@@ -80,6 +85,7 @@ pub struct Sealed {
 /// Compresses segments; one per thread, because it keeps its context and its buffer.
 pub struct Compressor {
     context: zstd::bulk::Compressor<'static>,
+    level: i32,
     scratch: Vec<u8>,
 }
 
@@ -92,7 +98,7 @@ impl Compressor {
         let known = zstd::compression_level_range();
         let level = level.clamp(*known.start(), *known.end());
         let context = zstd::bulk::Compressor::new(level).expect("there is memory for a context of a known level");
-        Self { context, scratch: Vec::new() }
+        Self { context, level, scratch: Vec::new() }
     }
 
     /// Compresses with this zstd level from now on; levels outside zstd's range are moved into it.
@@ -103,6 +109,7 @@ impl Compressor {
         let known = zstd::compression_level_range();
         let level = level.clamp(*known.start(), *known.end());
         self.context.set_compression_level(level).expect("the level is inside zstd's range");
+        self.level = level;
     }
 
     /// The payload of `plain`: compressed, or raw when that is not smaller.
@@ -112,14 +119,47 @@ impl Compressor {
     pub fn compress(&mut self, plain: &[u8]) -> Payload {
         assert!(plain.len() <= MAX_PLAIN_BYTES, "a segment of {} bytes could never be read", plain.len());
         self.scratch.clear();
-        self.scratch.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.scratch.reserve(compress_bound(plain.len()));
         match self.context.compress_to_buffer(plain, &mut self.scratch) {
             // The buffer is larger than the segment will be, and stays for the next one.
             Ok(length) if length < plain.len() => Payload::new(Codec::Zstd, plain.len(), &self.scratch[..length]),
             _ => Payload::new(Codec::Raw, plain.len(), plain),
         }
     }
+
+    /// The delta payload of `plain` against `prefix`, the segment's base chunks one after the other; `None` when that is not smaller than
+    /// `plain` itself.
+    ///
+    /// # Panics
+    /// When `plain` or `prefix` is longer than a reader would accept, or there is no memory for a context.
+    pub fn compress_delta(&mut self, plain: &[u8], prefix: &[u8]) -> Option<Payload> {
+        assert!(plain.len() <= MAX_PLAIN_BYTES, "a segment of {} bytes could never be read", plain.len());
+        assert!(prefix.len() <= MAX_PREFIX_BYTES, "{} bytes of base chunks could never be read", prefix.len());
+        self.scratch.clear();
+        self.scratch.reserve(compress_bound(plain.len()));
+        // A context that has seen a prefix is bound to the prefix's life, so each has its own.
+        let mut context = CCtx::create();
+        let window = usize::BITS - (plain.len() + prefix.len()).leading_zeros();
+        let parameters = [
+            CParameter::CompressionLevel(self.level),
+            CParameter::WindowLog(window.clamp(MIN_WINDOW_LOG, MAX_WINDOW_LOG)),
+        ];
+        for parameter in parameters {
+            context.set_parameter(parameter).expect("level and window are inside zstd's range");
+        }
+        context.ref_prefix(prefix).expect("a new context takes a prefix");
+        match context.compress2(&mut self.scratch, plain) {
+            Ok(length) if length < plain.len() => {
+                Some(Payload::new(Codec::Delta, plain.len(), &self.scratch[..length]))
+            }
+            _ => None,
+        }
+    }
 }
+
+/// Windows of zstd, as powers of two: the least it takes, and the one that spans the longest segment and prefix.
+const MIN_WINDOW_LOG: u32 = 10;
+const MAX_WINDOW_LOG: u32 = (MAX_PLAIN_BYTES + MAX_PREFIX_BYTES).ilog2();
 
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -144,6 +184,17 @@ impl Decompressor {
     fn decompress(&mut self, payload: &[u8], plain_len: usize) -> Result<Vec<u8>, FormatError> {
         let mut plain = Vec::with_capacity(plain_len);
         match self.context.decompress_to_buffer(payload, &mut plain) {
+            Ok(length) if length == plain_len => Ok(plain),
+            _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
+        }
+    }
+
+    fn decompress_delta(&mut self, payload: &[u8], plain_len: usize, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
+        let mut plain = Vec::with_capacity(plain_len);
+        // Bound to the prefix's life, like the compressor's.
+        let mut context = DCtx::create();
+        let taken = context.ref_prefix(prefix).and_then(|_| context.decompress(&mut plain, payload));
+        match taken {
             Ok(length) if length == plain_len => Ok(plain),
             _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
         }
@@ -187,26 +238,30 @@ pub fn seal(
     Sealed { stored: buffer, codec, plain_len }
 }
 
-/// The plaintext of a stored segment. That its chunks have the content their ids promise is for the caller to check.
+/// The plaintext of a stored segment. `prefix` is its base chunks one after the other, empty unless the codec is delta. That its chunks
+/// have the content their ids promise is for the caller to check, and so that the base chunks had.
 ///
 /// # Errors
-/// `Features` for delta, which this version does not decode; out of range for a `plain_len` beyond
-/// [`MAX_PLAIN_BYTES`]; truncated, unauthentic, or not `plain_len` bytes of plaintext.
+/// Out of range for a `plain_len` beyond [`MAX_PLAIN_BYTES`] or a prefix beyond [`MAX_PREFIX_BYTES`]; truncated, unauthentic, or not
+/// `plain_len` bytes of plaintext.
 pub fn open(
     key: &SessionKey,
     repository: &RepositoryId,
     mut stored: Vec<u8>,
     codec: Codec,
     plain_len: u32,
+    prefix: &[u8],
     decompressor: &mut Decompressor,
 ) -> Result<Vec<u8>, FormatError> {
     let plain_len = plain_len as usize;
-    if codec == Codec::Delta {
-        Features { read: Features::DELTA, ..Features::default() }.check_read()?;
-    }
-    if plain_len > MAX_PLAIN_BYTES {
-        let (found, max) = (plain_len as u64, MAX_PLAIN_BYTES as u64);
-        return Err(FormatError::OutOfRange { what: "plain length of a segment", found, min: 0, max });
+    let limits = [
+        ("plain length of a segment", plain_len, MAX_PLAIN_BYTES),
+        ("length of a segment's base chunks", prefix.len(), MAX_PREFIX_BYTES),
+    ];
+    for (what, found, max) in limits {
+        if found > max {
+            return Err(FormatError::OutOfRange { what, found: found as u64, min: 0, max: max as u64 });
+        }
     }
     decrypt(key, repository, &mut stored)?;
     match codec {
@@ -216,6 +271,7 @@ pub fn open(
             Ok(stored)
         }
         Codec::Zstd => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len),
+        Codec::Delta => decompressor.decompress_delta(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix),
         _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
     }
 }

@@ -2,6 +2,8 @@
 //! What an interrupted backup has uploaded is not uploaded again (`docs/format.md` section 11.1): the machine's next session adopts
 //! it, unless a collector was faster. Packs and their bytes are counted.
 
+mod deltas;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;

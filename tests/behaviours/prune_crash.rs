@@ -5,12 +5,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keepfast_engine::prune::{MaxUnused, PruneOptions};
+use keepfast_engine::prune::{MaxUnused, Mode, PruneOptions};
 use keepfast_storage::testing::{Image, SimBackend};
 
 use crate::support::collector::{all_of_it, forget, prune_on};
 use crate::support::history_script::write_files;
 use crate::support::prune_place::Place;
+use crate::support::random::Random;
 
 /// Far more operations than a prune of this size has.
 const ENDLESS: usize = 400;
@@ -111,6 +112,51 @@ fn machines_that_lost_everything_finish_what_another_one_began() {
         place.assert_whole();
         place.assert_minimal();
     });
+}
+
+/// Versions that are deltas against each other: some are dead, some are needed, some have only a part that is needed.
+fn prepared_with_deltas() -> Place {
+    let dry_run = PruneOptions { mode: Mode::DryRun, ..all_of_it() };
+    let places = (0..ENDLESS as u64).map(versions);
+    // Which of two packs a segment goes to is chance, and so is whether the dead and the living share one.
+    let mut places = places.filter(|place| place.deltas() > 0 && place.prune(0, &dry_run).repack_packs > 0);
+    places.next().expect("at some time they do")
+}
+
+fn versions(seed: u64) -> Place {
+    let mut place = Place::new();
+    let mut random = Random::new(seed);
+    let mut forgotten = Vec::new();
+    for version in 0..7 {
+        place.nibble(version % 2, &mut random);
+        place.change(version % 2, &mut random);
+        let snapshot = place.back_up(version % 2);
+        if version < 5 {
+            forgotten.push(snapshot);
+        }
+    }
+    place.forget(0, &forgotten);
+    place
+}
+
+#[test]
+fn a_prune_of_deltas_that_died_takes_no_base_away() {
+    let place = prepared_with_deltas();
+    let cuts = cut_everywhere(&place, &all_of_it(), |mut place, cut| {
+        if cut % 2 == 0 {
+            // Every chunk of it may be condemned, or a delta against one that is.
+            place.nibble(1, &mut Random::new(cut as u64));
+            place.back_up(1);
+        }
+        let overdue = PruneOptions { void_after: Some(Duration::ZERO), ..all_of_it() };
+        assert!(place.prune(0, &overdue).finished);
+        place.assert_whole();
+        // What a dead delta needed goes when the delta has gone.
+        assert!(place.prune(0, &overdue).finished);
+        place.assert_whole();
+        place.assert_minimal();
+    });
+    assert!(cuts > 20, "{cuts} operations are not the whole protocol");
 }
 
 #[test]

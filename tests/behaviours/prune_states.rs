@@ -20,7 +20,7 @@ use crate::support::history_script::{Machine, in_snapshot, on_disk, options, wri
 use crate::support::prune_place::Place;
 use crate::support::random::Random;
 
-/// A dead pack, a partly dead one and a forgotten snapshot.
+/// A pack that is partly dead, and a forgotten snapshot, whose tree nodes are bases of those that came after.
 fn prepared() -> (Place, SnapshotId) {
     let mut place = Place::new();
     let forgotten = place.back_up(0);
@@ -56,6 +56,12 @@ fn spoil(image: &mut Image, name: &Name) {
 #[test]
 fn what_is_condemned_waits_for_sessions_that_are_open() {
     let (mut place, _) = prepared();
+    // All of its contents are in a pack of their own.
+    write_files(&place.source(1)[0], 24, 4000);
+    let dead = place.back_up(1);
+    write_files(&place.source(1)[0], 24, 1000);
+    place.back_up(1);
+    place.forget(1, &[dead]);
     let repository = place.open(1);
     let session = Session::open(&repository, place.machines[1].client(), Role::Writer).unwrap();
     let before = place.disk.image().names(layout::PACKS_FOLDER);

@@ -16,6 +16,7 @@ use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, SnapshotId};
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::Codec;
 use keepfast_repo_format::tree::entry::{Content, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
 use keepfast_repo_format::{index, layout, record};
@@ -95,6 +96,22 @@ pub fn live(repository: &Repository) -> BTreeSet<ChunkId> {
     live
 }
 
+/// `live`, and whatever the deltas of it need, all the way down.
+pub fn with_bases(mut live: BTreeSet<ChunkId>, packs: &BTreeMap<PackId, PackRecord>) -> BTreeSet<ChunkId> {
+    loop {
+        let mut bases = BTreeSet::new();
+        for directory in packs.values().map(|pack| &pack.directory) {
+            for place in directory.locate().filter(|place| live.contains(&place.chunk.id)) {
+                bases.extend(directory.edges_of(place.segment));
+            }
+        }
+        if bases.is_subset(&live) {
+            return live;
+        }
+        live.extend(bases);
+    }
+}
+
 /// What the raw objects say.
 pub struct Raw {
     /// Visible packs.
@@ -103,6 +120,16 @@ pub struct Raw {
     pub index_objects: BTreeSet<IndexId>,
     /// Packs that are stored.
     pub stored: BTreeSet<PackId>,
+}
+
+impl Raw {
+    /// Every chunk of every visible pack, and whether it is a delta there.
+    pub fn chunks(&self) -> impl Iterator<Item = (ChunkId, bool)> + '_ {
+        self.visible.values().flat_map(|pack| {
+            let is_delta = |segment: usize| pack.directory.segments[segment].codec == Codec::Delta;
+            pack.directory.locate().map(move |place| (place.chunk.id, is_delta(place.segment)))
+        })
+    }
 }
 
 /// Reads newest generation and log by the rules of the format page, past the engine's history and index.

@@ -96,6 +96,24 @@ impl<'a> Forge<'a> {
         filling.builder.push(sealed, row, &[ChunkRow { id, length }], &[]);
     }
 
+    /// Stores content as a delta against `prefix`, which it says are these chunks.
+    pub fn delta_chunk(&mut self, bytes: &[u8], prefix: &[u8], edges: &[ChunkId]) -> ChunkId {
+        let id = self.keys.data_chunk_id(bytes);
+        let payload = self.compressor.compress_delta(bytes, prefix).expect("it resembles its prefix");
+        let filling = &mut self.data;
+        let sealed = seal(&filling.key, &self.keys.repository(), self.segments, payload, &[id]);
+        self.segments += 1;
+        let row = filling.builder.add_key(filling.key.key_row());
+        let length = sealed.plain_len;
+        filling.builder.push(sealed, row, &[ChunkRow { id, length }], edges);
+        id
+    }
+
+    /// The id that content has, stored or not.
+    pub fn data_id(&self, bytes: &[u8]) -> ChunkId {
+        self.keys.data_chunk_id(bytes)
+    }
+
     /// A leaf with these entries, whatever they are.
     pub fn leaf(&mut self, entries: &[Entry]) -> Node {
         self.leaf_of_bytes(entries, &leaf::encode(entries))

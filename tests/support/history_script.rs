@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
 use keepfast_engine::error::Result;
 use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
@@ -102,6 +102,7 @@ pub fn options(paths: &[PathBuf]) -> BackupOptions {
         tags: vec!["script".into()],
         description: String::new(),
         compression: Compression::Level(1),
+        deltas: DeltaLimits::default(),
         threads: 2,
         mode: Mode::Commit,
         clock: now,

@@ -27,3 +27,4 @@ pub mod search;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod servers;
 pub mod sshd;
+pub mod tar_files;

@@ -17,7 +17,7 @@ use keepfast_repo_format::layout;
 use keepfast_storage::testing::{Image, SimBackend};
 use tempfile::TempDir;
 
-use super::collector::{forget, live, prune_on, raw};
+use super::collector::{Raw, forget, live, prune_on, raw, with_bases};
 use super::history_script::{
     Contents, Machine, in_snapshot, init_small, on_disk, open_bare, random_bytes, scratch, write_files,
 };
@@ -101,16 +101,45 @@ impl Place {
         let bare = open_bare(self.disk.clone(), &self.key, &self.base.path().join("bare")).unwrap();
         let image = self.disk.image();
         let raw = raw(&bare, &image);
-        let stored: Vec<_> = raw.visible.values().flat_map(|pack| &pack.directory.chunks).map(|row| row.id).collect();
-        let distinct: BTreeSet<_> = stored.iter().copied().collect();
-        assert_eq!(stored.len(), distinct.len(), "a chunk is stored twice");
-        assert!(distinct == live(&bare), "chunks are stored that nobody needs");
+        let plain: Vec<_> = raw.chunks().filter(|(_, is_delta)| !is_delta).map(|(id, _)| id).collect();
+        let mut distinct: BTreeSet<_> = plain.iter().copied().collect();
+        assert_eq!(plain.len(), distinct.len(), "a chunk is stored twice");
+        for (id, _) in raw.chunks().filter(|(_, is_delta)| *is_delta) {
+            assert!(!plain.contains(&id), "{id} is stored as a delta and as it is");
+            distinct.insert(id);
+        }
+        assert!(distinct == with_bases(live(&bare), &raw.visible), "chunks are stored that nobody needs");
         assert_eq!(raw.stored, raw.visible.keys().copied().collect(), "packs");
         assert_eq!(image.names(layout::INDEX_FOLDER).len(), raw.index_objects.len(), "index objects");
         assert_eq!(image.names(layout::SNAPSHOTS_FOLDER).len(), self.promised.len(), "manifests");
         assert!(image.names(layout::GENERATIONS_FOLDER).len() <= 2, "generations");
         assert!(image.names(layout::CONDEMNED_FOLDER).is_empty(), "condemn lists");
         assert!(image.names(layout::SESSIONS_FOLDER).is_empty(), "sessions");
+    }
+
+    /// What the raw objects say now.
+    pub fn raw(&self) -> Raw {
+        let bare = open_bare(self.disk.clone(), &self.key, &self.base.path().join("bare")).unwrap();
+        raw(&bare, &self.disk.image())
+    }
+
+    /// Chunks that are stored as deltas.
+    pub fn deltas(&self) -> usize {
+        self.raw().chunks().filter(|(_, is_delta)| *is_delta).count()
+    }
+
+    /// Changes some bytes in the middle of larger files: what is new there is stored as a delta.
+    pub fn nibble(&self, who: usize, random: &mut Random) {
+        for number in 0..4 {
+            let path = self.source(who)[0].join(format!("large{number}"));
+            // The machines have the same files at first.
+            let mut bytes = fs::read(&path).unwrap_or_else(|_| random_bytes(700 + number, 12_000));
+            for _ in 0..random.below(4) {
+                let at = random.below(bytes.len());
+                bytes[at] ^= 1 + random.below(255) as u8;
+            }
+            fs::write(path, bytes).unwrap();
+        }
     }
 
     /// Changes some of the files of a machine.

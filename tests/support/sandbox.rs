@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keepfast_engine::Result;
-use keepfast_engine::backup::{self, BackupOptions, Compression, Parent, backup};
+use keepfast_engine::backup::{self, BackupOptions, Compression, DeltaLimits, Parent, backup};
 use keepfast_engine::check::{ReadData, Report, check};
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
@@ -222,6 +222,7 @@ pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
         tags: Vec::new(),
         description: String::new(),
         compression: Compression::Level(1),
+        deltas: DeltaLimits::default(),
         threads: 2,
         mode: backup::Mode::Commit,
         clock,

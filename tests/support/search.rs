@@ -172,6 +172,10 @@ impl Set {
         Self(1 << member)
     }
 
+    pub const fn of_both(first: u8, second: u8) -> Self {
+        Self(1 << first | 1 << second)
+    }
+
     pub fn has(self, member: u8) -> bool {
         self.0 & (1 << member) != 0
     }

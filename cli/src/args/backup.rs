@@ -60,6 +60,9 @@ pub struct BackupArgs {
     #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression: Option<i32>,
+    /// Store nothing as a difference from the previous version of a file
+    #[arg(long)]
+    pub no_delta: bool,
 }
 
 /// Further repositories of one backup, and what opens them.

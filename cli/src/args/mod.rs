@@ -3,6 +3,7 @@
 //!
 //! One struct per command; what several commands share stands in `global` and `select`.
 
+mod archive;
 mod backup;
 mod copy;
 mod forget;
@@ -15,6 +16,7 @@ mod select;
 
 use clap::{Parser, Subcommand};
 
+pub use archive::{CodingArg, ExportArgs, ImportArgs};
 pub use backup::{AlsoArgs, BackupArgs};
 pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
@@ -67,6 +69,10 @@ pub enum Command {
     Restore(Box<RestoreArgs>),
     /// Write a file, or a folder as a tar archive, to standard output
     Dump(DumpArgs),
+    /// Make a snapshot of an archive: as it is, or its members as files
+    Import(Box<ImportArgs>),
+    /// Write a snapshot, or a folder or file of it, as a tar archive
+    Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
     Diff(DiffArgs),
     /// Check that everything in the repository is there and readable
@@ -111,6 +117,8 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Restore(_) => "restore",
             Self::Dump(_) => "dump",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
             Self::Diff(_) => "diff",
             Self::Check(_) => "check",
             Self::Prune(_) => "prune",

@@ -92,6 +92,17 @@ pub struct StatsArgs {
     /// Only these snapshots
     #[arg(value_name = "SNAPSHOT")]
     pub snapshots: Vec<String>,
+    /// Where the bytes of files went: what dedup, compression and delta saved, and what is stored
+    #[arg(long)]
+    pub savings: bool,
+    /// For each path: files and folders whose first DEPTH names are the same are one row (2 if nothing is said)
+    #[arg(long, value_name = "DEPTH", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+          requires = "savings", value_parser = clap::value_parser!(u16).range(1..))]
+    pub by_path: Option<u16>,
+    /// How many paths are rows of their own, those that take most first
+    #[arg(long, value_name = "N", requires = "by_path", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
     /// Which snapshots.
     #[command(flatten)]
     pub scope: ScopeArgs,

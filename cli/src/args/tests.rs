@@ -21,6 +21,8 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "ls latest",
         "restore latest -t x",
         "dump latest:a",
+        "import x.tar --as-tree",
+        "export latest x.tar",
         "diff a b",
         "check",
         "prune --max-unused 0",

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup_to_all};
+use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup_to_all};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::select::Scope;
 use keepfast_engine::source::{OneFileSystem, SourceOptions};
@@ -143,6 +143,7 @@ fn options(
         tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         description: args.description.clone(),
         compression: args.compression.map_or(Compression::Auto, Compression::Level),
+        deltas: if args.no_delta { DeltaLimits::NONE } else { DeltaLimits::default() },
         threads,
         mode: match (args.dry_run, args.skip_if_unchanged) {
             (true, _) => Mode::DryRun,

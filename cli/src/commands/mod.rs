@@ -7,7 +7,9 @@ mod check;
 mod copy;
 mod diff;
 mod dump;
+mod export;
 mod forget;
+mod import;
 mod init;
 mod key;
 mod ls;
@@ -38,6 +40,8 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Restore(args) => restore::run(context, args),
         Command::Ls(args) => ls::run(context, args),
         Command::Dump(args) => dump::run(context, args),
+        Command::Import(args) => import::run(context, args),
+        Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Check(args) => check::run(context, args),
         Command::Prune(args) => prune::run(context, args),

@@ -79,7 +79,11 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
     Ok(streams)
 }
 
-fn stream_path(name: &str) -> Result<Vec<u8>, Failure> {
+/// The path of a stream in a snapshot.
+///
+/// # Errors
+/// It can be none.
+pub fn stream_path(name: &str) -> Result<Vec<u8>, Failure> {
     let path = name.trim_start_matches('/');
     let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if is_plain {

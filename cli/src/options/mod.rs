@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod credential;
 pub mod key_file;
 pub mod machine;
+pub mod new_file;
 pub mod new_repository;
 pub mod question;
 pub mod repository;

@@ -106,9 +106,10 @@ fn every_command_line_in_the_documents_is_one_that_the_program_understands() {
     assert!(seen > 40, "{seen}");
 }
 
-/// The marked blocks of the guide, in their order, with places of this machine for those of the guide.
+/// The marked blocks of the guides, in their order, with places of this machine for those of the guide.
 fn script(mark: &str, places: &[(&str, &str)]) -> String {
-    let blocks = blocks(&document("docs/guides/nas-and-s3.md"));
+    let guides = ["nas-and-s3", "archives", "savings"].map(|name| format!("docs/guides/{name}.md"));
+    let blocks: Vec<Block> = guides.iter().flat_map(|guide| blocks(&document(guide))).collect();
     let lines: Vec<String> =
         blocks.into_iter().filter(|block| block.mark == format!("run: {mark}")).flat_map(|block| block.lines).collect();
     assert!(!lines.is_empty(), "no block is marked {mark}");
@@ -148,6 +149,31 @@ fn the_guide_leads_from_nothing_to_a_restore_on_a_disk() {
     assert_eq!(run.code, 0, "{run:?}");
     let restored = Path::new(&scratch).join("restored").join(src.trim_start_matches('/'));
     assert_eq!(fs::read(restored.join("a.txt")).unwrap(), b"alpha\n");
+}
+
+#[test]
+fn the_guide_leads_archives_in_and_out() {
+    let sandbox = Sandbox::empty();
+    let (src, scratch) = (sandbox.text("src"), sandbox.text("scratch"));
+    fs::create_dir(&scratch).unwrap();
+    let disk = sandbox.text("disk");
+    fs::create_dir(&disk).unwrap();
+    let places = [("/tmp", scratch.as_str()), ("-C /etc", &format!("-C {src}")), ("/mnt/disk", &disk)];
+    let run = run_script(&sandbox, &script("archives", &places), &[]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.ends_with(".\na.txt\nsub\nsub/b.txt\nsub/c.o\n"), "{run:?}");
+}
+
+#[test]
+fn the_guide_leads_to_where_the_bytes_went() {
+    let sandbox = Sandbox::empty();
+    let (src, disk) = (sandbox.text("src"), sandbox.text("disk"));
+    fs::create_dir(&disk).unwrap();
+    let places = [("backup /etc", format!("backup {src}")), ("/mnt/disk", disk)];
+    let places: Vec<(&str, &str)> = places.iter().map(|(of_guide, here)| (*of_guide, here.as_str())).collect();
+    let run = run_script(&sandbox, &script("savings", &places), &[]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("in 6 files of 2 snapshots") && run.out.contains("\"bytes_dedup\":"), "{run:?}");
 }
 
 #[test]

@@ -14,7 +14,9 @@ fn every_verb_ends_with_a_summary_of_its_own() {
     let sandbox = Sandbox::empty();
     let target = sandbox.text("out");
     let output = sandbox.text("dumped");
-    let verbs: [&[&str]; 26] = [
+    let (archive, exported) = (sandbox.text("in.tar"), sandbox.text("out.tar.zst"));
+    fs::write(&archive, [0; 1024]).unwrap();
+    let verbs: [&[&str]; 30] = [
         &["init"],
         &["backup", "."],
         &["backup", ".", "--force", "--tag", "x"],
@@ -25,11 +27,14 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["restore", "latest", "--target", &target, "-v"],
         &["dump", "latest", "a.txt", "-o", &output],
         &["diff", "latest~1", "latest", "--metadata"],
+        &["export", "latest", &exported],
         &["check"],
         &["check", "--read-data"],
         &["prune", "--dry-run"],
         &["prune", "--max-unused", "0", "--wait", "0"],
         &["stats"],
+        &["stats", "--savings"],
+        &["stats", "--savings", "--by-path=1", "--top", "1"],
         &["tag", "--add", "y", "latest"],
         &["forget", "--keep-last", "2"],
         &["undelete", "--list"],
@@ -40,6 +45,7 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["cat", "index"],
         &["cat", "log"],
         &["cat", "tree", "latest:a.txt"],
+        &["import", &archive],
         &["version"],
     ];
     for verb in verbs {

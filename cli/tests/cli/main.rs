@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what is wrong by panicking")]
 
 mod also;
+mod archives;
 mod backup;
 mod credentials;
 mod guides;

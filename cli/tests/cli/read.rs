@@ -7,13 +7,15 @@ use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 20] = [
     "init",
     "backup",
     "snapshots",
     "ls",
     "restore",
     "dump",
+    "import",
+    "export",
     "diff",
     "check",
     "stats",
@@ -213,4 +215,29 @@ fn without_a_cache_nothing_is_written_to_the_home() {
     assert_eq!(fs::read_dir(sandbox.path("home")).unwrap().count(), 0);
     sandbox.ok(&["snapshots", "--cache-dir", &sandbox.text("cache")]);
     assert!(sandbox.path("cache").exists());
+}
+
+#[test]
+fn stats_tell_where_the_bytes_went() {
+    let sandbox = Sandbox::with_snapshot();
+    fs::write(sandbox.path("src/sub/copy.o"), vec![9; 200_000]).unwrap();
+    sandbox.ok(&["backup", "."]);
+    let total = sandbox.ok(&["stats", "--savings"]).out;
+    assert!(total.contains("in 7 files of 2 snapshots") && total.contains("\nstored"), "{total}");
+    let rows = sandbox.ok(&["stats", "--savings", "--by-path"]).out;
+    assert!(rows.starts_with("path") && rows.contains("/sub/c.o") && rows.contains("\nall "), "{rows}");
+    let few = sandbox.ok(&["stats", "--savings", "--by-path=1", "--top", "1"]).out;
+    assert!(few.contains("\n/sub/ ") && few.contains("\n1 more ") && !few.contains("/a.txt"), "{few}");
+    let objects = sandbox.json(0, &["stats", "--savings", "--by-path=9", "--top", "2"]);
+    let (summary, rows) = (&objects[2]["summary"], &objects[..2]);
+    let sum = |field: &str| rows.iter().chain([&summary["rest"]]).map(|row| row[field].as_i64().unwrap()).sum::<i64>();
+    for field in
+        ["files", "bytes", "bytes_dedup", "bytes_new", "bytes_saved_compression", "bytes_saved_delta", "bytes_stored"]
+    {
+        assert_eq!(summary[field], sum(field), "{field}: {objects:?}");
+    }
+    assert_eq!((&summary["paths"], &summary["snapshots"]), (&4.into(), &2.into()));
+    assert_eq!(sandbox.run(&["stats", "--by-path"]).code, 2, "only with --savings");
+    assert_eq!(sandbox.run(&["stats", "--savings", "--top", "3"]).code, 2, "only with --by-path");
+    assert_eq!(sandbox.run(&["stats", "--savings", "--by-path=0"]).code, 2);
 }

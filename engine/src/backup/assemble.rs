@@ -3,14 +3,18 @@
 //! in, gives new chunks to the segmenter in path order, and builds the tree.
 
 use crossbeam_channel::Receiver;
+use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, Totals};
-use keepfast_repo_format::tree::entry::{ContentItem, Entry, FileType};
+use keepfast_repo_format::tree::entry::{Content, ContentItem, Entry, FileType};
 
+use super::align::Aligner;
 use super::lane::Lane;
 use super::work::{BatchDone, Done, Piece, State, ready};
 use super::{Outcome, Plan};
 use crate::error::{Error, Result};
-use crate::tree::{ContentBuilder, TreeWriter};
+use crate::history::Snapshot;
+use crate::reader::Reader;
+use crate::tree::{ContentBuilder, NodeSink, OlderNodes, Root, TreeWriter};
 use crate::writer::Segmenter;
 
 /// Pieces of a big file with the bytes they were cut from.
@@ -20,6 +24,8 @@ type PiecesDone = Result<(Vec<Piece>, Vec<u8>)>;
 pub(super) enum Step {
     /// Finished paths.
     Batch(Receiver<Result<BatchDone>>),
+    /// A big file begins; with the content of its previous version.
+    FileBegin { previous: Content },
     /// The next pieces of the big file that is being read.
     Pieces(Receiver<PiecesDone>),
     /// The big file ends here.
@@ -40,7 +46,24 @@ struct Assembler<'a, 'env> {
     problems: Vec<Problem>,
     /// Content of the big file that is being read.
     big: ContentBuilder,
+    /// The previous version of it.
+    big_previous: Option<Aligner<'a>>,
     plan: &'a Plan<'env>,
+    reader: &'a Reader,
+}
+
+/// Where the list nodes of a file's content go.
+struct Lists<'a, 'p, 'env> {
+    segmenter: &'a mut Segmenter<'env>,
+    previous: Option<&'a mut Aligner<'p>>,
+}
+
+impl NodeSink for Lists<'_, '_, '_> {
+    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
+        let Some(previous) = &mut self.previous else { return self.segmenter.put_node(node, &mut Vec::new) };
+        let start = previous.end_list();
+        self.segmenter.put_node(node, &mut || previous.list_nodes(start))
+    }
 }
 
 /// Runs the stage for one lane until the steps end.
@@ -50,9 +73,12 @@ pub(super) fn assemble<'env>(
     segmenter: Segmenter<'env>,
     steps: &Receiver<Step>,
 ) -> Result<Outcome> {
-    let tree = TreeWriter::new(lane.repository.keys.boundary(), lane.repository.config.leaf_target);
+    let reader = lane.repository.reader();
+    let root = |before: &Snapshot| Root { id: before.manifest.root, level: before.manifest.root_level };
+    let older = lane.before.map(|before| OlderNodes::new(&reader, root(before)));
+    let tree = TreeWriter::new(lane.repository.keys.boundary(), lane.repository.config.leaf_target).with_older(older);
     let (totals, problems, big) = (Totals::default(), Vec::new(), ContentBuilder::default());
-    let mut assembler = Assembler { segmenter, tree, totals, problems, big, plan };
+    let mut assembler = Assembler { segmenter, tree, totals, problems, big, big_previous: None, plan, reader: &reader };
     for step in steps {
         lane.writer.check()?;
         assembler.step(step)?;
@@ -69,41 +95,58 @@ impl Assembler<'_, '_> {
                 self.problems.extend(batch.problems);
                 batch.done.into_iter().try_for_each(|done| self.path(done, &batch.buffer))
             }
+            Step::FileBegin { previous } => {
+                self.big_previous = (!previous.items.is_empty()).then(|| Aligner::new(self.reader, &previous));
+                Ok(())
+            }
             Step::Pieces(result) => {
                 let (pieces, buffer) = result.recv().map_err(|_| Error::Cancelled)??;
-                let mut content = std::mem::take(&mut self.big);
-                let added = self.content(&mut content, &pieces, &buffer);
-                self.big = content;
+                let (mut content, mut previous) = (std::mem::take(&mut self.big), self.big_previous.take());
+                let added = self.content(&mut content, &pieces, &buffer, previous.as_mut());
+                (self.big, self.big_previous) = (content, previous);
                 added
             }
             Step::FileEnd { mut entry, state, problems } => {
                 self.problems.extend(problems);
                 let content = std::mem::take(&mut self.big);
-                entry.content = content.finish(&mut self.segmenter)?;
+                let mut previous = self.big_previous.take();
+                let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_mut() };
+                entry.content = content.finish(&mut lists)?;
                 self.entry(*entry, state)
             }
         }
     }
 
     fn path(&mut self, done: Done, buffer: &[u8]) -> Result<()> {
-        let Done { mut entry, pieces, state } = done;
+        let Done { mut entry, pieces, state, previous } = done;
         if !pieces.is_empty() {
             let mut content = ContentBuilder::default();
-            self.content(&mut content, &pieces, buffer)?;
-            entry.content = content.finish(&mut self.segmenter)?;
+            let mut previous = (!previous.items.is_empty()).then(|| Aligner::new(self.reader, &previous));
+            self.content(&mut content, &pieces, buffer, previous.as_mut())?;
+            let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_mut() };
+            entry.content = content.finish(&mut lists)?;
         }
         self.entry(entry, state)
     }
 
-    fn content(&mut self, content: &mut ContentBuilder, pieces: &[Piece], buffer: &[u8]) -> Result<()> {
+    fn content(
+        &mut self,
+        content: &mut ContentBuilder,
+        pieces: &[Piece],
+        buffer: &[u8],
+        mut previous: Option<&mut Aligner>,
+    ) -> Result<()> {
         for piece in pieces {
-            let id = piece.chunk.as_ref().map(|chunk| {
-                if let Some(range) = &chunk.new_bytes {
-                    self.segmenter.put_data(chunk.id, &buffer[range.clone()]);
+            let item = ContentItem { length: piece.length, id: piece.chunk.as_ref().map(|chunk| chunk.id) };
+            match piece.chunk.as_ref().and_then(|chunk| Some((chunk.id, chunk.new_bytes.clone()?))) {
+                Some((id, range)) => {
+                    let bases = previous.as_mut().map(|previous| previous.resembling(piece.length)).unwrap_or_default();
+                    self.segmenter.put_data(id, &buffer[range], &bases)?;
                 }
-                chunk.id
-            });
-            content.push(ContentItem { length: piece.length, id }, &mut self.segmenter)?;
+                None => previous.as_mut().map_or((), |previous| previous.pass(&item)),
+            }
+            let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_deref_mut() };
+            content.push(item, &mut lists)?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ pub(super) fn read_big<'env>(
     let FileTask { found, lanes: mut tasks } = task;
     for (lane, task) in tasks.iter_mut().enumerate() {
         if let LaneTask::Keep(entry) = task {
-            let done = vec![Done { entry: (**entry).clone(), pieces: Vec::new(), state: State::Unmodified }];
+            let done = vec![Done::bare((**entry).clone(), State::Unmodified)];
             outlets.send(lane, Step::done(BatchDone { done, ..BatchDone::default() }));
         }
     }
@@ -50,13 +50,13 @@ pub(super) fn read_big<'env>(
             let problem = error.to_problem();
             plan.events.problem(&problem);
             for (lane, task) in tasks.iter().enumerate() {
-                let LaneTask::Read { link_group, is_new } = *task else { continue };
+                let LaneTask::Read(wanted) = task else { continue };
                 let mut batch = BatchDone { problems: vec![problem.clone()], ..BatchDone::default() };
                 if !error.is_vanished() {
                     let (mut metadata, marks) = unreadable(plan, &found);
-                    metadata.link_group = link_group;
+                    metadata.link_group = wanted.link_group;
                     let entry = work::entry(&found, metadata, marks);
-                    batch.done.push(Done { entry, pieces: Vec::new(), state: State::of(is_new) });
+                    batch.done.push(Done::bare(entry, State::of(wanted.is_new)));
                 }
                 outlets.send(lane, Step::done(batch));
             }
@@ -64,7 +64,11 @@ pub(super) fn read_big<'env>(
         }
     };
     let (mut metadata, mut problems) = file.metadata(&plan.completer, &before, None);
-    let wanted: Vec<bool> = tasks.iter().map(|task| matches!(task, LaneTask::Read { .. })).collect();
+    for (lane, task) in tasks.iter().enumerate() {
+        let LaneTask::Read(wanted) = task else { continue };
+        outlets.send(lane, Step::FileBegin { previous: wanted.previous.clone() });
+    }
+    let wanted: Vec<bool> = tasks.iter().map(|task| matches!(task, LaneTask::Read(_))).collect();
     let mut reader = BigReader::new(plan, pool, outlets, &wanted);
     match reader.extents(&file, &before) {
         Ok(()) => {}
@@ -81,11 +85,11 @@ pub(super) fn read_big<'env>(
     problems.iter().for_each(|problem| plan.events.problem(problem));
     plan.events.path_done(&found.path(), 0);
     for (lane, task) in tasks.into_iter().enumerate() {
-        let LaneTask::Read { link_group, is_new } = task else { continue };
+        let LaneTask::Read(wanted) = task else { continue };
         let mut metadata = metadata.clone();
-        metadata.link_group = link_group;
+        metadata.link_group = wanted.link_group;
         let entry = Box::new(work::entry(&found, metadata, marks));
-        outlets.send(lane, Step::FileEnd { entry, state: State::of(is_new), problems: problems.clone() });
+        outlets.send(lane, Step::FileEnd { entry, state: State::of(wanted.is_new), problems: problems.clone() });
     }
     Ok(())
 }

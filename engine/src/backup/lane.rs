@@ -26,6 +26,8 @@ pub(super) struct Lane<'a> {
     pub(super) repository: &'a Repository,
     pub(super) writer: &'a Writer,
     pub(super) parent: Option<&'a Snapshot>,
+    /// What new content is compared with: the parent, or a snapshot whose files may resemble these.
+    pub(super) before: Option<&'a Snapshot>,
     /// Whether every chunk of the parent is surely there, so that unchanged files need no look-up.
     pub(super) trusts_parent: bool,
     pub(super) chunker: Chunker,
@@ -42,7 +44,7 @@ pub(super) fn chunker(repository: &Repository) -> Result<Chunker> {
 impl Lane<'_> {
     /// Whether the parent's entry holds for what was found.
     pub(super) fn keeps(&self, entry: &Entry, found: &Found) -> Result<bool> {
-        Ok(is_unchanged(entry, found) && !self.is_recent(entry) && self.is_stored(entry)?)
+        Ok(self.parent.is_some() && is_unchanged(entry, found) && !self.is_recent(entry) && self.is_stored(entry)?)
     }
 
     /// Whether the file changed so shortly before the parent's backup began, or later, that another change with the same

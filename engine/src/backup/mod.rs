@@ -6,6 +6,7 @@
 //! Data goes one way. `sequence` decides what to do with each path (one thread, tree order), `work` reads and cuts (all
 //! threads), `assemble` puts results in order, deduplicates and builds the tree (one thread), the writer seals and stores.
 
+mod align;
 mod assemble;
 mod big;
 mod lane;
@@ -29,8 +30,8 @@ use crate::repository::Repository;
 use crate::session::Client;
 use crate::source::{Completer, SourceOptions};
 use crate::tree::Root;
-pub use crate::writer::Compression;
 use crate::writer::Segmenter;
+pub use crate::writer::{Compression, DeltaLimits};
 use lane::Lane;
 pub use streams::{Stream, StreamInput};
 use way::Way;
@@ -51,6 +52,8 @@ pub struct BackupOptions {
     pub description: String,
     /// How hard new data is compressed.
     pub compression: Compression,
+    /// What may be stored as a difference from the previous version.
+    pub deltas: DeltaLimits,
     /// Worker threads.
     pub threads: usize,
     /// Whether anything is written.

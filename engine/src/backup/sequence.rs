@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crossbeam_channel::Sender;
 use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::boundary::link_group;
-use keepfast_repo_format::tree::entry::{Entry, FileType};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType};
 use keepfast_repo_format::tree::order;
 
 use super::Plan;
@@ -15,7 +15,7 @@ use super::assemble::Step;
 use super::big;
 use super::lane::Outlets;
 use super::streams::{self, Planned};
-use super::work::{self, Batch, FileTask, LaneTask, Task};
+use super::work::{self, Batch, FileTask, LaneTask, Task, Wanted};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::source::{self, Found, Walked};
@@ -35,8 +35,8 @@ struct Sequencer<'env> {
     outlets: Outlets,
     batch: Batch,
     batch_bytes: u64,
-    /// The parent snapshot of each lane, where the walk is.
-    parents: Vec<Option<Cursor>>,
+    /// The snapshot that each lane compares with, where the walk is.
+    before: Vec<Option<Cursor>>,
     /// First path of every inode with several names, as its link group in each lane.
     links: HashMap<(u64, u64), Vec<u64>>,
 }
@@ -50,8 +50,8 @@ pub(super) fn sequence<'env>(
     pool: Pool<'env>,
     steps: Vec<Sender<Step>>,
 ) -> Result<Vec<Option<Error>>> {
-    let parents = plan.lanes.iter().map(|lane| {
-        let manifest = &lane.parent?.manifest;
+    let before = plan.lanes.iter().map(|lane| {
+        let manifest = &lane.before?.manifest;
         let root = Root { id: manifest.root, level: manifest.root_level };
         Some(Cursor::new(lane.repository.reader(), root, Direction::Forward))
     });
@@ -61,7 +61,7 @@ pub(super) fn sequence<'env>(
         outlets: Outlets::new(steps),
         batch: Batch::default(),
         batch_bytes: 0,
-        parents: parents.collect(),
+        before: before.collect(),
         links: HashMap::new(),
     };
     match sequencer.run() {
@@ -90,7 +90,10 @@ impl Sequencer<'_> {
                 Planned::Folder(entry) => self.keep(vec![Some(entry); plan.lanes.len()], None),
                 Planned::Stream(stream) => {
                     self.flush();
-                    streams::capture(plan, &self.pool, &mut self.outlets, stream)?;
+                    let (directory, name) = order::split(&stream.path);
+                    let previous = (0..plan.lanes.len()).map(|lane| self.previous(lane, directory, name));
+                    let previous = previous.map(|entry| entry.map(|entry| entry.content).unwrap_or_default()).collect();
+                    streams::capture(plan, &self.pool, &mut self.outlets, stream, previous)?;
                 }
             }
         }
@@ -102,10 +105,10 @@ impl Sequencer<'_> {
         let groups = self.link_groups(&found);
         let tasks: Vec<LaneTask> =
             (0..self.plan.lanes.len()).map(|lane| self.lane_task(lane, &found, groups.as_deref())).collect();
-        if tasks.iter().all(|task| !matches!(task, LaneTask::Read { .. })) {
+        if tasks.iter().all(|task| !matches!(task, LaneTask::Read(_))) {
             let entry = |task| match task {
                 LaneTask::Keep(entry) => Some(*entry),
-                LaneTask::Read { .. } | LaneTask::Nothing => None,
+                LaneTask::Read(_) | LaneTask::Nothing => None,
             };
             self.keep(tasks.into_iter().map(entry).collect(), Some(found.stat.size));
             return Ok(());
@@ -122,45 +125,41 @@ impl Sequencer<'_> {
     }
 
     fn lane_task(&mut self, number: usize, found: &Found, groups: Option<&[u64]>) -> LaneTask {
-        let previous = self.previous(number, found);
+        let previous = self.previous(number, &found.directory, &found.name);
         if !self.outlets.is_open(number) {
             return LaneTask::Nothing;
         }
-        let (is_new, link_group) = (previous.is_none(), groups.map(|groups| groups[number]));
-        let kept = previous.map(|entry| self.plan.lanes[number].keeps(&entry, found).map(|keeps| (keeps, entry)));
-        match kept {
-            Some(Ok((true, mut entry))) => {
+        let (lane, link_group) = (&self.plan.lanes[number], groups.map(|groups| groups[number]));
+        let Some(mut entry) = previous else {
+            return LaneTask::Read(Wanted { link_group, is_new: true, previous: Content::default() });
+        };
+        match lane.keeps(&entry, found) {
+            Ok(true) => {
                 entry.metadata.link_group = link_group;
                 LaneTask::Keep(Box::new(entry))
             }
-            Some(Err(error)) => {
+            Ok(false) => {
+                let is_new = lane.parent.is_none();
+                LaneTask::Read(Wanted { link_group, is_new, previous: entry.content })
+            }
+            Err(error) => {
                 self.outlets.fail(number, error);
                 LaneTask::Nothing
             }
-            Some(Ok((false, _))) | None => LaneTask::Read { link_group, is_new },
         }
     }
 
-    /// The parent's entry of the same path. A parent that can not be read is no parent from there on: everything is read.
-    fn previous(&mut self, lane: usize, found: &Found) -> Option<Entry> {
-        let parent = self.parents[lane].as_mut()?;
-        loop {
-            let step = match parent.peek() {
-                Ok(Some(entry)) => order::compare(&entry.directory, &entry.name, &found.directory, &found.name),
-                Ok(None) => return None,
-                Err(_) => {
-                    self.parents[lane] = None;
-                    return None;
-                }
-            };
-            match step {
-                std::cmp::Ordering::Less => {
-                    parent.next();
-                }
-                std::cmp::Ordering::Equal => return parent.next().and_then(Result::ok),
-                std::cmp::Ordering::Greater => return None,
-            }
-        }
+    /// The entry of the same path in the snapshot that is compared with. One that can not be read is none from there on: everything is read.
+    fn previous(&mut self, lane: usize, directory: &[u8], name: &[u8]) -> Option<Entry> {
+        let before = self.before[lane].as_mut()?;
+        let found = before.seek(directory, name).and_then(|()| {
+            let is_same = |entry: &Entry| (&entry.directory[..], &entry.name[..]) == (directory, name);
+            if before.peek()?.is_some_and(is_same) { before.next().transpose() } else { Ok(None) }
+        });
+        found.unwrap_or_else(|_| {
+            self.before[lane] = None;
+            None
+        })
     }
 
     fn link_groups(&mut self, found: &Found) -> Option<Vec<u64>> {

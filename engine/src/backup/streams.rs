@@ -166,13 +166,17 @@ fn made_up(directory: &[u8], name: Vec<u8>, file_type: FileType, mode: u32, time
     Entry { directory: directory.into(), name, metadata, marks: Marks(Marks::STREAM), content: Content::default() }
 }
 
-/// Reads a stream to its end and sends its entry.
+/// Reads a stream to its end and sends its entry. `previous` is what each lane has of it from the time before.
 pub(super) fn capture<'env>(
     plan: &'env Plan<'env>,
     pool: &Pool<'env>,
     outlets: &mut Outlets,
     stream: &Stream,
+    previous: Vec<Content>,
 ) -> Result<()> {
+    for (lane, previous) in previous.into_iter().enumerate() {
+        outlets.send(lane, Step::FileBegin { previous });
+    }
     let (directory, name) = order::split(&stream.path);
     let mut entry = made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)());
     let mut bytes = BigReader::new(plan, pool, outlets, &vec![true; plan.lanes.len()]);

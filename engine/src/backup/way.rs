@@ -24,6 +24,8 @@ pub(super) struct Way<'a> {
     /// `None`: a dry run.
     session: Option<Session<'a>>,
     parent: Option<Snapshot>,
+    /// A snapshot whose files may resemble these, where there is no parent.
+    relative: Option<Snapshot>,
     trusts_parent: bool,
     writer: Writer,
     queue: Queue,
@@ -41,14 +43,25 @@ impl<'a> Way<'a> {
     ) -> Result<Self> {
         let chunker = lane::chunker(repository)?;
         if options.mode == Mode::DryRun {
-            let parent = find_parent(repository, &repository.history()?, options, parent, client, events)?;
+            let before = Before::find(repository, &repository.history()?, options, parent, client, events)?;
             let (writer, queue) = Writer::new(repository, SessionId([0; 16]), options.compression);
+            let writer = writer.with_deltas(options.deltas);
             writer.write_nothing();
-            return Ok(Self { repository, session: None, parent, trusts_parent: true, writer, queue, chunker });
+            let Before { parent, relative } = before;
+            return Ok(Self {
+                repository,
+                session: None,
+                parent,
+                relative,
+                trusts_parent: true,
+                writer,
+                queue,
+                chunker,
+            });
         }
         let mut session = Session::open(repository, client.clone(), Role::Writer)?;
-        match find_parent(repository, &session.history, options, parent, client, events) {
-            Ok(parent) => {
+        match Before::find(repository, &session.history, options, parent, client, events) {
+            Ok(Before { parent, relative }) => {
                 // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
                 // visible, that needs no look-up per chunk.
                 let history = &session.history;
@@ -56,7 +69,8 @@ impl<'a> Way<'a> {
                     && history.damaged().is_empty()
                     && history.broken_links().is_empty();
                 let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
-                Ok(Self { repository, session: Some(session), parent, trusts_parent, writer, queue, chunker })
+                let writer = writer.with_deltas(options.deltas);
+                Ok(Self { repository, session: Some(session), parent, relative, trusts_parent, writer, queue, chunker })
             }
             Err(error) => {
                 let _ = session.abandon();
@@ -71,6 +85,7 @@ impl<'a> Way<'a> {
             repository: self.repository,
             writer: &self.writer,
             parent: self.parent.as_ref(),
+            before: self.parent.as_ref().or(self.relative.as_ref()),
             trusts_parent: self.trusts_parent,
             chunker: self.chunker.clone(),
         }
@@ -147,30 +162,41 @@ fn manifest(
     }
 }
 
-fn find_parent(
-    repository: &Repository,
-    history: &History,
-    options: &BackupOptions,
-    parent: &Parent,
-    client: &Client,
-    events: &dyn Events,
-) -> Result<Option<Snapshot>> {
-    if *parent == Parent::None {
-        return Ok(None);
-    }
-    let (snapshots, _) = history.snapshots(repository)?;
-    let fits = |snapshot: &&Snapshot| match parent {
-        Parent::Snapshot(id) => snapshot.id == *id,
-        _ => snapshot.manifest.host == client.host && snapshot.manifest.paths == options.paths,
-    };
-    let found = snapshots.iter().rev().find(fits).cloned();
-    if let Some(Snapshot { manifest: Manifest { totals, .. }, .. }) = &found {
-        // The best guess there is without walking twice.
-        events.expected(totals.files + totals.directories + totals.others, totals.bytes);
-    }
-    match (parent, found) {
-        (Parent::Snapshot(id), None) => Err(Error::NoSnapshot { selector: id.to_string() }),
-        (_, found) => Ok(found),
+/// Snapshots that a backup compares with.
+struct Before {
+    parent: Option<Snapshot>,
+    relative: Option<Snapshot>,
+}
+
+impl Before {
+    /// The parent that the user wants, or else the newest snapshot of this host whose tree begins like this one will, perhaps of a
+    /// folder that has moved: new content may resemble the files of the same path there.
+    fn find(
+        repository: &Repository,
+        history: &History,
+        options: &BackupOptions,
+        wanted: &Parent,
+        client: &Client,
+        events: &dyn Events,
+    ) -> Result<Self> {
+        let (snapshots, _) = history.snapshots(repository)?;
+        let newest = |fits: &dyn Fn(&Snapshot) -> bool| snapshots.iter().rev().find(|snapshot| fits(snapshot)).cloned();
+        let is_own = |snapshot: &Snapshot| snapshot.manifest.host == client.host;
+        let is_same = |snapshot: &Snapshot| is_own(snapshot) && snapshot.manifest.paths == options.paths;
+        let parent = match wanted {
+            Parent::None => None,
+            Parent::Newest => newest(&is_same),
+            Parent::Snapshot(id) => {
+                let found = newest(&|snapshot| snapshot.id == *id);
+                Some(found.ok_or_else(|| Error::NoSnapshot { selector: id.to_string() })?)
+            }
+        };
+        if let Some(Snapshot { manifest: Manifest { totals, .. }, .. }) = &parent {
+            // The best guess there is without walking twice.
+            events.expected(totals.files + totals.directories + totals.others, totals.bytes);
+        }
+        let relative = if parent.is_none() { newest(&is_same).or_else(|| newest(&is_own)) } else { None };
+        Ok(Self { parent, relative })
     }
 }
 

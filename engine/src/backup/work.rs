@@ -29,9 +29,18 @@ pub(super) enum LaneTask {
     /// The parent's entry holds.
     Keep(Box<Entry>),
     /// Read it.
-    Read { link_group: Option<u64>, is_new: bool },
+    Read(Wanted),
     /// The lane has failed.
     Nothing,
+}
+
+/// What a lane knows of a path that it wants to be read.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) link_group: Option<u64>,
+    pub(super) is_new: bool,
+    /// Content of the version before, for what resembles it; empty if there is none.
+    pub(super) previous: Content,
 }
 
 /// What is to be done with a path.
@@ -76,6 +85,15 @@ pub(super) struct Done {
     pub(super) entry: Entry,
     pub(super) pieces: Vec<Piece>,
     pub(super) state: State,
+    /// As in [`Wanted`].
+    pub(super) previous: Content,
+}
+
+impl Done {
+    /// A path without pieces.
+    pub(super) fn bare(entry: Entry, state: State) -> Self {
+        Self { entry, pieces: Vec::new(), state, previous: Content::default() }
+    }
 }
 
 /// How a path compares with the parent snapshot.
@@ -103,7 +121,7 @@ pub(super) struct BatchDone {
 
 impl BatchDone {
     fn kept(&mut self, entry: Entry) {
-        self.done.push(Done { entry, pieces: Vec::new(), state: State::Unmodified });
+        self.done.push(Done::bare(entry, State::Unmodified));
     }
 }
 
@@ -155,14 +173,15 @@ fn read_path(plan: &Plan, task: FileTask, results: &mut Results) {
     for ((result, lane), pieces) in results.iter_mut().zip(lanes).zip(read.pieces) {
         let Ok(done) = result else { continue };
         match (lane, &read.found, pieces) {
-            (LaneTask::Nothing, ..) | (LaneTask::Read { .. }, None, _) => {}
+            (LaneTask::Nothing, ..) | (LaneTask::Read(_), None, _) => {}
             (LaneTask::Keep(entry), ..) => done.kept(*entry),
-            (LaneTask::Read { link_group, is_new }, Some((metadata, marks)), Ok(pieces)) => {
+            (LaneTask::Read(wanted), Some((metadata, marks)), Ok(pieces)) => {
+                let Wanted { link_group, is_new, previous } = wanted;
                 let metadata = Metadata { link_group, ..metadata.clone() };
                 let entry = entry(&found, metadata, *marks);
-                done.done.push(Done { entry, pieces, state: State::of(is_new) });
+                done.done.push(Done { entry, pieces, state: State::of(is_new), previous });
             }
-            (LaneTask::Read { .. }, _, Err(error)) => *result = Err(error),
+            (LaneTask::Read(_), _, Err(error)) => *result = Err(error),
         }
     }
 }
@@ -212,8 +231,7 @@ fn read_file(
 ) -> std::result::Result<Read, SourceError> {
     let file = source::open(found)?;
     // Read behind the new chunks of the last lane that wants it, which need not be copied then.
-    let wants =
-        |(lane, result): (&LaneTask, &Result<BatchDone>)| matches!(lane, LaneTask::Read { .. }) && result.is_ok();
+    let wants = |(lane, result): (&LaneTask, &Result<BatchDone>)| matches!(lane, LaneTask::Read(_)) && result.is_ok();
     let last = lanes.iter().zip(results.iter()).rposition(wants);
     let mut buffer = match last.map(|last| &mut results[last]) {
         Some(Ok(result)) => std::mem::take(&mut result.buffer),
@@ -224,7 +242,7 @@ fn read_file(
     let mut pieces = no_pieces(lanes.len());
     if let Ok((.., runs)) = &read {
         for (number, (task, result)) in lanes.iter().zip(results.iter_mut()).enumerate() {
-            let (LaneTask::Read { .. }, Ok(result)) = (task, result) else { continue };
+            let (LaneTask::Read(_), Ok(result)) = (task, result) else { continue };
             pieces[number] = plan.lanes[number].cut(&buffer, runs).map(|mut pieces| {
                 if Some(number) != last {
                     copy_new(&mut pieces, &buffer, &mut result.buffer);

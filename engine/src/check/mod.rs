@@ -8,8 +8,8 @@ mod packs;
 mod trees;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::layout;
@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::history::History;
 use crate::index::PackSummary;
 use crate::pool::Pool;
+use crate::reader::Reader;
 use crate::repository::{Repository, list_slots};
 
 /// Findings that are listed; beyond them they are counted. A few hostile nodes can be wrong in millions of places.
@@ -83,7 +84,8 @@ pub struct Report {
 /// The storage failed or the user cancelled; damage is in the report.
 pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &dyn Events) -> Result<Report> {
     let history = repository.history()?;
-    let checker = Checker { repository, findings: Mutex::default(), unlisted: AtomicU64::new(0), events };
+    let (findings, unlisted) = (Mutex::default(), AtomicU64::new(0));
+    let checker = Checker { repository, reader: repository.reader_of_storage(), findings, unlisted, events };
     let mut report = Report::default();
     checker.log(&history);
     checker.keys()?;
@@ -100,9 +102,9 @@ pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &d
         for pack in &packs {
             let full = is_chosen(&pack.id, read);
             let (checker, bytes_read) = (&checker, &bytes_read);
-            pool.normal(move |scratch| {
+            pool.normal(move |_| {
                 if !events.cancelled() {
-                    checker.pack(pack, full, &mut scratch.decompressor);
+                    checker.pack(pack, full);
                     if full {
                         bytes_read.fetch_add(pack.length, Ordering::Relaxed);
                     }
@@ -144,6 +146,7 @@ fn is_chosen(id: &PackId, read: ReadData) -> bool {
 
 struct Checker<'a> {
     repository: &'a Repository,
+    reader: Arc<Reader>,
     findings: Mutex<Vec<Finding>>,
     unlisted: AtomicU64,
     events: &'a dyn Events,

@@ -2,48 +2,56 @@
 //! Packs: whether they are there, have the directory that the index says, and, byte by byte, the content that their ids promise.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::{HEADER_LEN, Kind};
 use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::pack::{self, FOOTER_LEN, Footer, PackRecord};
-use keepfast_repo_format::segment::{self, Decompressor};
 use keepfast_repo_format::{FormatError, layout};
 
 use super::{Checker, Report};
-use crate::error::{Error, Result};
-use crate::index::PackSummary;
+use crate::error::{Error, Result, describe};
+use crate::index::{Location, PackSummary};
 use crate::repository::object_name;
 
 impl Checker<'_> {
-    /// Compares visible packs with stored ones.
+    /// Compares visible packs with stored ones. The index then finds only what is in those that are there.
     pub(super) fn packs(&self, report: &mut Report) -> Result<Vec<PackSummary>> {
-        let listed = self.repository.backend.list(layout::PACKS_FOLDER)?;
-        let stored: HashMap<PackId, u64> = listed
-            .iter()
-            .filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)))
-            .collect();
+        let mut stored = self.stored_packs()?;
+        let is_there = |stored: &HashMap<PackId, u64>, pack: &PackSummary| stored.get(&pack.id) == Some(&pack.length);
+        if !self.repository.index.packs().iter().all(|pack| is_there(&stored, pack)) {
+            // A collector may have moved what was in them.
+            self.repository.history()?;
+            stored = self.stored_packs()?;
+        }
         let visible = self.repository.index.packs();
         report.packs = visible.len() as u64;
         let known: HashSet<PackId> = visible.iter().map(|pack| pack.id).collect();
         report.unreferenced_packs = stored.keys().filter(|id| !known.contains(id)).count() as u64;
-        let mut there = Vec::with_capacity(visible.len());
-        for pack in visible {
-            match stored.get(&pack.id) {
-                Some(length) if *length == pack.length => there.push(pack),
-                Some(length) => {
-                    self.found(layout::pack(&pack.id), format!("has {length} bytes, the index says {}", pack.length));
-                }
-                None => self.found(layout::pack(&pack.id), "is missing"),
-            }
+        let (there, lost): (Vec<_>, Vec<_>) = visible.into_iter().partition(|pack| is_there(&stored, pack));
+        for pack in &lost {
+            let text = match stored.get(&pack.id) {
+                Some(length) => format!("has {length} bytes, the index says {}", pack.length),
+                None => "is missing".to_string(),
+            };
+            self.found(layout::pack(&pack.id), text);
         }
+        self.repository.index.exclude_packs(&lost.iter().map(|pack| pack.id).collect());
         Ok(there)
     }
 
-    pub(super) fn pack(&self, summary: &PackSummary, full: bool, decompressor: &mut Decompressor) {
+    /// With their lengths.
+    fn stored_packs(&self) -> Result<HashMap<PackId, u64>> {
+        let listed = self.repository.backend.list(layout::PACKS_FOLDER)?;
+        let packs = listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)));
+        Ok(packs.collect())
+    }
+
+    pub(super) fn pack(&self, summary: &PackSummary, full: bool) {
         let name = layout::pack(&summary.id);
         let outcome = match self.repository.index.pack(&summary.id) {
-            Ok(Some(record)) if full => self.whole_pack(&record, &name, decompressor),
+            Ok(Some(record)) if full => self.whole_pack(&record, &name),
             Ok(Some(record)) => self.pack_tail(&record, &name),
             Ok(None) => Ok(()),
             Err(error) => Err(error.into()),
@@ -80,14 +88,13 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn whole_pack(&self, record: &PackRecord, name: &str, decompressor: &mut Decompressor) -> Result<()> {
+    fn whole_pack(&self, record: &Arc<PackRecord>, name: &str) -> Result<()> {
         let bytes = self.repository.backend.get(&object_name(name), None)?;
         if *blake3::hash(&bytes).as_bytes() != record.id.0 {
             self.found(name, "its content does not have the hash in its name");
         }
         let tail_start = usize::try_from(record.directory.end()).unwrap_or(usize::MAX).min(bytes.len());
         self.compare_tail(record, name, &bytes[..HEADER_LEN.min(bytes.len())], &bytes[tail_start..])?;
-        let reader = self.repository.reader_of_storage();
         let mut chunks = record.directory.chunks.iter();
         for (number, row) in record.directory.segments.iter().enumerate() {
             let place = || format!("{name}, segment {number}");
@@ -97,17 +104,20 @@ impl Checker<'_> {
                 self.found(place(), "lies beyond the end of the pack");
                 continue;
             };
-            let key = &record.keys[usize::from(row.key_row)];
-            let plain = reader.session_key(record.kind, key).and_then(|key| {
-                let repository = self.repository.id();
-                segment::open(&key, &repository, stored.to_vec(), row.codec, row.plain_len, decompressor)
-            });
-            match plain {
+            match self.reader.open_delta(record, number, stored.to_vec()) {
                 Ok(plain) => self.chunks(record.kind, &plain, &own, &place),
-                Err(error) => self.found(place(), error.to_string()),
+                // The bases of a dead delta are deleted like anything dead. What is live in it is named by who needs it.
+                Err(Error::Base { .. }) if self.lacks_a_base(record, number)? => {}
+                Err(error) if error.is_damage() => self.found(place(), of_segment(&error)),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn lacks_a_base(&self, record: &Arc<PackRecord>, segment: usize) -> Result<bool> {
+        let location = Location { pack: record.clone(), segment: segment as u32, offset: 0, length: 0 };
+        Ok(self.repository.index.lacking(&location)?.is_some())
     }
 
     fn chunks(&self, kind: Kind, plain: &[u8], rows: &[&ChunkRow], place: &dyn Fn() -> String) {
@@ -124,5 +134,13 @@ impl Checker<'_> {
                 self.found(place(), format!("chunk {} does not have the content its id promises", row.id));
             }
         }
+    }
+}
+
+/// What is wrong with a segment, whose pack is named already.
+fn of_segment(error: &Error) -> String {
+    match error {
+        Error::Object { source, .. } => source.to_string(),
+        error => describe(error),
     }
 }

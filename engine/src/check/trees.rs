@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
+use keepfast_repo_format::layout;
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType};
 use keepfast_repo_format::tree::inner::{self, Child};
 use keepfast_repo_format::tree::{leaf, list, order};
@@ -59,9 +60,9 @@ impl Walk<'_> {
 impl Checker<'_> {
     /// Walks every snapshot's tree, each node once; returns how many there are.
     pub(super) fn trees(&self, snapshots: &[Snapshot]) -> Result<u64> {
-        let reader = self.repository.reader_of_storage();
+        let reader = &*self.reader;
         let (nodes, lists, data) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut walk = Walk { reader: &reader, snapshot: String::new(), nodes, lists, data };
+        let mut walk = Walk { reader, snapshot: String::new(), nodes, lists, data };
         for snapshot in snapshots {
             walk.snapshot = snapshot.id.to_string()[..8].to_string();
             self.node(&mut walk, snapshot.manifest.root, snapshot.manifest.root_level, None)?;
@@ -201,8 +202,8 @@ impl Checker<'_> {
         let found = match walk.data.get(&id) {
             Some(known) => *known,
             None => {
-                let Some(location) = walk.reader.index().find(Kind::DataPack, &id)? else {
-                    self.found(walk.path_place(entry), format!("chunk {id} is in no pack that the index knows"));
+                let Some(location) = walk.reader.index().find_whole(Kind::DataPack, &id)? else {
+                    self.found(walk.path_place(entry), format!("chunk {id} {}", self.why_lost(&id)?));
                     return Ok(());
                 };
                 walk.data.insert(id, location.length.into());
@@ -213,6 +214,22 @@ impl Checker<'_> {
             self.found(walk.path_place(entry), format!("chunk {id} has {found} bytes, the file says {length}"));
         }
         Ok(())
+    }
+
+    /// Why a data chunk has no whole copy.
+    fn why_lost(&self, id: &ChunkId) -> Result<String> {
+        let index = &self.repository.index;
+        Ok(match index.find(Kind::DataPack, id)? {
+            Some(location) => match index.lacking(&location)? {
+                Some(lacking) => format!("can not be read: {lacking}"),
+                // Somebody has read anew what is visible.
+                None => "can not be read".to_string(),
+            },
+            None => match index.find_excluded(Kind::DataPack, id)? {
+                Some(location) => format!("is only in {}, which is not there", layout::pack(&location.pack.id)),
+                None => "is in no pack that the index knows".to_string(),
+            },
+        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn assemble<'env>(
             match part {
                 Ready::Item(item, new) => {
                     if let (Some(id), Some(range)) = (item.id, new) {
-                        segmenter.put_data(id, &batch.buffer[range]);
+                        segmenter.put_data(id, &batch.buffer[range], &[])?;
                     }
                     content.push(item, &mut segmenter)?;
                 }

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::IndexError;
 
 /// Raised with every change of `SCHEMA`: a file with another number is made anew.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// "kfix" in ASCII: tells the file from other programs' databases.
 const APPLICATION_ID: i64 = 0x6b66_6978;
@@ -36,7 +36,7 @@ const SCHEMA: &str = "
 CREATE TABLE facts(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE objects(number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, digest BLOB NOT NULL);
 CREATE TABLE packs(number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL UNIQUE, id BLOB NOT NULL,
-    kind INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL);
+    kind INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, edges INTEGER NOT NULL);
 CREATE TABLE directories(pack INTEGER PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE listings(object INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY(object, pack)) WITHOUT ROWID;
 CREATE INDEX listings_by_pack ON listings(pack);

@@ -65,8 +65,8 @@ impl LocalIndex {
             if self.state().usable.get(&number).is_none_or(|pack| pack.summary.kind != kind) {
                 continue;
             }
-            let pulled = self.pull(&store, number, |rows| rows.locate(id));
-            found.extend(self.noted(&store, pulled)?.flatten());
+            let pulled = self.pull(&store, number, |rows| rows.locate_all(id));
+            found.extend(self.noted(&store, pulled)?.into_iter().flatten());
         }
         Ok(found)
     }

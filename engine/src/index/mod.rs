@@ -16,6 +16,7 @@ mod rows;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId};
 use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::Codec;
 use rusqlite::Connection;
 
 use database::{Company, Lock};
@@ -32,7 +34,9 @@ pub use error::IndexError;
 use filter::Filter;
 use recent::Recent;
 use rows::{Listed, Usable};
-pub use survey::SurveyedPack;
+pub use survey::{Holder, SurveyedPack};
+use whole::Whole;
+pub use whole::{Fault, Lacking};
 
 /// Memory for whole packs' rows, in bytes: about 600,000 chunks, the neighbourhood of 20 GB of files.
 const RECENT_BYTES: usize = 48 << 20;
@@ -51,6 +55,21 @@ pub struct Location {
 }
 
 impl Location {
+    /// Whether the chunk can not be read without others.
+    pub fn is_delta(&self) -> bool {
+        self.pack.directory.segments.get(self.segment as usize).is_some_and(|row| row.codec == Codec::Delta)
+    }
+
+    /// Tells its segment from every other one.
+    pub fn segment_key(&self) -> (PackId, u32) {
+        (self.pack.id, self.segment)
+    }
+
+    /// The chunks without which this one can not be read.
+    pub fn bases(&self) -> &[ChunkId] {
+        self.pack.directory.edges_of(self.segment as usize)
+    }
+
     /// Offsets and ids of all chunks of the segment.
     pub fn chunks(&self) -> impl Iterator<Item = (u32, ChunkId)> + '_ {
         let rows = self.pack.directory.locate().filter(|row| row.segment == self.segment as usize);
@@ -101,6 +120,8 @@ struct State {
     rows: u64,
     excluded: HashSet<PackId>,
     filter: Option<Filter>,
+    /// Delta segments whose bases were found; emptied whenever a pack goes.
+    whole: Whole,
 }
 
 impl LocalIndex {
@@ -171,7 +192,8 @@ impl LocalIndex {
     pub fn exclude_packs(&self, packs: &HashSet<PackId>) {
         let mut state = self.state_mut();
         state.excluded.extend(packs);
-        let State { usable, set_aside, numbers, recent, .. } = &mut *state;
+        let State { usable, set_aside, numbers, recent, whole, .. } = &mut *state;
+        whole.clear();
         set_aside.extend(usable.extract_if(|_, pack| packs.contains(&pack.summary.id)));
         numbers.retain(|id, _| !packs.contains(id));
         recent.retain(|number| usable.contains_key(&number));
@@ -251,6 +273,7 @@ impl LocalIndex {
             rows: 0,
             excluded: HashSet::new(),
             filter: None,
+            whole: Whole::default(),
         };
         let store = Store { connection, lock, misses: 0 };
         Self {
@@ -306,6 +329,7 @@ impl Store {
 impl State {
     fn clear(&mut self) {
         self.recent.retain(|_| false);
+        self.whole.clear();
         self.usable.clear();
         self.set_aside.clear();
         self.numbers.clear();

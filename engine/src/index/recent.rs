@@ -53,6 +53,12 @@ impl PackRows {
         self.location(index)
     }
 
+    /// Every place of the chunk in this pack: a collector may move two deltas of it into one.
+    pub(super) fn locate_all(&self, id: &ChunkId) -> Vec<Location> {
+        let chunks = self.record.directory.chunks.iter().enumerate();
+        chunks.filter(|(_, chunk)| chunk.id == *id).filter_map(|(index, _)| self.location(index)).collect()
+    }
+
     fn location(&self, index: usize) -> Option<Location> {
         let (chunk, &(segment, offset)) = (self.record.directory.chunks.get(index)?, self.places.get(index)?);
         Some(Location { pack: Arc::clone(&self.record), segment, offset, length: chunk.length })

@@ -29,14 +29,16 @@ pub(super) fn unpack(bytes: &[u8], content: &[u8; 32]) -> Option<PackRecord> {
     intact.then(|| index::decode(bytes).ok()?.pop()).flatten()
 }
 
-/// What an object says as a whole: its name and the contents it lists. Keeps a damaged list from making packs visible.
-pub(super) fn object_digest<'a>(object: &[u8], contents: impl Iterator<Item = &'a [u8; 32]>) -> [u8; 32] {
-    let mut contents: Vec<&[u8; 32]> = contents.collect();
+/// What an object says as a whole: its name, the contents it lists, and how many edges each has. Keeps a damaged list from making
+/// packs visible, and a collector from missing edges.
+pub(super) fn object_digest<'a>(object: &[u8], contents: impl Iterator<Item = (&'a [u8; 32], u64)>) -> [u8; 32] {
+    let mut contents: Vec<(&[u8; 32], u64)> = contents.collect();
     contents.sort_unstable();
     let mut hasher = blake3::Hasher::new();
     hasher.update(object);
-    for content in contents {
+    for (content, edges) in contents {
         hasher.update(content);
+        hasher.update(&edges.to_le_bytes());
     }
     *hasher.finalize().as_bytes()
 }

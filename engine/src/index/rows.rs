@@ -15,7 +15,8 @@ use super::row::{Packed, ids, object_digest, unpack};
 use super::{IndexError, PackSummary};
 
 /// Names the columns used here; see `database`.
-pub(super) const PROBE: &str = "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks,
+pub(super) const PROBE: &str =
+    "SELECT o.number, o.id, o.digest, p.number, p.content, p.id, p.kind, p.length, p.chunks, p.edges,
     d.record, c.prefix, c.pack FROM listings l JOIN objects o ON o.number = l.object JOIN packs p ON p.number = l.pack
     JOIN directories d ON d.pack = p.number JOIN chunks c ON c.pack = p.number LIMIT 0";
 
@@ -28,6 +29,7 @@ pub(super) struct Listed {
     pub(super) number: i64,
     pub(super) content: [u8; 32],
     pub(super) chunks: u64,
+    pub(super) edges: u64,
     pub(super) summary: PackSummary,
 }
 
@@ -48,7 +50,7 @@ pub(super) fn listing(connection: &Connection, object: &IndexId) -> Result<Optio
     let found = connection.prepare_cached(sql)?.query_row([&object.0[..]], |row| Ok((row.get(0)?, row.get(1)?)));
     let Some((number, digest)): Option<(i64, Vec<u8>)> = found.optional()? else { return Ok(None) };
     let sql =
-        "SELECT p.number, p.content, p.id, p.kind, p.length, p.chunks FROM listings l JOIN packs p ON p.number = l.pack
+        "SELECT p.number, p.content, p.id, p.kind, p.length, p.chunks, p.edges FROM listings l JOIN packs p ON p.number = l.pack
         WHERE l.object = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([number])?;
@@ -59,9 +61,10 @@ pub(super) fn listing(connection: &Connection, object: &IndexId) -> Result<Optio
             return Ok(None);
         };
         let summary = PackSummary { id: PackId(id), length: row.get::<_, i64>(4)?.cast_unsigned(), kind };
-        packs.push(Listed { number: row.get(0)?, content, chunks: row.get::<_, i64>(5)?.cast_unsigned(), summary });
+        let (chunks, edges) = (row.get::<_, i64>(5)?.cast_unsigned(), row.get::<_, i64>(6)?.cast_unsigned());
+        packs.push(Listed { number: row.get(0)?, content, chunks, edges, summary });
     }
-    let fits = object_digest(&object.0, packs.iter().map(|pack| &pack.content)) == *digest;
+    let fits = object_digest(&object.0, packs.iter().map(|pack| (&pack.content, pack.edges))) == *digest;
     Ok(fits.then_some(packs))
 }
 
@@ -69,15 +72,25 @@ pub(super) fn listing(connection: &Connection, object: &IndexId) -> Result<Optio
 pub(super) fn load(connection: &mut Connection, object: &IndexId, packs: &[PackRecord]) -> Result<(), IndexError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let packed: Vec<Packed> = packs.iter().map(Packed::new).collect();
-    let contents: HashSet<[u8; 32]> = packed.iter().map(|packed| packed.content).collect();
-    let digest = object_digest(&object.0, contents.iter());
+    let contents: HashMap<[u8; 32], u64> = packed
+        .iter()
+        .zip(packs)
+        .map(|(packed, record)| (packed.content, record.directory.edges.len() as u64))
+        .collect();
+    let digest = object_digest(&object.0, contents.iter().map(|(content, edges)| (content, *edges)));
     drop_object(&transaction, &object.0)?;
     let sql = "INSERT INTO objects(id, digest) VALUES(?1, ?2) RETURNING number";
     let number: i64 = transaction.prepare_cached(sql)?.query_row([&object.0[..], &digest], |row| row.get(0))?;
     let mut chunks = Vec::new();
     for (record, packed) in packs.iter().zip(packed) {
         let pack = match number_of(&transaction, &packed.content)? {
-            Some(pack) => pack,
+            Some(pack) => {
+                // A number that was damaged would keep the object out for ever.
+                let edges = i64::try_from(record.directory.edges.len()).unwrap_or(i64::MAX);
+                let sql = "UPDATE packs SET edges = ?2 WHERE number = ?1 AND edges <> ?2";
+                transaction.prepare_cached(sql)?.execute([pack, edges])?;
+                pack
+            }
             None => {
                 let pack = insert_pack(&transaction, record, &packed)?;
                 chunks.extend(ids(record).map(|id| (prefix_of(id), pack)));
@@ -173,10 +186,12 @@ fn number_of(transaction: &Transaction<'_>, content: &[u8; 32]) -> Result<Option
 }
 
 fn insert_pack(transaction: &Transaction<'_>, record: &PackRecord, packed: &Packed) -> Result<i64, IndexError> {
-    let sql = "INSERT INTO packs(content, id, kind, length, chunks) VALUES(?1, ?2, ?3, ?4, ?5) RETURNING number";
+    let sql = "INSERT INTO packs(content, id, kind, length, chunks, edges) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+        RETURNING number";
     let chunks = i64::try_from(record.directory.chunks.len()).unwrap_or(i64::MAX);
     let length = record.length.cast_signed();
-    let values = params![&packed.content[..], &record.id.0[..], record.kind.letter(), length, chunks];
+    let edges = i64::try_from(record.directory.edges.len()).unwrap_or(i64::MAX);
+    let values = params![&packed.content[..], &record.id.0[..], record.kind.letter(), length, chunks, edges];
     let number = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
     let sql = "INSERT INTO directories VALUES(?1, ?2)";
     transaction.prepare_cached(sql)?.execute(params![number, packed.bytes])?;

@@ -22,6 +22,17 @@ pub struct SurveyedPack {
     pub summary: PackSummary,
     /// Its chunks.
     pub chunks: u64,
+    /// The edges of its delta segments.
+    pub edges: u64,
+}
+
+/// A pack that holds a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The pack.
+    pub pack: PackId,
+    /// It needs no other chunk for it.
+    pub is_plain: bool,
 }
 
 impl LocalIndex {
@@ -30,7 +41,10 @@ impl LocalIndex {
         let state = self.state();
         let listed = state.usable.values().chain(state.set_aside.values());
         let mut packs: Vec<SurveyedPack> = listed
-            .map(|pack| SurveyedPack { number: pack.number, summary: pack.summary, chunks: pack.chunks })
+            .map(|pack| {
+                let (chunks, edges) = (pack.chunks, pack.edges);
+                SurveyedPack { number: pack.number, summary: pack.summary, chunks, edges }
+            })
             .collect();
         packs.sort_unstable_by_key(|pack| pack.number);
         packs
@@ -84,11 +98,12 @@ impl LocalIndex {
         self.noted(&store, record)
     }
 
-    /// Other visible packs than `besides` that hold the chunk and are not excluded. It names too few, never one that does not.
+    /// Other visible packs than `besides` that hold the chunk as it is or as a delta and are not excluded. It names too few, never one
+    /// that does not.
     ///
     /// # Errors
     /// The database.
-    pub fn other_holders(&self, besides: &PackId, kind: Kind, id: &ChunkId) -> Result<Vec<PackId>, IndexError> {
+    pub fn other_holders(&self, besides: &PackId, kind: Kind, id: &ChunkId) -> Result<Vec<Holder>, IndexError> {
         let store = self.store();
         let mut holders = Vec::new();
         for number in rows::candidates(&store.connection, prefix_of(id))? {
@@ -96,9 +111,10 @@ impl LocalIndex {
             if listed.is_none_or(|pack| pack.kind != kind || pack.id == *besides) {
                 continue;
             }
-            let holds = self.pull(&store, number, |rows| rows.locate(id).is_some());
-            if self.noted(&store, holds)? == Some(true) {
-                holders.extend(listed.map(|pack| pack.id));
+            let copies = self.pull(&store, number, |rows| rows.locate_all(id));
+            let copies = self.noted(&store, copies)?.unwrap_or_default();
+            if let (Some(listed), false) = (listed, copies.is_empty()) {
+                holders.push(Holder { pack: listed.id, is_plain: !copies.iter().all(Location::is_delta) });
             }
         }
         Ok(holders)
@@ -150,7 +166,7 @@ mod tests {
     use keepfast_repo_format::id::PackId;
 
     use super::super::tests::{REPOSITORY, chunk, object, record};
-    use super::{IndexError, LocalIndex};
+    use super::{Holder, IndexError, LocalIndex};
 
     /// Packs 0 and 1 share chunk 5; chunk 4 of pack 2 has the prefix of chunk 5.
     fn filled() -> LocalIndex {
@@ -166,8 +182,9 @@ mod tests {
     fn a_chunk_with_the_same_prefix_does_not_pass_for_another_holder() {
         let index = filled();
         let others = |n: u8, c: u8| index.other_holders(&PackId([n; 32]), Kind::DataPack, &chunk(c)).unwrap();
+        let plain = |n: u8| Holder { pack: PackId([n; 32]), is_plain: true };
         assert_eq!(LocalIndex::prefix(&chunk(4)), LocalIndex::prefix(&chunk(5)));
-        assert_eq!(others(0, 5), [PackId([1; 32])]);
+        assert_eq!(others(0, 5), [plain(1)]);
         assert_eq!(others(2, 4), []);
         assert_eq!(index.other_holders(&PackId([0; 32]), Kind::TreePack, &chunk(5)).unwrap(), []);
         index.exclude_packs(&HashSet::from([PackId([1; 32])]));

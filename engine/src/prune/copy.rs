@@ -7,17 +7,18 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use keepfast_repo_format::directory::{ChunkRow, SegmentRow};
+use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, PackId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
-use keepfast_repo_format::segment::{self, Sealed};
+use keepfast_repo_format::segment::{Codec, Sealed};
 
+use super::edges::delta_chunks;
 use super::fetch::each_segment;
 use super::mark::Marked;
 use super::runs::{Groups, Runs};
-use super::usage::{MoveAsIs, refuse_delta};
+use super::usage::MoveAsIs;
 use super::view::View;
 use super::{OnDamage, PruneError};
 use crate::error::{Error, Result, describe};
@@ -37,6 +38,15 @@ pub(super) struct Finder<'a> {
     condemned: HashMap<i64, SurveyedPack>,
 }
 
+/// Which segments are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codecs {
+    /// Those that hold chunks as they are.
+    Plain,
+    /// Those that need base chunks.
+    Delta,
+}
+
 /// A condemned pack, and which of its chunks, in the order of its directory, have to be copied.
 pub(super) struct Needed {
     pub(super) record: PackRecord,
@@ -52,10 +62,12 @@ impl<'a> Finder<'a> {
         Self { repository, reliable, condemned: condemned.map(|pack| (pack.number, pack)).collect() }
     }
 
-    /// Packs with something live in them, with the prefixes of that: by directories alone, whatever rows the index has.
-    pub(super) fn with_live(&self, marked: &mut Marked<'_>, scratch: &Path) -> Result<Groups> {
+    /// Packs with something live in them, with the prefixes of that: by directories alone, whatever rows the index has. For deltas only
+    /// packs that have any.
+    pub(super) fn with_live(&self, marked: &mut Marked<'_>, scratch: &Path, codecs: Codecs) -> Result<Groups> {
         let mut rows = Runs::<(i64, i64)>::new(scratch);
-        for number in self.condemned.keys() {
+        let all = codecs == Codecs::Plain;
+        for (number, _) in self.condemned.iter().filter(|(_, pack)| all || pack.edges > 0) {
             for chunk in self.record(*number)?.into_iter().flat_map(|record| record.directory.chunks) {
                 rows.add((LocalIndex::prefix(&chunk.id), *number))?;
             }
@@ -74,24 +86,54 @@ impl<'a> Finder<'a> {
         Ok(Groups::new(held.sorted()?))
     }
 
-    /// What of a pack has to be copied, given the prefixes that are live in it; `None` if nothing has.
-    pub(super) fn needed(&self, number: i64, live: &[i64], copied: &mut HashSet<ChunkId>) -> Result<Option<Needed>> {
+    /// What of a pack's segments with these codecs has to be copied, given the prefixes that are live in it; `None` if nothing has.
+    /// `copied` is what several condemned packs hold and was found here before; ask for plain ones first.
+    pub(super) fn needed(
+        &self,
+        number: i64,
+        live: &[i64],
+        codecs: Codecs,
+        copied: &mut HashSet<ChunkId>,
+    ) -> Result<Option<Needed>> {
         let Some(record) = self.record(number)? else { return Ok(None) };
+        let deltas = delta_chunks(&record);
         let mut chunks = Vec::with_capacity(record.directory.chunks.len());
-        for chunk in &record.directory.chunks {
-            let is_live = live.binary_search(&LocalIndex::prefix(&chunk.id)).is_ok();
-            chunks.push(is_live && self.has_no_other_place(&record, &chunk.id, copied)?);
+        let mut rows = record.directory.chunks.iter();
+        for segment in &record.directory.segments {
+            let fits = (segment.codec == Codec::Delta) == (codecs == Codecs::Delta);
+            for chunk in rows.by_ref().take(segment.chunks as usize) {
+                let is_live = fits && live.binary_search(&LocalIndex::prefix(&chunk.id)).is_ok();
+                let is_needed = is_live
+                    && match codecs {
+                        Codecs::Plain => self.has_no_other_place(&record, &chunk.id, &deltas, copied)?,
+                        Codecs::Delta => !copied.contains(&chunk.id) && !self.is_plain_elsewhere(&record, &chunk.id)?,
+                    };
+                chunks.push(is_needed);
+            }
         }
         Ok(chunks.contains(&true).then_some(Needed { record, chunks }))
     }
 
-    fn has_no_other_place(&self, record: &PackRecord, id: &ChunkId, copied: &mut HashSet<ChunkId>) -> Result<bool> {
+    fn has_no_other_place(
+        &self,
+        record: &PackRecord,
+        id: &ChunkId,
+        deltas: &HashSet<ChunkId>,
+        copied: &mut HashSet<ChunkId>,
+    ) -> Result<bool> {
         let others = self.repository.index.other_holders(&record.id, record.kind, id)?;
-        if others.iter().any(|other| self.reliable.contains(other)) {
+        if others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)) {
             return Ok(false);
         }
         // In several condemned packs: once is enough. The set stays small, because such chunks are few.
-        Ok(others.is_empty() || copied.insert(*id))
+        Ok((others.is_empty() && !deltas.contains(id)) || copied.insert(*id))
+    }
+
+    /// A delta elsewhere is no other place, neither for a plain copy nor for a delta: no chain of edges grows, and none closes to a
+    /// circle (`docs/format.md` section 11.2).
+    fn is_plain_elsewhere(&self, record: &PackRecord, id: &ChunkId) -> Result<bool> {
+        let others = self.repository.index.other_holders(&record.id, record.kind, id)?;
+        Ok(others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)))
     }
 
     /// `None` if nothing visible lists the pack any more, as reading anew has shown since: another collector has finished this list, after
@@ -146,7 +188,7 @@ impl<'a> Copier<'a> {
                 return Err(Error::Cancelled);
             }
             let (rows, wanted) = (&record.directory.chunks[chunks(number)], &needed.chunks[chunks(number)]);
-            self.segment(record, &segments[number], bytes, (rows, wanted))
+            self.segment(record, number, bytes, (rows, wanted))
         })?;
         self.events.path_done(b"", record.length);
         Ok(())
@@ -165,21 +207,26 @@ impl<'a> Copier<'a> {
     fn segment(
         &mut self,
         record: &PackRecord,
-        row: &SegmentRow,
+        number: usize,
         read: Option<&[u8]>,
         (rows, wanted): (&[ChunkRow], &[bool]),
     ) -> Result<()> {
-        refuse_delta(record, row.codec)?;
-        let (stored, plain) = match self.open_segment(record, row, read, (rows, wanted)) {
+        let row = &record.directory.segments[number];
+        let (stored, plain) = match self.open_segment(record, number, read, (rows, wanted)) {
             Ok(opened) => opened,
             Err(error) if error.is_damage() => return self.take_from_elsewhere(record, rows, wanted, &error),
             Err(error) => return Err(error),
         };
         let bytes = |(chunk, wanted): (&ChunkRow, &bool)| if *wanted { u64::from(chunk.length) } else { 0 };
         let live: u64 = rows.iter().zip(wanted).map(bytes).sum();
+        let edges = record.directory.edges_of(number);
         if self.move_as_is.takes(live, row.plain_len.into()) {
             let sealed = Sealed { stored, codec: row.codec, plain_len: row.plain_len };
-            return self.writer.push_sealed(record.kind, sealed, record.keys[usize::from(row.key_row)], rows);
+            let key = record.keys[usize::from(row.key_row)];
+            return self.writer.push_sealed(record.kind, sealed, key, rows, edges);
+        }
+        if row.codec == Codec::Delta {
+            return self.write_delta_anew(record.kind, &plain, rows, wanted, edges);
         }
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {
@@ -192,26 +239,47 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
+    /// What is wanted of a delta segment becomes a segment of its own, with the same bases: they are live as long as it is, and chains grow no
+    /// longer. Alone, where that is not much larger.
+    fn write_delta_anew(
+        &mut self,
+        kind: Kind,
+        plain: &[u8],
+        rows: &[ChunkRow],
+        wanted: &[bool],
+        edges: &[ChunkId],
+    ) -> Result<()> {
+        let mut segment = OpenSegment::new(kind, self.segments);
+        self.segments += 1;
+        segment.set_bases(edges);
+        let mut rest = plain;
+        for (chunk, wanted) in rows.iter().zip(wanted) {
+            let (bytes, after) = rest.split_at(chunk.length as usize);
+            rest = after;
+            if *wanted {
+                segment.add(chunk.id, bytes);
+            }
+        }
+        self.writer.seal(segment, &mut self.scratch);
+        self.writer.check()
+    }
+
     /// The stored bytes of a segment and its plaintext, in which every wanted chunk was found whole.
     fn open_segment(
-        &mut self,
+        &self,
         record: &PackRecord,
-        row: &SegmentRow,
+        number: usize,
         read: Option<&[u8]>,
         (rows, wanted): (&[ChunkRow], &[bool]),
     ) -> Result<(Vec<u8>, Vec<u8>)> {
         let name = layout::pack(&record.id);
+        let row = &record.directory.segments[number];
         let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
         let stored = match read {
             Some(read) => read.to_vec(),
             None => self.repository.backend.get(&object_name(&name), Some(range))?,
         };
-        let key = self.reader.session_key(record.kind, &record.keys[usize::from(row.key_row)]);
-        let id = self.repository.id();
-        let decompressor = &mut self.scratch.decompressor;
-        let plain =
-            key.and_then(|key| segment::open(&key, &id, stored.clone(), row.codec, row.plain_len, decompressor));
-        let plain = plain.map_err(Error::object(name))?;
+        let plain = self.reader.open_delta(record, number, stored.clone())?;
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {
             let (bytes, after) = rest.split_at(chunk.length as usize);

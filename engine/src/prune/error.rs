@@ -29,8 +29,10 @@ pub enum PruneError {
         /// What is wrong.
         why: String,
     },
-    /// Snapshots refer to chunks that are in no pack.
-    #[error("nothing is deleted: {count} chunks that snapshots need are in no pack; the first id begins with {first}")]
+    /// Snapshots refer to chunks that are in no pack, or only in deltas that lack a base.
+    #[error(
+        "nothing is deleted: {count} chunks that snapshots need are in no pack, or only in deltas without their base; the first id begins with {first}"
+    )]
     MissingChunks {
         /// How many.
         count: u64,

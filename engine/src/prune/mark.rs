@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Marking: everything that visible snapshots reach, as a sorted stream of id prefixes that does not grow with memory.
+//! Marking: everything that visible snapshots reach, and the base chunks of that, as a sorted stream of id prefixes that does not grow with memory.
 //!
 //! For a prune, from its beginning to its end: what became visible meanwhile is added, nothing is ever taken away. Two ids with the
 //! same prefix keep each other alive.
@@ -13,6 +13,7 @@ use keepfast_repo_format::id::{ChunkId, SnapshotId};
 use keepfast_repo_format::tree::entry::{Content, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
 
+use super::edges::Edges;
 use super::runs::{Runs, Sorted};
 use super::visited::Visited;
 use super::{OnDamage, PruneError};
@@ -71,6 +72,11 @@ impl<'a> Marked<'a> {
             self.events.path_done(b"", 0);
         }
         Ok(())
+    }
+
+    /// Adds the base chunks of what is live, in the visible packs that are stored now.
+    pub(super) fn follow(&mut self, edges: &mut Edges) -> Result<()> {
+        edges.follow(&mut self.live)
     }
 
     /// The prefixes of everything that is live, ascending.

@@ -7,6 +7,7 @@
 
 mod copy;
 mod delete;
+mod edges;
 mod error;
 mod fetch;
 mod generation;
@@ -39,6 +40,7 @@ use crate::events::Events;
 use crate::repository::Repository;
 use crate::session::Client;
 use crate::writer::Compression;
+use edges::Edges;
 use mark::Marked;
 use orphans::Strays;
 use plan::{Plan, batches, choose};
@@ -130,8 +132,8 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     let has_more = view.has_leftovers(repository)?
         || strays != Strays::None
         || generation::wants_merging(repository, &view.history)?;
-    let Plan { dead, orphans, snapshots, repack, .. } = plan;
-    let first = Condemn::new(dead.iter().map(|pack| pack.id).chain(orphans), snapshots);
+    let Plan { dead, lost, orphans, snapshots, repack, .. } = plan;
+    let first = Condemn::new(dead.iter().map(|pack| pack.id).chain(lost).chain(orphans), snapshots);
     let mut rounds =
         Rounds { repository, client, options, events, scratch: &scratch, strays, marked, report: &mut report };
     let mut left = false;
@@ -208,14 +210,18 @@ fn look_once<'a>(
     view.refuse_gaps(repository, options.on_damage)?;
     let mut marked = Marked::new(repository, scratch, options.on_damage, events)?;
     marked.add(&view.history)?;
-    let move_as_is = options.max_unused.move_as_is();
-    let usage = usage::usage(repository, &view, &mut marked, scratch, move_as_is, options.on_damage)?;
+    let mut edges = Edges::read(&repository.index, |pack| view.is_stored(pack), scratch)?;
+    marked.follow(&mut edges)?;
+    let how = (options.max_unused.move_as_is(), options.on_damage);
+    let usage = usage::usage(repository, &view, (&mut marked, &mut edges), scratch, how)?;
     let orphans = orphans::orphan_packs(repository, &view)?;
     *report = Report::default();
     report.found(&view, &marked, &usage, &orphans);
+    let lost = usage.lost;
     let small = Small::among(&usage.packs, repository, options.small_packs);
     let mut plan = choose(usage.packs, options.max_unused, options.max_repack_bytes);
     plan.add_small(small, options.max_repack_bytes);
+    plan.lost = lost;
     plan.orphans = orphans.ended;
     plan.orphan_bytes = orphans.ended_bytes;
     plan.snapshots = forgotten(repository, &view)?;

@@ -48,6 +48,8 @@ impl MaxUnused {
 pub(super) struct Plan {
     /// Visible packs without anything live.
     pub(super) dead: Vec<PackUsage>,
+    /// Visible packs that the storage has lost and nothing needs.
+    pub(super) lost: Vec<PackId>,
     /// Packs of sessions that have ended, which nothing visible names.
     pub(super) orphans: Vec<PackId>,
     /// Their stored bytes.

@@ -13,8 +13,9 @@ use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_storage::{ErrorKind, Put};
 
-use super::copy::{Copier, Finder};
+use super::copy::{Codecs, Copier, Finder};
 use super::delete::Deleter;
+use super::edges::Edges;
 use super::generation::drop_packs;
 use super::mark::Marked;
 use super::orphans::Strays;
@@ -146,7 +147,11 @@ impl Rounds<'_> {
             let view = View::after_waiting(self.repository, own, eligible.clone())?;
             view.refuse_gaps(self.repository, self.options.on_damage)?;
             settle(self.repository, &view.history)?;
-            match self.marked.add(&view.history) {
+            let marked = self.marked.add(&view.history).and_then(|()| {
+                let mut edges = Edges::read(&self.repository.index, |pack| view.is_stored(pack), self.scratch)?;
+                self.marked.follow(&mut edges)
+            });
+            match marked {
                 Ok(()) => return Ok(view),
                 // What was to be read may be what another collector has deleted, after somebody forgot it.
                 Err(Error::Prune(_))
@@ -184,10 +189,13 @@ impl Rounds<'_> {
         let finder = Finder::new(self.repository, &view, &condemned);
         if copies == Copies::None {
             let mut left = HashSet::new();
-            for group in finder.with_live(&mut self.marked, self.scratch)? {
+            for group in finder.with_live(&mut self.marked, self.scratch, Codecs::Plain)? {
                 let (number, live) = group?;
                 // Each pack by itself: a chunk that is in two of them keeps both.
-                left.extend(finder.needed(number, &live, &mut HashSet::new())?.map(|needed| needed.record.id));
+                let mut copied = HashSet::new();
+                for codecs in [Codecs::Plain, Codecs::Delta] {
+                    left.extend(finder.needed(number, &live, codecs, &mut copied)?.map(|needed| needed.record.id));
+                }
             }
             let done = condemned.difference(&left).copied().collect();
             return Ok(Copied { view, done, left: left.len(), packs: Vec::new() });
@@ -218,10 +226,13 @@ impl Rounds<'_> {
         let how = (self.options.max_unused.move_as_is(), self.options.on_damage);
         let mut copier = Copier::new(self.repository, &reader, writer, how, self.events);
         let mut copied = HashSet::new();
-        for group in finder.with_live(&mut self.marked, self.scratch)? {
-            let (number, live) = group?;
-            if let Some(needed) = finder.needed(number, &live, &mut copied)? {
-                copier.pack(&needed)?;
+        // What is there as it is goes first: then no delta of it is needed.
+        for codecs in [Codecs::Plain, Codecs::Delta] {
+            for group in finder.with_live(&mut self.marked, self.scratch, codecs)? {
+                let (number, live) = group?;
+                if let Some(needed) = finder.needed(number, &live, codecs, &mut copied)? {
+                    copier.pack(&needed)?;
+                }
             }
         }
         self.report.unreadable += copier.finish()?;

@@ -4,13 +4,14 @@
 //! For the plan. It decides what is *worth* condemning; whether a chunk is safe elsewhere is found out again before anything is
 //! deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use keepfast_repo_format::id::PackId;
+use keepfast_repo_format::id::{ChunkId, PackId};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::Codec;
 
+use super::edges::{Copy, Edges, delta_chunks};
 use super::mark::Marked;
 use super::runs::{Groups, Runs, Sorted};
 use super::view::View;
@@ -56,39 +57,51 @@ impl PackUsage {
 /// Usage of all packs, and what is missing.
 pub(super) struct Usage {
     pub(super) packs: Vec<PackUsage>,
-    /// Live chunks that no pack holds.
+    /// Visible packs that the storage has lost, if nothing live depends on them: everything has been stored again, or is dead.
+    pub(super) lost: Vec<PackId>,
+    /// Live chunks that no pack holds, or only as deltas that lack a base.
     pub(super) missing: u64,
 }
 
-/// Works out how much of each pack is live. Of a chunk that several packs hold, the one in the oldest pack counts.
+/// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one in the oldest pack counts; where
+/// none does, each delta of it that is not broken. The same is what [`super::copy`] keeps.
 pub(super) fn usage(
     repository: &Repository,
     view: &View,
-    marked: &mut Marked<'_>,
+    (marked, edges): (&mut Marked<'_>, &mut Edges),
     scratch: &Path,
-    move_as_is: MoveAsIs,
-    on_damage: OnDamage,
+    (move_as_is, on_damage): (MoveAsIs, OnDamage),
 ) -> Result<Usage> {
     let survey = repository.index.survey();
     let places: HashMap<i64, Place> =
         survey.iter().filter_map(|pack| Some((pack.number, place(view, pack)?))).collect();
     let mut join = Join { live: marked.live()?.peekable(), held: Runs::new(scratch), missing: 0, first_missing: None };
-    let mut group: Option<(i64, Option<i64>)> = None;
-    repository.index.each_row::<Error>(|prefix, number| {
+    let mut holders = Holders::default();
+    let mut with_edges = edges.copies()?.peekable();
+    let mut add = |prefix, copy: Copy| {
+        let (Copy::Plain(number) | Copy::Delta(number)) = copy;
         let Some(place) = places.get(&number) else { return Ok(()) };
-        let holder = (*place == Place::Reliable).then_some(number);
-        match &mut group {
-            Some((same, first)) if *same == prefix => *first = first.or(holder),
-            _ => {
-                if let Some((before, first)) = group.replace((prefix, holder)) {
-                    join.row(before, first)?;
-                }
-            }
+        if let Some(before) = holders.begin(prefix) {
+            join.row(&before)?;
         }
-        Ok(())
+        if *place == Place::Reliable {
+            holders.add(copy);
+        }
+        Ok::<_, Error>(())
+    };
+    repository.index.each_row::<Error>(|prefix, number| {
+        while let Some(row) = with_edges.next_if(|row| row.as_ref().map_or(true, |(before, _)| *before < prefix)) {
+            let (prefix, copy) = row?;
+            add(prefix, copy)?;
+        }
+        if edges.has_deltas(number) { Ok(()) } else { add(prefix, Copy::Plain(number)) }
     })?;
-    if let Some((prefix, first)) = group {
-        join.row(prefix, first)?;
+    for row in with_edges {
+        let (prefix, copy) = row?;
+        add(prefix, copy)?;
+    }
+    if let Some(last) = holders.end() {
+        join.row(&last)?;
     }
     join.rest()?;
     if let (Some(first), OnDamage::Refuse) = (join.first_missing, on_damage) {
@@ -98,9 +111,13 @@ pub(super) fn usage(
         return Err(PruneError::MissingChunks { count: join.missing, first }.into());
     }
     let missing = join.missing;
+    let is_lost = |pack: &&SurveyedPack| {
+        missing == 0 && !places.contains_key(&pack.number) && !view.condemned.contains(&pack.summary.id)
+    };
+    let lost = survey.iter().filter(is_lost).map(|pack| pack.summary.id).collect();
     let reliable = survey.into_iter().filter(|pack| places.get(&pack.number) == Some(&Place::Reliable));
     let packs = measure(&repository.index, reliable, join.held, move_as_is)?;
-    Ok(Usage { packs, missing })
+    Ok(Usage { packs, lost, missing })
 }
 
 /// What a row of this pack is worth.
@@ -120,6 +137,43 @@ fn place(view: &View, pack: &SurveyedPack) -> Option<Place> {
     }
 }
 
+/// The reliable packs that hold one prefix.
+#[derive(Clone, Default)]
+struct Holders {
+    prefix: i64,
+    is_begun: bool,
+    plain: Option<i64>,
+    deltas: Vec<i64>,
+}
+
+impl Holders {
+    /// Goes on to `prefix`; returns what was gathered for the one before.
+    fn begin(&mut self, prefix: i64) -> Option<Self> {
+        if self.is_begun && self.prefix == prefix {
+            return None;
+        }
+        let next = Self { prefix, is_begun: true, ..Self::default() };
+        let before = std::mem::replace(self, next);
+        before.is_begun.then_some(before)
+    }
+
+    fn end(self) -> Option<Self> {
+        self.is_begun.then_some(self)
+    }
+
+    fn add(&mut self, copy: Copy) {
+        match copy {
+            Copy::Plain(number) => self.plain = Some(self.plain.map_or(number, |first| first.min(number))),
+            Copy::Delta(number) => self.deltas.push(number),
+        }
+    }
+
+    fn counted(&self) -> impl Iterator<Item = i64> + '_ {
+        let deltas = if self.plain.is_some() { &[][..] } else { &self.deltas };
+        self.plain.into_iter().chain(deltas.iter().copied())
+    }
+}
+
 struct Join {
     live: std::iter::Peekable<Sorted<i64>>,
     /// Pack number and prefix of what is live.
@@ -129,13 +183,12 @@ struct Join {
 }
 
 impl Join {
-    /// A prefix that packs hold, and the first reliable one of them.
-    fn row(&mut self, prefix: i64, holder: Option<i64>) -> Result<()> {
+    /// A prefix that packs hold, and who is counted upon.
+    fn row(&mut self, holders: &Holders) -> Result<()> {
+        let prefix = holders.prefix;
         self.skip_to(Some(prefix))?;
-        if self.live.next_if(|live| matches!(live, Ok(live) if *live == prefix)).is_some()
-            && let Some(number) = holder
-        {
-            self.held.add((number, prefix))?;
+        if self.live.next_if(|live| matches!(live, Ok(live) if *live == prefix)).is_some() {
+            holders.counted().try_for_each(|number| self.held.add((number, prefix)))?;
         }
         Ok(())
     }
@@ -184,10 +237,11 @@ fn measure(
 fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Result<PackUsage> {
     let (mut unused, mut reclaimable, mut to_copy) = (0, 0, 0);
     let mut chunks = record.directory.chunks.iter();
+    let plain_too = plain_copies_of_deltas(record);
     for segment in &record.directory.segments {
-        refuse_delta(record, segment.codec)?;
         let own = chunks.by_ref().take(segment.chunks as usize);
-        let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok();
+        let is_delta = segment.codec == Codec::Delta;
+        let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok() && !(is_delta && plain_too.contains(id));
         let live: u64 = own.filter(|chunk| is_live(&chunk.id)).map(|chunk| u64::from(chunk.length)).sum();
         let (plain, stored) = (u64::from(segment.plain_len), u64::from(segment.stored_len));
         // At most the whole of a segment, so it fits 64 bits.
@@ -205,15 +259,18 @@ fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Resul
     Ok(PackUsage { id: record.id, length: record.length, unused, reclaimable, to_copy })
 }
 
-/// Base chunks of a delta segment are references, which this version can not follow.
-pub(super) fn refuse_delta(record: &PackRecord, codec: Codec) -> Result<()> {
-    if codec == Codec::Delta {
-        let features = keepfast_repo_format::envelope::Features {
-            prune: keepfast_repo_format::envelope::Features::DELTA,
-            ..Default::default()
-        };
-        let name = keepfast_repo_format::layout::pack(&record.id);
-        features.check_prune().map_err(Error::object(name))?;
+/// Chunks that the pack holds as they are and as deltas, as a segment brings them that was moved for others in it: of these no delta counts.
+fn plain_copies_of_deltas(record: &PackRecord) -> HashSet<ChunkId> {
+    let deltas = delta_chunks(record);
+    let mut both = HashSet::new();
+    if deltas.is_empty() {
+        return both;
     }
-    Ok(())
+    for found in record.directory.locate() {
+        let codec = record.directory.segments[found.segment].codec;
+        if codec != Codec::Delta && deltas.contains(&found.chunk.id) {
+            both.insert(found.chunk.id);
+        }
+    }
+    both
 }

@@ -3,25 +3,30 @@
 //! interrupted backup has uploaded is not uploaded again.
 //!
 //! For `session` only, after its record stands and it has read condemn lists and log, in this order: what a collector has
-//! condemned before is on a list or gone, and one that condemns later waits for the session.
+//! condemned before is on a list or gone, and one that condemns later waits for the session. The same holds for the bases of deltas: of
+//! a pack that nobody sees, a collector does not know what it needs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::id::{PackId, SessionId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
+use keepfast_repo_format::segment::Codec;
 use keepfast_storage::Listed;
 
 use super::ledger::Ledger;
 use crate::error::{Error, Result};
 use crate::history::History;
+use crate::index::{LocalIndex, Location};
 use crate::repository::{Repository, object_name};
 
-/// The packs that `session` adopts, as packs of its own. Its next barrier speaks for them too.
+/// The packs that `session` adopts, as packs of its own. Its next barrier speaks for them too. The local index must find what the
+/// session may rely on, and nothing else.
 ///
 /// # Errors
-/// The storage.
+/// The storage, the local index.
 pub(super) fn adopt(
     repository: &Repository,
     ledger: &Ledger,
@@ -46,12 +51,35 @@ pub(super) fn adopt(
     // Listed after the condemn lists were read: of a list that was finished before, nothing is there any more.
     let there = lengths(&repository.backend.list(layout::PACKS_FOLDER)?);
     packs.retain(|pack| there.get(&pack.id) == Some(&pack.length));
-    for pack in &mut packs {
+    let mut adopted = Vec::with_capacity(packs.len());
+    for mut pack in packs {
+        if !has_bases(&repository.index, &pack)? {
+            continue;
+        }
         repository.backend.rely_on(&object_name(&layout::pack(&pack.id)))?;
         // In the index they are this session's: nobody takes its index objects for those of a dead one.
         pack.session = session;
+        adopted.push(pack);
     }
-    Ok(packs)
+    Ok(adopted)
+}
+
+/// Whether each delta of the pack can be read with what the session may rely on. A pack goes as a whole or not at all: one without a
+/// base is left to prune.
+fn has_bases(index: &LocalIndex, pack: &PackRecord) -> Result<bool> {
+    let segments = pack.directory.segments.iter().zip(0..);
+    let mut deltas = segments.filter(|(row, _)| row.codec == Codec::Delta).peekable();
+    if deltas.peek().is_none() {
+        return Ok(true);
+    }
+    let pack = Arc::new(pack.clone());
+    for (_, segment) in deltas {
+        let location = Location { pack: Arc::clone(&pack), segment, offset: 0, length: 0 };
+        if index.lacking(&location)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Asks once more, after the barrier that speaks for them.

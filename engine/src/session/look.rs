@@ -41,6 +41,13 @@ pub(super) fn look(repository: &Repository, role: Role) -> Result<Seen> {
     })
 }
 
+/// What a session would go by that was announced now: for who only wants to know. The local index then finds what such a session would find.
+pub(crate) fn look_unannounced(repository: &Repository) -> Result<History> {
+    let Seen { condemned, history, packs } = look(repository, Role::Writer)?;
+    repository.index.exclude_packs(&absent_packs(repository, &condemned, packs)?);
+    Ok(history)
+}
+
 /// Visible packs that are condemned or lost.
 pub(super) fn absent_packs(
     repository: &Repository,

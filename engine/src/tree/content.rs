@@ -2,6 +2,7 @@
 //! A file's content as a list of chunks and holes that may be longer than memory: built and read as a stream.
 
 use keepfast_repo_format::FormatError;
+use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::tree::boundary::ListCutter;
 use keepfast_repo_format::tree::entry::{Content, ContentItem};
 use keepfast_repo_format::tree::list;
@@ -71,7 +72,7 @@ impl ContentBuilder {
         let here = &mut self.levels[level];
         here.spilled = true;
         let items = std::mem::take(&mut here.items);
-        let id = sink.put_node(list::encode(level as u8, &items))?;
+        let id = sink.put_node(list::encode(level as u8, &items), &mut Vec::new)?;
         let length = items.iter().map(|item| item.length).sum();
         self.push_at(level + 1, ContentItem { length, id: Some(id) }, sink)
     }
@@ -82,6 +83,8 @@ pub struct ContentItems<'a> {
     reader: &'a Reader,
     /// Per level from the top: items still to come, in reverse.
     stack: Vec<(u8, Vec<ContentItem>)>,
+    /// The list node that was read last.
+    node: Option<ChunkId>,
     lost_bytes: u64,
 }
 
@@ -90,12 +93,17 @@ impl<'a> ContentItems<'a> {
     pub fn new(reader: &'a Reader, content: &Content) -> Self {
         let mut items = content.items.clone();
         items.reverse();
-        Self { reader, stack: vec![(content.height, items)], lost_bytes: 0 }
+        Self { reader, stack: vec![(content.height, items)], node: None, lost_bytes: 0 }
     }
 
     /// After an error: bytes of the file below the list node that could not be read. The items that follow stand behind them.
     pub fn lost_bytes(&self) -> u64 {
         self.lost_bytes
+    }
+
+    /// The list node that holds the item that came last; `None` if that stands in the entry.
+    pub fn list_node(&self) -> Option<ChunkId> {
+        self.node
     }
 
     fn descend(&mut self, height: u8, item: ContentItem) -> Result<()> {
@@ -112,6 +120,7 @@ impl<'a> ContentItems<'a> {
         }
         items.reverse();
         self.stack.push((level, items));
+        self.node = Some(id);
         Ok(())
     }
 }

@@ -66,6 +66,12 @@ impl Cursor {
         nodes.front()?.promised.as_ref().map(|child| child.entries)
     }
 
+    /// Directory and name of the last entry below the unread node that comes next, where its parent tells it.
+    pub fn next_node_last(&self) -> Option<(&[u8], &[u8])> {
+        let (_, nodes) = self.pending.last()?;
+        nodes.front()?.promised.as_ref().map(|child| (&child.last_directory[..], &child.last_name[..]))
+    }
+
     /// Passes by the unread node that comes next.
     pub fn skip_node(&mut self) {
         if let Some((_, nodes)) = self.pending.last_mut() {

@@ -5,10 +5,12 @@ mod below;
 mod content;
 mod cursor;
 mod lookup;
+mod older;
 mod writer;
 
 pub use below::{Below, below, is_inside};
 pub use content::{ContentBuilder, ContentItems};
 pub use cursor::{Cursor, Direction};
 pub use lookup::{find, find_below};
+pub use older::{Key, OlderNodes};
 pub use writer::{NodeSink, Root, TreeWriter};

@@ -7,15 +7,16 @@ use keepfast_repo_format::tree::entry::{Entry, MAX_XATTR_NAME_BYTES, MAX_XATTR_V
 use keepfast_repo_format::tree::inner::Child;
 use keepfast_repo_format::tree::{inner, leaf};
 
+use super::OlderNodes;
 use crate::error::{Error, Result};
 
 /// Takes an encoded tree node and returns its id, after making sure that it will be stored.
 pub trait NodeSink {
-    /// Stores `node` unless the repository has it.
+    /// Stores `node` unless the repository has it. `bases`, asked only then, tells nodes of the repository that resemble it.
     ///
     /// # Errors
     /// The repository can not take it; the backup must end.
-    fn put_node(&mut self, node: Vec<u8>) -> Result<ChunkId>;
+    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId>;
 }
 
 /// The top of a tree.
@@ -34,6 +35,7 @@ pub struct TreeWriter {
     entries: Vec<Entry>,
     leaf_cutter: NodeCutter,
     levels: Vec<Level>,
+    older: Option<OlderNodes>,
 }
 
 struct Level {
@@ -50,7 +52,14 @@ impl TreeWriter {
             entries: Vec::new(),
             leaf_cutter: NodeCutter::new(boundary_key, leaf_target),
             levels: Vec::new(),
+            older: None,
         }
+    }
+
+    /// New nodes may be stored as their difference from those of an older tree.
+    #[must_use]
+    pub fn with_older(self, older: Option<OlderNodes>) -> Self {
+        Self { older, ..self }
     }
 
     /// Adds the next entry; it must sort after the one before.
@@ -87,7 +96,10 @@ impl TreeWriter {
         let last = self.entries.last().expect("a leaf is closed only when it has entries");
         let (last_directory, last_name) = (last.directory.to_vec(), last.name.clone());
         let bytes = self.entries.iter().map(|entry| entry.metadata.size).fold(0, u64::saturating_add);
-        let id = sink.put_node(leaf::encode(&self.entries))?;
+        let place = [&self.entries[0], last].map(|entry| (&entry.directory[..], &entry.name[..]));
+        let older = &mut self.older;
+        let mut bases = || older.as_mut().map(|older| older.covering(0, place[0], place[1])).unwrap_or_default();
+        let id = sink.put_node(leaf::encode(&self.entries), &mut bases)?;
         let child = Child { last_directory, last_name, entries: self.entries.len() as u64, bytes, id };
         self.entries.clear();
         self.push_child(0, child, sink)
@@ -109,13 +121,20 @@ impl TreeWriter {
 
     fn close_inner(&mut self, level: usize, sink: &mut dyn NodeSink) -> Result<()> {
         let children = std::mem::take(&mut self.levels[level].children);
-        let last = children.last().expect("an inner node is closed only when it has children");
+        let first = children.first().expect("an inner node is closed only when it has children");
+        let last = children.last().unwrap_or(first);
+        let older = &mut self.older;
+        let mut bases = || {
+            let place = [first, last].map(|child| (&child.last_directory[..], &child.last_name[..]));
+            older.as_mut().map(|older| older.covering(level as u8 + 1, place[0], place[1])).unwrap_or_default()
+        };
+        let id = sink.put_node(inner::encode(level as u8 + 1, &children), &mut bases)?;
         let child = Child {
             last_directory: last.last_directory.clone(),
             last_name: last.last_name.clone(),
             entries: children.iter().map(|child| child.entries).sum(),
             bytes: children.iter().map(|child| child.bytes).fold(0, u64::saturating_add),
-            id: sink.put_node(inner::encode(level as u8 + 1, &children))?,
+            id,
         };
         self.push_child(level + 1, child, sink)
     }
@@ -146,7 +165,7 @@ mod tests {
     struct Nowhere;
 
     impl NodeSink for Nowhere {
-        fn put_node(&mut self, _: Vec<u8>) -> Result<ChunkId> {
+        fn put_node(&mut self, _: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
             Ok(ChunkId([0; 32]))
         }
     }

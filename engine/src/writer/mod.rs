@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! New chunks on their way into the repository: `Segmenter` (order, dedup) -> seal -> `Packs` -> upload.
 //!
-//! One `Writer` belongs to one session. It decides nothing about files; it never reads the repository.
+//! One `Writer` belongs to one session. It decides nothing about files; of the repository it reads base chunks alone.
 
+mod delta;
 mod packs;
+mod seal;
 mod segmenter;
 
 use std::collections::HashSet;
@@ -15,47 +17,22 @@ use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, SessionId};
 use keepfast_repo_format::keys::{KeyRow, Keys, SessionKey};
+use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::{FinishedPack, PackRecord};
-use keepfast_repo_format::segment::{self, Sealed};
-use keepfast_repo_format::{FormatError, layout};
+use keepfast_repo_format::segment::Sealed;
 use keepfast_storage::cache::RangeCache;
 use keepfast_storage::{Backend, Name};
 
 use crate::error::{Error, Result};
 use crate::index::LocalIndex;
-use crate::pool::Scratch;
+use crate::reader::Reader;
 use crate::repository::{Repository, object_name};
 use crate::session::{Ledger, Session};
+pub(crate) use delta::Bases;
+pub use delta::DeltaLimits;
 use packs::Packs;
+pub use seal::Compression;
 pub use segmenter::Segmenter;
-
-/// How hard new data is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// The first segments of a session harder than the rest: a small backup, as most nightly ones are, gets smaller at a cost that
-    /// is bounded for a large one.
-    #[default]
-    Auto,
-    /// Everything with this zstd level.
-    Level(i32),
-}
-
-/// Segments of a session that are compressed harder: about 8 MiB, so that the cost is bounded.
-const EARLY_SEGMENTS: u32 = 8;
-/// zstd level of the early segments: a first backup of configuration files is 8 % smaller than with level 3.
-const EARLY_LEVEL: i32 = 6;
-/// zstd level of the rest: level 4 saves 0.2 % on source code (`docs/decisions/001-sizes.md`).
-const LATER_LEVEL: i32 = 3;
-
-impl Compression {
-    fn level(self, segment: u32) -> i32 {
-        match self {
-            Self::Auto if segment < EARLY_SEGMENTS => EARLY_LEVEL,
-            Self::Auto => LATER_LEVEL,
-            Self::Level(level) => level,
-        }
-    }
-}
 
 /// Chunks of one segment, ready to be sealed.
 pub struct OpenSegment {
@@ -63,18 +40,25 @@ pub struct OpenSegment {
     number: u32,
     plain: Vec<u8>,
     chunks: Vec<ChunkRow>,
+    /// What it may be compressed against.
+    bases: Bases,
 }
 
 impl OpenSegment {
     /// An empty segment; `number` counts the segments of the session.
     pub(crate) fn new(kind: Kind, number: u32) -> Self {
-        Self { kind, number, plain: Vec::new(), chunks: Vec::new() }
+        Self { kind, number, plain: Vec::new(), chunks: Vec::new(), bases: Bases::default() }
     }
 
     /// Adds a chunk, whose content has this id.
     pub(crate) fn add(&mut self, id: ChunkId, bytes: &[u8]) {
         self.plain.extend_from_slice(bytes);
         self.chunks.push(ChunkRow { id, length: bytes.len() as u32 });
+    }
+
+    /// What it may be compressed against: chunks that whoever calls this may rely on.
+    pub(crate) fn set_bases(&mut self, ids: &[ChunkId]) {
+        self.bases.ids = ids.to_vec();
     }
 
     /// Bytes of plaintext so far.
@@ -110,6 +94,9 @@ pub struct Writer {
     pub written: Written,
     segment_targets: [u32; 2],
     compression: Compression,
+    deltas: DeltaLimits,
+    /// Reads base chunks, and only where this session may rely on them.
+    reader: Arc<Reader>,
     trees: Option<Arc<RangeCache>>,
     /// Packs that the session has adopted, and their chunks, those of data first.
     adopted: Vec<PackRecord>,
@@ -143,6 +130,8 @@ impl Writer {
             written: Written::default(),
             segment_targets: [config.data_segment, config.tree_segment],
             compression,
+            deltas: DeltaLimits::default(),
+            reader: repository.reader_for_bases(),
             trees: repository.trees.clone(),
             adopted: Vec::new(),
             adopted_chunks: Default::default(),
@@ -169,72 +158,36 @@ impl Writer {
         (writer, queue)
     }
 
-    /// Whether the repository has the chunk already, where this session may rely on it.
+    /// Whether the repository has the chunk already, where this session may rely on it: a delta only with its bases. So what lost a base
+    /// is stored anew. Of an adopted pack this was asked when it was adopted.
     pub fn is_known(&self, kind: Kind, id: &ChunkId) -> Result<bool> {
         Ok(self.adopted_chunks[usize::from(kind == Kind::TreePack)].contains(id)
-            || self.index.find(kind, id)?.is_some())
+            || self.index.find_whole(kind, id)?.is_some())
     }
 
-    /// Compresses, seals, *opens again and compares*, then packs a segment. Failures are kept for [`Writer::check`].
-    pub fn seal(&self, open: OpenSegment, scratch: &mut Scratch) {
-        if self.failed.load(Ordering::Relaxed) || self.drops.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(error) = self.try_seal(open, scratch) {
-            self.fail(error);
-        }
-    }
-
-    fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
-        let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
-        let ids: Vec<ChunkId> = open.chunks.iter().map(|chunk| chunk.id).collect();
-        let payload = {
-            scratch.compressor.set_level(self.compression.level(open.number));
-            scratch.compressor.compress(&open.plain)
-        };
-        let sealed = segment::seal(key, &self.keys.repository(), open.number, payload, &ids);
-        let number = open.number;
-        self.verify(&open, key, &sealed, scratch).map_err(|source| Error::SelfCheck { number, source })?;
-        let full = self.packs.lock().expect("no holder panics").push(open.kind, sealed, &open.chunks);
-        full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
-    }
-
-    /// Packs a segment that any session has sealed, as it is. Whoever hands it over has opened it.
-    pub(crate) fn push_sealed(&self, kind: Kind, segment: Sealed, key: KeyRow, chunks: &[ChunkRow]) -> Result<()> {
+    /// Packs a segment that any session has sealed, as it is, with its base chunks. Whoever hands it over has opened it.
+    pub(crate) fn push_sealed(
+        &self,
+        kind: Kind,
+        segment: Sealed,
+        key: KeyRow,
+        chunks: &[ChunkRow],
+        edges: &[ChunkId],
+    ) -> Result<()> {
         self.check()?;
-        let full = self.packs.lock().expect("no holder panics").push_sealed(kind, segment, key, chunks);
+        let full = self.packs.lock().expect("no holder panics").push_sealed(kind, segment, key, chunks, edges);
         full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// Bounds what reading a delta segment may cost; without this call, the defaults hold.
+    #[must_use]
+    pub fn with_deltas(self, deltas: DeltaLimits) -> Self {
+        Self { deltas, ..self }
     }
 
     /// How many plain bytes a segment of `kind` should have.
     pub(crate) fn segment_target(&self, kind: Kind) -> usize {
         self.segment_targets[usize::from(kind == Kind::TreePack)] as usize
-    }
-
-    /// Takes the sealed bytes all the way back: bad memory or a broken compressor must not reach the repository.
-    fn verify(
-        &self,
-        open: &OpenSegment,
-        key: &SessionKey,
-        sealed: &Sealed,
-        scratch: &mut Scratch,
-    ) -> Result<(), FormatError> {
-        let Sealed { stored, codec, plain_len } = sealed;
-        let repository = self.keys.repository();
-        let plain = segment::open(key, &repository, stored.clone(), *codec, *plain_len, &mut scratch.decompressor)?;
-        let mut rest = &plain[..];
-        for ChunkRow { id, length } in &open.chunks {
-            let (chunk, after) = rest.split_at(*length as usize);
-            rest = after;
-            let found = match open.kind {
-                Kind::TreePack => self.keys.tree_chunk_id(chunk),
-                _ => self.keys.data_chunk_id(chunk),
-            };
-            if found != *id {
-                return Err(FormatError::ChunkContent { id: *id });
-            }
-        }
-        Ok(())
     }
 
     /// Hands over a finished pack; waits while another one is being uploaded.

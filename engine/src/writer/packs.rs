@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keepfast_repo_format::crypto;
 use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::SessionId;
+use keepfast_repo_format::id::{ChunkId, SessionId};
 use keepfast_repo_format::keys::{KeyRow, Keys, SessionKey};
 use keepfast_repo_format::pack::{FinishedPack, PackBuilder, Padding};
 use keepfast_repo_format::segment::Sealed;
@@ -38,9 +38,15 @@ impl Packs {
     }
 
     /// Adds a segment that this session has sealed. Returns a pack that became full by it.
-    pub(super) fn push(&mut self, kind: Kind, segment: Sealed, chunks: &[ChunkRow]) -> Option<FullPack> {
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        segment: Sealed,
+        chunks: &[ChunkRow],
+        edges: &[ChunkId],
+    ) -> Option<FullPack> {
         let key = self.session_keys[usize::from(kind == Kind::TreePack)].key_row();
-        self.push_sealed(kind, segment, key, chunks)
+        self.push_sealed(kind, segment, key, chunks, edges)
     }
 
     /// Adds a segment that any session has sealed with the key of this row.
@@ -50,11 +56,12 @@ impl Packs {
         segment: Sealed,
         key: KeyRow,
         chunks: &[ChunkRow],
+        edges: &[ChunkId],
     ) -> Option<FullPack> {
         let (keys, session, pack_size) = (self.keys.clone(), self.session, self.pack_size);
         let open = || PackBuilder::new(&keys, session, kind);
         let fits = |pack: &Option<PackBuilder>| {
-            let room = |builder: &PackBuilder| builder.room(pack_size, chunks.len(), 0).unwrap_or(0);
+            let room = |builder: &PackBuilder| builder.room(pack_size, chunks.len(), edges.len()).unwrap_or(0);
             let needed = (segment.stored.len() + KeyRow::LEN) as u64;
             pack.as_ref().is_none_or(|builder| builder.has_room_for_key() && room(builder) >= needed)
         };
@@ -69,7 +76,7 @@ impl Packs {
         let full = if fits(slot) { None } else { slot.take() };
         let builder = slot.get_or_insert_with(open);
         let key_row = builder.add_key(key);
-        builder.push(segment, key_row, chunks, &[]);
+        builder.push(segment, key_row, chunks, edges);
         full.map(|builder| FullPack { builder, pack_size })
     }
 

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::Ordering;
 
-use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 
+use super::delta::{BaseFinder, Bases, DeltaLimits};
 use super::{OpenSegment, Writer};
 use crate::error::Result;
 use crate::pool::Pool;
@@ -22,14 +22,20 @@ pub struct Segmenter<'env> {
     keys: std::sync::Arc<keepfast_repo_format::keys::Keys>,
     /// Ids written by this session; index rows of a session count only after its commit.
     session: [HashSet<ChunkId, BuildHasherDefault<IdHasher>>; 2],
-    open: [OpenSegment; 2],
+    /// By kind: what stands alone, and what has bases.
+    open: [[OpenSegment; 2]; 2],
     next_number: u32,
+    bases: BaseFinder,
 }
+
+/// Places in `open`.
+const ALONE: usize = 0;
+const DELTA: usize = 1;
 
 impl<'env> Segmenter<'env> {
     /// A segmenter whose segments are sealed by `pool`.
     pub fn new(writer: &'env Writer, pool: Pool<'env>) -> Self {
-        let empty = |kind| OpenSegment { kind, number: 0, plain: Vec::new(), chunks: Vec::new() };
+        let empty = |kind| [OpenSegment::new(kind, 0), OpenSegment::new(kind, 0)];
         Self {
             writer,
             pool,
@@ -37,35 +43,62 @@ impl<'env> Segmenter<'env> {
             session: Default::default(),
             open: [empty(Kind::DataPack), empty(Kind::TreePack)],
             next_number: 0,
+            bases: BaseFinder::new(writer.index.clone()),
         }
     }
 
-    /// Adds a data chunk that the index does not know, unless the session has written it already.
-    pub fn put_data(&mut self, id: ChunkId, bytes: &[u8]) {
-        self.put(0, id, bytes);
+    /// Adds a data chunk that the index does not know, unless the session has written it already. `bases` are data chunks of the
+    /// repository that resemble it: of the same place in the previous version.
+    ///
+    /// # Errors
+    /// The index.
+    pub fn put_data(&mut self, id: ChunkId, bytes: &[u8], bases: &[ChunkId]) -> Result<()> {
+        self.put(0, id, bytes, bases)
     }
 
-    fn put(&mut self, which: usize, id: ChunkId, bytes: &[u8]) {
+    fn put(&mut self, which: usize, id: ChunkId, bytes: &[u8], bases: &[ChunkId]) -> Result<()> {
         if !self.session[which].insert(id) {
-            return;
+            return Ok(());
         }
+        let place = if self.take_bases(which, bases)? { DELTA } else { ALONE };
         let target = self.writer.segment_targets[which] as usize;
-        let open = &mut self.open[which];
+        let open = &mut self.open[which][place];
         if open.plain.capacity() == 0 {
             open.plain.reserve_exact(target + bytes.len());
         }
-        open.plain.extend_from_slice(bytes);
-        open.chunks.push(ChunkRow { id, length: bytes.len() as u32 });
+        open.add(id, bytes);
         self.writer.written.chunks.fetch_add(1, Ordering::Relaxed);
         self.writer.written.plain_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if open.plain.len() >= target {
-            self.seal(which);
+            self.seal(which, place);
         }
+        Ok(())
     }
 
-    fn seal(&mut self, which: usize) {
-        let open = &mut self.open[which];
-        let empty = OpenSegment { kind: open.kind, number: 0, plain: Vec::new(), chunks: Vec::new() };
+    /// Adds bases to the open delta segment, or to the next one where they do not fit into it; whether a chunk that resembles them belongs there.
+    fn take_bases(&mut self, which: usize, bases: &[ChunkId]) -> Result<bool> {
+        let limits = self.writer.deltas;
+        if bases.is_empty() || limits == DeltaLimits::NONE {
+            return Ok(false);
+        }
+        let candidates = self.bases.candidates(self.open[which][DELTA].kind, bases, &limits)?;
+        if self.open[which][DELTA].bases.take(&candidates, &limits) {
+            return Ok(true);
+        }
+        let mut fresh = Bases::default();
+        if !fresh.take(&candidates, &limits) {
+            return Ok(false);
+        }
+        if !self.open[which][DELTA].chunks.is_empty() {
+            self.seal(which, DELTA);
+        }
+        self.open[which][DELTA].bases = fresh;
+        Ok(true)
+    }
+
+    fn seal(&mut self, which: usize, place: usize) {
+        let open = &mut self.open[which][place];
+        let empty = OpenSegment::new(open.kind, 0);
         let mut full = std::mem::replace(open, empty);
         full.number = self.next_number;
         self.next_number += 1;
@@ -75,19 +108,19 @@ impl<'env> Segmenter<'env> {
 
     /// Seals what is left.
     pub fn finish(mut self) {
-        for which in 0..2 {
-            if !self.open[which].chunks.is_empty() {
-                self.seal(which);
+        for (which, place) in [(0, ALONE), (0, DELTA), (1, ALONE), (1, DELTA)] {
+            if !self.open[which][place].chunks.is_empty() {
+                self.seal(which, place);
             }
         }
     }
 }
 
 impl NodeSink for Segmenter<'_> {
-    fn put_node(&mut self, node: Vec<u8>) -> Result<ChunkId> {
+    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
         let id = self.keys.tree_chunk_id(&node);
         if !self.session[1].contains(&id) && !self.writer.is_known(Kind::TreePack, &id)? {
-            self.put(1, id, &node);
+            self.put(1, id, &node, &bases())?;
         }
         Ok(id)
     }

@@ -83,7 +83,7 @@ proptest! {
         for row in &tail.directory.segments {
             let key = SessionKey::open(&keys, tail.kind, &tail.keys[usize::from(row.key_row)]).unwrap();
             let stored = bytes[row.offset as usize..][..row.stored_len as usize].to_vec();
-            let plain = open(&key, &keys.repository(), stored, row.codec, row.plain_len, &mut decompressor);
+            let plain = open(&key, &keys.repository(), stored, row.codec, row.plain_len, &[], &mut decompressor);
             prop_assert_eq!(plain.unwrap().len() as u32, row.plain_len);
         }
     }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::{Codec, Compressor, Decompressor, MAX_PLAIN_BYTES, OVERHEAD, Sealed, open, seal};
+use super::{Codec, Compressor, Decompressor, MAX_PLAIN_BYTES, MAX_PREFIX_BYTES, OVERHEAD, Sealed, open, seal};
 use crate::envelope::Kind;
 use crate::error::FormatError;
 use crate::id::{ChunkId, RepositoryId};
@@ -27,7 +27,7 @@ fn sealed(key: &SessionKey, plain: &[u8]) -> Sealed {
 }
 
 fn opened(key: &SessionKey, segment: &Sealed) -> Result<Vec<u8>, FormatError> {
-    open(key, &REPOSITORY, segment.stored.clone(), segment.codec, segment.plain_len, &mut Decompressor::new())
+    open(key, &REPOSITORY, segment.stored.clone(), segment.codec, segment.plain_len, &[], &mut Decompressor::new())
 }
 
 proptest! {
@@ -78,7 +78,7 @@ fn a_segment_opens_only_with_its_key_kind_repository_codec_and_length() {
     assert_eq!(opened(&as_tree, &segment), unauthentic);
     let mut decompressor = Decompressor::new();
     let mut with = |repository: [u8; 16], codec, plain_len| {
-        open(&key, &RepositoryId(repository), segment.stored.clone(), codec, plain_len, &mut decompressor)
+        open(&key, &RepositoryId(repository), segment.stored.clone(), codec, plain_len, &[], &mut decompressor)
     };
     assert_eq!(with([3; 16], Codec::Zstd, 1000), unauthentic);
     assert_eq!(with([2; 16], Codec::Raw, 1000), Err(FormatError::Decompress { what: "segment", expected: 1000 }));
@@ -106,12 +106,51 @@ fn every_flipped_bit_and_every_truncation_is_noticed() {
     }
 }
 
+/// The delta of `plain` against `prefix`, sealed; `None` if there is nothing to gain.
+fn sealed_delta(key: &SessionKey, plain: &[u8], prefix: &[u8], level: i32) -> Option<Sealed> {
+    Some(seal(key, &REPOSITORY, 0, Compressor::new(level).compress_delta(plain, prefix)?, &[]))
+}
+
+fn opened_delta(key: &SessionKey, segment: &Sealed, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
+    let stored = segment.stored.clone();
+    open(key, &REPOSITORY, stored, segment.codec, segment.plain_len, prefix, &mut Decompressor::new())
+}
+
+proptest! {
+    #![proptest_config(Config::with_cases(48))]
+
+    #[test]
+    fn a_delta_comes_back_with_its_base_chunks_and_with_nothing_else(
+        seed in 0_usize..1000, prefix_len in 1_usize..70_000, plain_len in 2000_usize..70_000, level in -7..10_i32,
+    ) {
+        let key = session_key(Kind::DataPack);
+        let base = noise(70_000 + seed);
+        let (prefix, mut plain) = (&base[seed..seed + prefix_len], base[seed..seed + plain_len].to_vec());
+        plain[plain_len / 2] ^= 1;
+        let Some(segment) = sealed_delta(&key, &plain, prefix, level) else {
+            prop_assert!(prefix_len * 2 < plain_len, "nothing to gain from a base of {prefix_len} bytes");
+            return Ok(());
+        };
+        prop_assert_eq!(segment.codec, Codec::Delta);
+        if prefix_len >= plain_len {
+            prop_assert!(segment.stored.len() < plain_len / 8 + 200, "{} bytes", segment.stored.len());
+        }
+        prop_assert_eq!(opened_delta(&key, &segment, prefix), Ok(plain.clone()));
+        // A wrong base gives an error or other bytes, which no chunk id fits.
+        let other = noise(prefix_len + 7)[7..].iter().map(|byte| byte ^ 0x55).collect::<Vec<u8>>();
+        for wrong in [&other[..], &[], &prefix[..prefix_len / 2]] {
+            prop_assert_ne!(opened_delta(&key, &segment, wrong), Ok(plain.clone()));
+        }
+    }
+}
+
 #[test]
-fn a_delta_segment_is_refused_by_the_name_of_its_feature() {
+fn a_prefix_beyond_the_limit_is_refused() {
     let key = session_key(Kind::DataPack);
-    let segment = Sealed { codec: Codec::Delta, ..sealed(&key, b"x") };
-    let expected = FormatError::Features { mask: "read", names: "delta".into() };
-    assert_eq!(opened(&key, &segment), Err(expected));
+    let segment = sealed_delta(&key, &[7; 1000], &[7; 1000], 3).unwrap();
+    let expected = "length of a segment's base chunks";
+    let error = opened_delta(&key, &segment, &vec![7; MAX_PREFIX_BYTES + 1]).unwrap_err();
+    assert!(matches!(error, FormatError::OutOfRange { what, .. } if what == expected), "{error}");
 }
 
 #[test]
@@ -138,7 +177,7 @@ fn sealing_and_opening_are_timed() {
             let segment = seal(&key, &REPOSITORY, 0, payload, &[]);
             sealing += start.elapsed();
             let start = std::time::Instant::now();
-            open(&key, &REPOSITORY, segment.stored, segment.codec, segment.plain_len, &mut decompressor).unwrap();
+            open(&key, &REPOSITORY, segment.stored, segment.codec, segment.plain_len, &[], &mut decompressor).unwrap();
             opening += start.elapsed();
         }
         let speed = |time: std::time::Duration| (20 * plain.len()) as f64 / time.as_secs_f64() / 1e6;

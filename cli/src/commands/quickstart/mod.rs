@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use keepfast_engine::backup::{BackupOptions, Compression, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
 use keepfast_engine::filter::Filter;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::repository::Repository;
@@ -104,6 +104,7 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
         tags: vec!["quickstart".to_string()],
         description: String::new(),
         compression: Compression::Auto,
+        deltas: DeltaLimits::default(),
         threads,
         mode: Mode::Commit,
         clock: time::now,

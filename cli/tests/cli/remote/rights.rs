@@ -90,6 +90,11 @@ fn every_verb_asks_for_no_more_than_the_guide_says() {
     }
     run("restore", &["restore", "latest", "--no-cache", "-t", &place.sandbox.text("target")]);
     run("dump", &["dump", "latest:a.txt"]);
+    let archive = place.sandbox.text("all.tar");
+    run("export", &["export", "latest", &archive]);
+    run("import", &["import", &archive]);
+    run("import", &["import", &archive, "--as-tree"]);
+    run("forget", &["forget", "latest", "latest~1"]);
     run("check", &["check", "--read-data"]);
     run("copy from", &["copy", "--to", &local, "--to-key-file", &local_key]);
     let own_key = place.sandbox.text("key");

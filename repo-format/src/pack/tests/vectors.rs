@@ -70,7 +70,7 @@ fn read_pack(pack: &[u8]) {
     let row = tail.directory.segments[0];
     let stored = pack[row.offset as usize..][..row.stored_len as usize].to_vec();
     let mut decompressor = Decompressor::new();
-    let plain = open(&key, &keys.repository(), stored, row.codec, row.plain_len, &mut decompressor).unwrap();
+    let plain = open(&key, &keys.repository(), stored, row.codec, row.plain_len, &[], &mut decompressor).unwrap();
     assert_eq!(plain, CHUNKS.concat());
     for located in tail.directory.locate() {
         let chunk = &plain[located.offset as usize..][..located.chunk.length as usize];

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `keepfast stats`: how big snapshots and repository are.
+//! `keepfast stats`: how big snapshots and repository are, and what saved bytes.
 
+mod savings;
+
+use keepfast_engine::history::Snapshot;
+use keepfast_engine::repository::Repository;
 use keepfast_engine::stats::{Stats, stats};
 use serde_json::json;
 
@@ -16,12 +20,21 @@ pub fn run(context: &Context, args: &StatsArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
     let (snapshots, damaged) = repository.history()?.snapshots(&repository)?;
     let chosen = scope::several(&snapshots, &args.snapshots, &args.scope)?;
+    let done = if args.savings {
+        savings::run(context, args, &repository, &chosen)?
+    } else {
+        sizes(context, &repository, &chosen)?
+    };
+    let any_damaged = scope::warn_of_damaged(context, &damaged);
+    Ok(if any_damaged { Done::Incomplete } else { done })
+}
+
+fn sizes(context: &Context, repository: &Repository, chosen: &[&Snapshot]) -> Result<Done, Failure> {
     let progress = Progress::start(context);
-    let outcome = stats(&repository, &chosen, &progress);
+    let outcome = stats(repository, chosen, &progress);
     drop(progress);
     print(context, &outcome?);
-    let any_damaged = scope::warn_of_damaged(context, &damaged);
-    Ok(if any_damaged { Done::Incomplete } else { Done::Complete })
+    Ok(Done::Complete)
 }
 
 fn print(context: &Context, stats: &Stats) {

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `keepfast import`: an archive that exists becomes a snapshot, as one file or with its members as files.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use keepfast_engine::backup::{self, BackupOptions, DeltaLimits, Parent, Stream, StreamInput};
+use keepfast_engine::events::Problem;
+use keepfast_engine::format::id::SnapshotId;
+use keepfast_engine::format::manifest::Totals;
+use keepfast_engine::import::{self, EndMark, ImportOptions};
+use keepfast_engine::repository::Repository;
+use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
+use keepfast_engine::writer::Compression;
+use serde_json::{Value, json};
+
+use crate::args::ImportArgs;
+use crate::context::Context;
+use crate::exit::{Done, Failure};
+use crate::options::backup::stream_path;
+use crate::options::scope::absolute;
+use crate::options::{machine, repository, time};
+use crate::progress::Progress;
+use crate::render::{json as js, text};
+
+/// Names that stand more than once in an archive, as far as they are listed for people.
+const MAX_REPLACED_PRINTED: usize = 10;
+
+/// What came of it, in both ways.
+struct Imported {
+    snapshot: Option<SnapshotId>,
+    parent: Option<SnapshotId>,
+    totals: Totals,
+    problems: Vec<Problem>,
+    replaced: Vec<Vec<u8>>,
+}
+
+/// Imports.
+pub fn run(context: &Context, args: &ImportArgs) -> Result<Done, Failure> {
+    let begin = Instant::now();
+    let source = Source::find(args)?;
+    let repository = repository::open(&context.global)?;
+    let progress = Progress::start(context);
+    let imported = match args.as_tree {
+        true => members(context, args, source, &repository, &progress),
+        false => whole(context, args, source, &repository, &progress),
+    };
+    drop(progress);
+    let imported = imported?;
+    let seconds = begin.elapsed().as_secs_f64();
+    print(context, args, &imported, seconds);
+    context.output.summary(to_json(args, &imported, seconds));
+    context.output.problems(&imported.problems);
+    Ok(Done::from_problems(imported.problems.len()))
+}
+
+/// Where the archive comes from.
+enum Source {
+    File(PathBuf),
+    Stdin,
+}
+
+impl Source {
+    /// Follows links: the archive is meant, under its own name.
+    fn find(args: &ImportArgs) -> Result<Self, Failure> {
+        if args.file.as_os_str() == "-" {
+            return Ok(Self::Stdin);
+        }
+        let failed = |error| Failure::other(format!("can not read {}: {error}", args.file.display()));
+        let file = fs::canonicalize(&args.file).map_err(failed)?;
+        let metadata = fs::metadata(&file).map_err(failed)?;
+        if metadata.is_dir() || !(metadata.is_file() || args.as_tree) {
+            return Err(Failure::Other {
+                message: format!("{} is no archive, and no file", args.file.display()),
+                hint: "`keepfast backup` saves folders; `-` stands for standard input".to_string(),
+            });
+        }
+        Ok(Self::File(file))
+    }
+
+    /// For the snapshot, and for finding the one to compare with.
+    fn recorded(&self, args: &ImportArgs) -> Result<Vec<Vec<u8>>, Failure> {
+        Ok(vec![match self {
+            Self::File(file) => absolute(file)?,
+            Self::Stdin => [b"/", &stream_path(&args.stdin_filename)?[..]].concat(),
+        }])
+    }
+}
+
+fn members(
+    context: &Context,
+    args: &ImportArgs,
+    source: Source,
+    repository: &Repository,
+    progress: &Progress,
+) -> Result<Imported, Failure> {
+    let options = ImportOptions {
+        paths: source.recorded(args)?,
+        tags: tags(args),
+        description: args.description.clone(),
+        end_mark: if args.ignore_zeros { EndMark::Ignored } else { EndMark::Required },
+        compression: compression(args),
+        threads: machine::threads(&context.global),
+        mode: if args.dry_run { import::Mode::DryRun } else { import::Mode::Commit },
+        clock: time::now,
+    };
+    let input: Box<dyn Read> = match source {
+        Source::Stdin => Box::new(io::stdin()),
+        Source::File(file) => {
+            let opened = File::open(&file);
+            Box::new(opened.map_err(|error| Failure::other(format!("can not read {}: {error}", file.display())))?)
+        }
+    };
+    let client = machine::client(args.host.as_deref());
+    let import::Summary { snapshot, parent, totals, problems, replaced } =
+        import::import(repository, &client, input, &options, progress)?;
+    Ok(Imported { snapshot, parent, totals, problems, replaced })
+}
+
+/// The file as it is: a backup of this one file.
+fn whole(
+    context: &Context,
+    args: &ImportArgs,
+    source: Source,
+    repository: &Repository,
+    progress: &Progress,
+) -> Result<Imported, Failure> {
+    let paths = source.recorded(args)?;
+    let (folder, names, streams) = match &source {
+        Source::File(file) => {
+            let name = file.file_name().map(PathBuf::from).expect("a file has a name");
+            (file.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![name], Vec::new())
+        }
+        Source::Stdin => {
+            let reader: Box<dyn Read + Send> = Box::new(io::stdin());
+            let input = StreamInput::Reader(Mutex::new(Some(reader)));
+            let stream = Stream { path: stream_path(&args.stdin_filename)?, input };
+            (machine::working_directory()?, Vec::new(), vec![stream])
+        }
+    };
+    let options = BackupOptions {
+        source: SourceOptions {
+            working_directory: folder,
+            paths: names,
+            excludes: Excludes::default(),
+            one_file_system: OneFileSystem::Cross,
+            threads: 1,
+        },
+        streams,
+        paths,
+        parent: Parent::Newest,
+        tags: tags(args),
+        description: args.description.clone(),
+        compression: compression(args),
+        deltas: DeltaLimits::default(),
+        threads: machine::threads(&context.global),
+        mode: if args.dry_run { backup::Mode::DryRun } else { backup::Mode::Commit },
+        clock: time::now,
+    };
+    let client = machine::client(args.host.as_deref());
+    let backup::Summary { snapshot, parent, totals, problems } =
+        backup::backup(repository, &client, &options, progress)?;
+    Ok(Imported { snapshot, parent, totals, problems, replaced: Vec::new() })
+}
+
+fn tags(args: &ImportArgs) -> Vec<String> {
+    args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect()
+}
+
+fn compression(args: &ImportArgs) -> Compression {
+    args.compression.map_or(Compression::Auto, Compression::Level)
+}
+
+fn print(context: &Context, args: &ImportArgs, imported: &Imported, seconds: f64) {
+    let (out, totals) = (&context.output, &imported.totals);
+    for path in imported.replaced.iter().take(MAX_REPLACED_PRINTED) {
+        out.note(&format!("more than once in the archive, the last one counts: {}", text::stored_path(path)));
+    }
+    if let Some(more) = imported.replaced.len().checked_sub(MAX_REPLACED_PRINTED).filter(|more| *more > 0) {
+        out.note(&format!("... and {} more; --json lists all", text::count(more as u64)));
+    }
+    if args.as_tree {
+        let (files, folders) = (text::counted(totals.files, "file"), text::counted(totals.directories, "folder"));
+        out.note(&format!("members  {files}, {folders}, {}", text::counted(totals.others, "other")));
+    }
+    let stored = match args.dry_run {
+        true => "to be compressed and added".to_string(),
+        false => format!("-> {} added to the repository", text::size(totals.stored_bytes)),
+    };
+    let (all, new) = (text::size(totals.bytes), text::size(totals.new_plain_bytes));
+    out.note(&format!("content  {all}, of which new {new} {stored}"));
+    out.note(&format!("took     {}", text::duration(seconds)));
+    let partial = if imported.problems.is_empty() { "" } else { ", incomplete" };
+    match imported.snapshot {
+        Some(id) => out.note(&format!("snapshot {} saved{partial}", text::short(id))),
+        None => out.note("dry run: nothing was written"),
+    }
+}
+
+fn to_json(args: &ImportArgs, imported: &Imported, seconds: f64) -> Value {
+    let totals = &imported.totals;
+    let replaced = imported.replaced.iter().map(|path| {
+        let mut object = json!({});
+        js::put_path(&mut object, "path", path);
+        object
+    });
+    json!({
+        "snapshot": imported.snapshot.map(|id| id.to_string()),
+        "parent": imported.parent.map(|id| id.to_string()),
+        "as_tree": args.as_tree,
+        "dry_run": args.dry_run,
+        "files": totals.files,
+        "files_new": totals.new_files,
+        "files_changed": totals.changed_files,
+        "files_unmodified": totals.unmodified_files,
+        "folders": totals.directories,
+        "others": totals.others,
+        "bytes": totals.bytes,
+        "chunks_new": totals.new_chunks,
+        "bytes_new": totals.new_plain_bytes,
+        "bytes_stored": totals.stored_bytes,
+        "seconds": seconds,
+        "replaced": replaced.collect::<Value>(),
+        "problems": js::problems(&imported.problems),
+    })
+}

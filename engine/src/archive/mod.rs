@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tar archives, compressed or not: reading members as a stream, and writing entries of a tree as members.
+//!
+//! For the operations that take archives in and give them out. Reading believes nothing that an archive says: every length is
+//! checked, and an archive that is damaged anywhere ends with an [`ArchiveError`]. It knows no repository; writing knows its reader.
+
+mod acl;
+mod coding;
+mod content;
+mod error;
+mod folders;
+mod header;
+mod member;
+mod pax;
+mod read;
+mod sparse;
+mod write;
+
+pub use coding::{Coding, Encoder};
+pub use content::ContentReader;
+pub use error::{ArchiveError, Fault};
+pub use member::{Member, MemberKind};
+pub use read::{ArchiveReader, EndMark};
+pub use sparse::Run;
+pub use write::{Detail, Holes, Shape, write_archive};

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which chunks of a file's previous version resemble a new chunk: those of the same place. Chunks that both versions have show
+//! where that is, after insertions and deletions. For the assembler; it streams, however long the two versions are.
+
+use std::collections::{HashMap, VecDeque};
+
+use keepfast_repo_format::id::ChunkId;
+use keepfast_repo_format::tree::entry::{Content, ContentItem};
+
+use crate::reader::Reader;
+use crate::tree::ContentItems;
+
+/// How far ahead of a new chunk the previous version is looked at: what was deleted in one piece may be as long as that, in bytes.
+const AHEAD_BYTES: u64 = 16 << 20;
+
+/// And how far behind: as long may an insertion be.
+const BEHIND_BYTES: u64 = 32 << 20;
+
+/// Chunks to either side count as resembling, if they lie within this share of the new chunk's length: edits move cut points.
+const MARGIN_SHARE: u64 = 4;
+
+/// An item of the previous version.
+struct Placed {
+    offset: u64,
+    item: ContentItem,
+    /// The list node that holds it.
+    list_node: Option<ChunkId>,
+}
+
+impl Placed {
+    fn end(&self) -> u64 {
+        self.offset + self.item.length
+    }
+}
+
+/// The previous version of one file, walked beside the new one.
+pub(super) struct Aligner<'a> {
+    previous: ContentItems<'a>,
+    /// Items around the place that is being read, with their offsets.
+    window: VecDeque<Placed>,
+    offsets: HashMap<ChunkId, u64>,
+    /// Bytes of the previous version in the window or before it.
+    seen: u64,
+    /// Nothing follows in the previous version, or it can not be read.
+    ended: bool,
+    /// Bytes of the new version so far.
+    at: u64,
+    /// Where the new version's bytes stood in the previous one: the last shared chunk's offset there, minus its offset here.
+    drift: i64,
+    /// Where the list node begins that is being built for the new version.
+    list_start: u64,
+}
+
+impl<'a> Aligner<'a> {
+    pub(super) fn new(reader: &'a Reader, previous: &Content) -> Self {
+        Self {
+            previous: ContentItems::new(reader, previous),
+            window: VecDeque::new(),
+            offsets: HashMap::new(),
+            seen: 0,
+            ended: false,
+            at: 0,
+            drift: 0,
+            list_start: 0,
+        }
+    }
+
+    /// Passes the next item of the new version, which both have or nobody knows where.
+    pub(super) fn pass(&mut self, item: &ContentItem) {
+        self.fill(item.length);
+        if let Some(offset) = item.id.and_then(|id| self.offsets.get(&id)) {
+            self.drift = offset.cast_signed() - self.at.cast_signed();
+        }
+        self.at += item.length;
+    }
+
+    /// Passes a new chunk. Those of the previous version that resemble it, in their order.
+    pub(super) fn resembling(&mut self, length: u64) -> Vec<ChunkId> {
+        self.fill(length);
+        let margin = length / MARGIN_SHARE;
+        let start = self.there(self.at).saturating_sub(margin);
+        let end = self.there(self.at + length) + margin;
+        self.at += length;
+        self.between(start, end).filter_map(|placed| placed.item.id).collect()
+    }
+
+    /// Where the list node begins that ends here; the next one begins here.
+    pub(super) fn end_list(&mut self) -> u64 {
+        std::mem::replace(&mut self.list_start, self.at)
+    }
+
+    /// List nodes of the previous version that resemble one that holds what came since `start`.
+    pub(super) fn list_nodes(&self, start: u64) -> Vec<ChunkId> {
+        let mut nodes: Vec<_> =
+            self.between(self.there(start), self.there(self.at)).filter_map(|placed| placed.list_node).collect();
+        nodes.dedup();
+        nodes
+    }
+
+    fn between(&self, start: u64, end: u64) -> impl Iterator<Item = &Placed> {
+        let first = self.window.partition_point(|placed| placed.end() <= start);
+        self.window.range(first..).take_while(move |placed| placed.offset < end)
+    }
+
+    /// Where a place of the new version is in the previous one.
+    fn there(&self, at: u64) -> u64 {
+        at.saturating_add_signed(self.drift)
+    }
+
+    /// Moves the window so that it spans what is `length` bytes ahead.
+    fn fill(&mut self, length: u64) {
+        let wanted = self.there(self.at).saturating_add(length + AHEAD_BYTES);
+        while !self.ended && self.seen < wanted {
+            // A previous version that can not be read has nothing that resembles anything.
+            let Some(Ok(item)) = self.previous.next() else {
+                self.ended = true;
+                break;
+            };
+            if let Some(id) = item.id {
+                self.offsets.insert(id, self.seen);
+            }
+            self.window.push_back(Placed { offset: self.seen, item, list_node: self.previous.list_node() });
+            self.seen = self.seen.saturating_add(item.length);
+        }
+        let oldest = self.there(self.at).saturating_sub(BEHIND_BYTES);
+        while let Some(placed) = self.window.front()
+            && placed.end() < oldest
+        {
+            if let Some(id) = placed.item.id
+                && self.offsets.get(&id) == Some(&placed.offset)
+            {
+                self.offsets.remove(&id);
+            }
+            self.window.pop_front();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Exporting a snapshot, or a folder or file of it, as a tar archive with everything that such an archive can carry.
+//!
+//! The same snapshot gives the same bytes. A chunk that can not be read ends the export: an archive with a gap would look whole.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use keepfast_repo_format::manifest::Problem;
+use keepfast_repo_format::tree::entry::FileType;
+use keepfast_repo_format::tree::order;
+
+pub use crate::archive::{Coding, Holes};
+use crate::archive::{Detail, Encoder, Shape, write_archive};
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::reader::Reader;
+use crate::tree::{Root, below};
+
+/// What the archive shall be.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// How it is compressed.
+    pub coding: Coding,
+    /// Stands before each name; empty for nothing.
+    pub prefix: Vec<u8>,
+    /// So many folders are taken off the beginning of each name; what has no more is left out.
+    pub strip_components: usize,
+    /// What becomes of holes.
+    pub holes: Holes,
+}
+
+/// Writes what stands at `path` (empty: everything) as an archive. Returns what can not be in one.
+///
+/// # Errors
+/// [`Error::NoPath`]; damage, after telling which path it concerns; [`Error::Output`].
+pub fn export(
+    reader: &Arc<Reader>,
+    root: Root,
+    path: &[u8],
+    options: &ExportOptions,
+    output: &mut dyn Write,
+    events: &dyn Events,
+) -> Result<Vec<Problem>> {
+    let mut entries = below(reader, root, path)?.peekable();
+    let is_folder = match entries.peek() {
+        Some(Ok(entry)) => path.is_empty() || entry.metadata.file_type == FileType::Directory,
+        _ => true,
+    };
+    // A file alone keeps its name.
+    let top = if is_folder { path } else { order::split(path).0 };
+    let shape = Shape {
+        top: top.to_vec(),
+        prefix: options.prefix.clone(),
+        strip: options.strip_components,
+        detail: Detail::Full,
+        holes: options.holes,
+    };
+    let mut encoder = Encoder::new(output, options.coding).map_err(Error::Output)?;
+    let problems = write_archive(reader, entries, &shape, &mut encoder, events)?;
+    encoder.finish().map_err(Error::Output)?;
+    Ok(problems)
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From an open segment to a sealed one: compress, against its bases if that pays, seal, open again and compare. The part of the writer
+//! that runs on all threads.
+
+use std::sync::atomic::Ordering;
+
+use keepfast_repo_format::FormatError;
+use keepfast_repo_format::directory::ChunkRow;
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::id::ChunkId;
+use keepfast_repo_format::keys::SessionKey;
+use keepfast_repo_format::segment::{self, Codec, Payload, Sealed};
+
+use super::{OpenSegment, Writer, packs};
+use crate::error::{Error, Result};
+use crate::pool::Scratch;
+
+/// How hard new data is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// The first segments of a session harder than the rest: a small backup, as most nightly ones are, gets smaller at a cost that
+    /// is bounded for a large one.
+    #[default]
+    Auto,
+    /// Everything with this zstd level.
+    Level(i32),
+}
+
+/// Segments of a session that are compressed harder: about 8 MiB, so that the cost is bounded.
+const EARLY_SEGMENTS: u32 = 8;
+/// zstd level of the early segments: a first backup of configuration files is 8 % smaller than with level 3.
+const EARLY_LEVEL: i32 = 6;
+/// zstd level of the rest: level 4 saves 0.2 % on source code (`docs/decisions/001-sizes.md`).
+const LATER_LEVEL: i32 = 3;
+
+impl Compression {
+    fn level(self, segment: u32) -> i32 {
+        match self {
+            Self::Auto if segment < EARLY_SEGMENTS => EARLY_LEVEL,
+            Self::Auto => LATER_LEVEL,
+            Self::Level(level) => level,
+        }
+    }
+}
+
+/// A delta of no more than this share of the plaintext is taken without asking what the segment would be alone.
+const CLEARLY_SMALLER_SHARE: usize = 12;
+
+/// What an edge costs: the base chunk's id in the directory of the pack, and once more in the index.
+const EDGE_BYTES: usize = 2 * ChunkId::LEN;
+
+/// A delta is taken only if it saves this share, in percent, of what the segment takes alone: reading it costs more.
+const LEAST_SAVING_PERCENT: usize = 20;
+
+impl Writer {
+    /// Compresses, seals, *opens again and compares*, then packs a segment. Failures are kept for [`Writer::cause`].
+    pub fn seal(&self, open: OpenSegment, scratch: &mut Scratch) {
+        if self.failed.load(Ordering::Relaxed) || self.drops.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.try_seal(open, scratch) {
+            self.fail(error);
+        }
+    }
+
+    fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
+        let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
+        let ids: Vec<ChunkId> = open.chunks.iter().map(|chunk| chunk.id).collect();
+        let prefix = self.prefix(&open)?;
+        scratch.compressor.set_level(self.compression.level(open.number));
+        let payload = compress(&open, &prefix, scratch);
+        let (prefix, edges) = match payload.codec() {
+            Codec::Delta => (&prefix[..], &open.bases.ids[..]),
+            Codec::Raw | Codec::Zstd => (&[][..], &[][..]),
+        };
+        let sealed = segment::seal(key, &self.keys.repository(), open.number, payload, &ids);
+        let number = open.number;
+        self.verify(&open, key, &sealed, prefix, scratch).map_err(|source| Error::SelfCheck { number, source })?;
+        let full = self.packs.lock().expect("no holder panics").push(open.kind, sealed, &open.chunks, edges);
+        full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
+    }
+
+    /// The content of the segment's bases, each compared with its id: any copy of them must do for readers. Empty if there are none, or one can not
+    /// be read: the segment then stands alone.
+    fn prefix(&self, open: &OpenSegment) -> Result<Vec<u8>> {
+        let mut prefix = Vec::new();
+        for id in &open.bases.ids {
+            let base = match open.kind {
+                Kind::TreePack => self.reader.tree_chunk(id),
+                _ => self.reader.data_chunk(id),
+            };
+            match base {
+                Ok(base) => prefix.extend_from_slice(&base),
+                Err(error) if error.is_damage() => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(prefix)
+    }
+
+    /// Takes the sealed bytes all the way back: bad memory or a broken compressor must not reach the repository.
+    fn verify(
+        &self,
+        open: &OpenSegment,
+        key: &SessionKey,
+        sealed: &Sealed,
+        prefix: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<(), FormatError> {
+        let Sealed { stored, codec, plain_len } = sealed;
+        let (repository, decompressor) = (self.keys.repository(), &mut scratch.decompressor);
+        let plain = segment::open(key, &repository, stored.clone(), *codec, *plain_len, prefix, decompressor)?;
+        let mut rest = &plain[..];
+        for ChunkRow { id, length } in &open.chunks {
+            let (chunk, after) = rest.split_at(*length as usize);
+            rest = after;
+            let found = match open.kind {
+                Kind::TreePack => self.keys.tree_chunk_id(chunk),
+                _ => self.keys.data_chunk_id(chunk),
+            };
+            if found != *id {
+                return Err(FormatError::ChunkContent { id: *id });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The smaller payload, where the delta has to be clearly smaller.
+fn compress(open: &OpenSegment, prefix: &[u8], scratch: &mut Scratch) -> Payload {
+    let delta = if prefix.is_empty() { None } else { scratch.compressor.compress_delta(&open.plain, prefix) };
+    let Some(delta) = delta else { return scratch.compressor.compress(&open.plain) };
+    let cost = delta.bytes().len() + EDGE_BYTES * open.bases.ids.len();
+    if cost * CLEARLY_SMALLER_SHARE <= open.plain.len() {
+        return delta;
+    }
+    let alone = scratch.compressor.compress(&open.plain);
+    if cost * 100 <= alone.bytes().len() * (100 - LEAST_SAVING_PERCENT) { delta } else { alone }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What holds for packs with deltas: nothing keeps the bases of a pack that nobody sees, so it is adopted only while they are there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+
+use keepfast_engine::backup::Summary;
+use keepfast_engine::events::Silent;
+use keepfast_engine::prune::prune;
+use keepfast_engine::session::{Role, Session};
+use keepfast_repo_format::log::LogBody;
+use keepfast_storage::ErrorKind;
+use keepfast_storage::testing::{Fault, FaultyBackend, Moment, Operation};
+
+use super::{assert_whole, back_up, other_machine, packs, sandbox, try_back_up};
+use crate::support::collector::all_of_it;
+use crate::support::sandbox::{Sandbox, client, let_time_pass};
+
+/// A version in which every file resembles the one before.
+fn write_version(sandbox: &Sandbox) {
+    for number in 0..6 {
+        let path = sandbox.source().join(format!("file-{number}"));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.iter_mut().step_by(10_007).for_each(|byte| *byte = byte.wrapping_add(1));
+        fs::write(path, bytes).unwrap();
+    }
+    let_time_pass();
+}
+
+/// A snapshot of one version, and packs of the next one, most of it deltas, whose backup died right before its commit.
+fn interrupted_in_deltas() -> (Sandbox, Summary, BTreeSet<String>) {
+    let sandbox = sandbox();
+    let (first, _) = back_up(&sandbox, sandbox.objects.clone());
+    let before = packs(sandbox.objects.as_ref());
+    write_version(&sandbox);
+    let dead =
+        |prefix: &str| Fault::new(Operation::Put, prefix, 1, ErrorKind::Other, Moment::BeforeEffect).and_ever_after();
+    let faulty = Arc::new(FaultyBackend::new(sandbox.objects.clone(), vec![dead("snapshots"), dead("log")]));
+    assert!(try_back_up(&sandbox, faulty.clone()).is_err());
+    faulty.verify_all_faults_reached();
+    let after = packs(sandbox.objects.as_ref());
+    let left: BTreeSet<String> = after.into_keys().filter(|pack| !before.contains_key(pack)).collect();
+    assert!(left.len() >= 2, "{left:?}");
+    (sandbox, first, left)
+}
+
+fn edges(sandbox: &Sandbox) -> usize {
+    let repository = sandbox.open();
+    repository.history().unwrap();
+    repository.index.survey().iter().map(|pack| pack.edges as usize).sum()
+}
+
+#[test]
+fn deltas_are_adopted_while_their_bases_are_there() {
+    let (sandbox, _, left) = interrupted_in_deltas();
+    let (summary, put) = back_up(&sandbox, sandbox.objects.clone());
+    assert_eq!(put, BTreeSet::new(), "{left:?} was there");
+    assert!(edges(&sandbox) > 0, "no deltas");
+    assert_whole(&sandbox, sandbox.objects.clone(), &summary);
+}
+
+/// The collector has seen no snapshot that needs the bases, and waits for no session that began after its list.
+#[test]
+fn deltas_whose_bases_are_condemned_are_not_adopted() {
+    let (sandbox, first, left) = interrupted_in_deltas();
+    let other = other_machine(&sandbox, sandbox.objects.clone());
+    let session = Session::open(&other, client(), Role::Writer).unwrap();
+    session.record(LogBody::Forget { snapshots: vec![first.snapshot.unwrap()] }).unwrap();
+    // It finds the dead session open, and comes no further than its list.
+    let report = prune(&other, &client(), &all_of_it(), &Silent).unwrap();
+    assert!(!report.finished && report.dead_packs > 0 && report.orphan_packs == 0, "{report:?}");
+    let (summary, put) = back_up(&sandbox, sandbox.objects.clone());
+    assert!(!put.is_empty());
+    assert!(prune(&other, &client(), &all_of_it(), &Silent).unwrap().finished);
+    let there = packs(sandbox.objects.as_ref());
+    assert!(left.iter().any(|pack| !there.contains_key(pack)), "nothing needs what was not adopted");
+    assert_whole(&sandbox, sandbox.objects.clone(), &summary);
+}
