@@ -25,7 +25,7 @@ struct Nodes {
 }
 
 impl NodeSink for Nodes {
-    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
+    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId> {
         let id = self.keys.tree_chunk_id(&node);
         self.stored.insert(id, node);
         Ok(id)

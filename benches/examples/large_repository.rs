@@ -317,7 +317,11 @@ impl Trees {
 }
 
 impl NodeSink for Trees {
-    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> keepfast_engine::Result<ChunkId> {
+    fn put_node(
+        &mut self,
+        node: Vec<u8>,
+        _: &mut dyn FnMut() -> keepfast_engine::Result<Vec<ChunkId>>,
+    ) -> keepfast_engine::Result<ChunkId> {
         let id = self.keys.tree_chunk_id(&node);
         if self.known.insert(id) {
             self.rows.push(ChunkRow { id, length: node.len() as u32 });

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::tree::entry::{Content, ContentItem};
 
+use crate::error::Result;
 use crate::reader::Reader;
 use crate::tree::ContentItems;
 
@@ -66,22 +67,29 @@ impl<'a> Aligner<'a> {
     }
 
     /// Passes the next item of the new version, which both have or nobody knows where.
-    pub(super) fn pass(&mut self, item: &ContentItem) {
-        self.fill(item.length);
+    ///
+    /// # Errors
+    /// The storage.
+    pub(super) fn pass(&mut self, item: &ContentItem) -> Result<()> {
+        self.fill(item.length)?;
         if let Some(offset) = item.id.and_then(|id| self.offsets.get(&id)) {
             self.drift = offset.cast_signed() - self.at.cast_signed();
         }
         self.at += item.length;
+        Ok(())
     }
 
     /// Passes a new chunk. Those of the previous version that resemble it, in their order.
-    pub(super) fn resembling(&mut self, length: u64) -> Vec<ChunkId> {
-        self.fill(length);
+    ///
+    /// # Errors
+    /// The storage.
+    pub(super) fn resembling(&mut self, length: u64) -> Result<Vec<ChunkId>> {
+        self.fill(length)?;
         let margin = length / MARGIN_SHARE;
         let start = self.there(self.at).saturating_sub(margin);
         let end = self.there(self.at + length) + margin;
         self.at += length;
-        self.between(start, end).filter_map(|placed| placed.item.id).collect()
+        Ok(self.between(start, end).filter_map(|placed| placed.item.id).collect())
     }
 
     /// Where the list node begins that ends here; the next one begins here.
@@ -108,13 +116,17 @@ impl<'a> Aligner<'a> {
     }
 
     /// Moves the window so that it spans what is `length` bytes ahead.
-    fn fill(&mut self, length: u64) {
+    fn fill(&mut self, length: u64) -> Result<()> {
         let wanted = self.there(self.at).saturating_add(length + AHEAD_BYTES);
         while !self.ended && self.seen < wanted {
-            // A previous version that can not be read has nothing that resembles anything.
-            let Some(Ok(item)) = self.previous.next() else {
-                self.ended = true;
-                break;
+            let item = match self.previous.next() {
+                Some(Ok(item)) => item,
+                Some(Err(error)) if !error.is_damage() => return Err(error),
+                // What is damaged has nothing that resembles anything.
+                Some(Err(_)) | None => {
+                    self.ended = true;
+                    break;
+                }
             };
             if let Some(id) = item.id {
                 self.offsets.insert(id, self.seen);
@@ -133,5 +145,6 @@ impl<'a> Aligner<'a> {
             }
             self.window.pop_front();
         }
+        Ok(())
     }
 }

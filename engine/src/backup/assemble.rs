@@ -59,10 +59,10 @@ struct Lists<'a, 'p, 'env> {
 }
 
 impl NodeSink for Lists<'_, '_, '_> {
-    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
-        let Some(previous) = &mut self.previous else { return self.segmenter.put_node(node, &mut Vec::new) };
+    fn put_node(&mut self, node: Vec<u8>, _: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId> {
+        let Some(previous) = &mut self.previous else { return self.segmenter.put_node(node, &mut || Ok(Vec::new())) };
         let start = previous.end_list();
-        self.segmenter.put_node(node, &mut || previous.list_nodes(start))
+        self.segmenter.put_node(node, &mut || Ok(previous.list_nodes(start)))
     }
 }
 
@@ -140,10 +140,11 @@ impl Assembler<'_, '_> {
             let item = ContentItem { length: piece.length, id: piece.chunk.as_ref().map(|chunk| chunk.id) };
             match piece.chunk.as_ref().and_then(|chunk| Some((chunk.id, chunk.new_bytes.clone()?))) {
                 Some((id, range)) => {
-                    let bases = previous.as_mut().map(|previous| previous.resembling(piece.length)).unwrap_or_default();
+                    let bases =
+                        previous.as_mut().map_or(Ok(Vec::new()), |previous| previous.resembling(piece.length))?;
                     self.segmenter.put_data(id, &buffer[range], &bases)?;
                 }
-                None => previous.as_mut().map_or((), |previous| previous.pass(&item)),
+                None => previous.as_mut().map_or(Ok(()), |previous| previous.pass(&item))?,
             }
             let mut lists = Lists { segmenter: &mut self.segmenter, previous: previous.as_deref_mut() };
             content.push(item, &mut lists)?;

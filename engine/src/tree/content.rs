@@ -72,7 +72,7 @@ impl ContentBuilder {
         let here = &mut self.levels[level];
         here.spilled = true;
         let items = std::mem::take(&mut here.items);
-        let id = sink.put_node(list::encode(level as u8, &items), &mut Vec::new)?;
+        let id = sink.put_node(list::encode(level as u8, &items), &mut || Ok(Vec::new()))?;
         let length = items.iter().map(|item| item.length).sum();
         self.push_at(level + 1, ContentItem { length, id: Some(id) }, sink)
     }

@@ -8,6 +8,7 @@ use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::tree::order;
 
 use super::{Cursor, Direction, Root};
+use crate::error::Result;
 use crate::reader::Reader;
 
 /// Directory and name of an entry.
@@ -27,10 +28,14 @@ impl OlderNodes {
     }
 
     /// Nodes of the level that hold a key from `first` to `last`, or would. `first` is never below the `last` of the question before it.
-    pub fn covering(&mut self, level: u8, first: Key, last: Key) -> Vec<ChunkId> {
+    /// Damage hides those behind it.
+    ///
+    /// # Errors
+    /// The storage.
+    pub fn covering(&mut self, level: u8, first: Key, last: Key) -> Result<Vec<ChunkId>> {
         let mut nodes = Vec::new();
-        let Some(place) = self.levels.get_mut(usize::from(level)) else { return nodes };
-        let Some(cursor) = place else { return nodes };
+        let Some(place) = self.levels.get_mut(usize::from(level)) else { return Ok(nodes) };
+        let Some(cursor) = place else { return Ok(nodes) };
         while let Some((at, id)) = cursor.next_node() {
             let node_last = cursor.next_node_last();
             let ends_before =
@@ -39,18 +44,22 @@ impl OlderNodes {
             if is_before {
                 cursor.skip_node();
             } else if at > level {
-                if cursor.enter_node().is_err() {
-                    *place = None;
-                    return nodes;
+                match cursor.enter_node() {
+                    Ok(()) => {}
+                    Err(error) if error.is_damage() => {
+                        *place = None;
+                        return Ok(nodes);
+                    }
+                    Err(error) => return Err(error),
                 }
             } else {
                 nodes.push(id);
                 if !ends_within {
-                    return nodes;
+                    return Ok(nodes);
                 }
                 cursor.skip_node();
             }
         }
-        nodes
+        Ok(nodes)
     }
 }

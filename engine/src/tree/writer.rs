@@ -16,7 +16,7 @@ pub trait NodeSink {
     ///
     /// # Errors
     /// The repository can not take it; the backup must end.
-    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId>;
+    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId>;
 }
 
 /// The top of a tree.
@@ -98,7 +98,7 @@ impl TreeWriter {
         let bytes = self.entries.iter().map(|entry| entry.metadata.size).fold(0, u64::saturating_add);
         let place = [&self.entries[0], last].map(|entry| (&entry.directory[..], &entry.name[..]));
         let older = &mut self.older;
-        let mut bases = || older.as_mut().map(|older| older.covering(0, place[0], place[1])).unwrap_or_default();
+        let mut bases = || older.as_mut().map_or(Ok(Vec::new()), |older| older.covering(0, place[0], place[1]));
         let id = sink.put_node(leaf::encode(&self.entries), &mut bases)?;
         let child = Child { last_directory, last_name, entries: self.entries.len() as u64, bytes, id };
         self.entries.clear();
@@ -126,7 +126,7 @@ impl TreeWriter {
         let older = &mut self.older;
         let mut bases = || {
             let place = [first, last].map(|child| (&child.last_directory[..], &child.last_name[..]));
-            older.as_mut().map(|older| older.covering(level as u8 + 1, place[0], place[1])).unwrap_or_default()
+            older.as_mut().map_or(Ok(Vec::new()), |older| older.covering(level as u8 + 1, place[0], place[1]))
         };
         let id = sink.put_node(inner::encode(level as u8 + 1, &children), &mut bases)?;
         let child = Child {

@@ -117,10 +117,10 @@ impl<'env> Segmenter<'env> {
 }
 
 impl NodeSink for Segmenter<'_> {
-    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
+    fn put_node(&mut self, node: Vec<u8>, bases: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId> {
         let id = self.keys.tree_chunk_id(&node);
         if !self.session[1].contains(&id) && !self.writer.is_known(Kind::TreePack, &id)? {
-            self.put(1, id, &node, &bases())?;
+            self.put(1, id, &node, &bases()?)?;
         }
         Ok(id)
     }
