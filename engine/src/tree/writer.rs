@@ -165,7 +165,7 @@ mod tests {
     struct Nowhere;
 
     impl NodeSink for Nowhere {
-        fn put_node(&mut self, _: Vec<u8>, _: &mut dyn FnMut() -> Vec<ChunkId>) -> Result<ChunkId> {
+        fn put_node(&mut self, _: Vec<u8>, _: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId> {
             Ok(ChunkId([0; 32]))
         }
     }
