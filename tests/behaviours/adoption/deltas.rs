@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::{Duration, Instant};
 
-use keepfast_engine::backup::Summary;
-use keepfast_engine::events::Silent;
-use keepfast_engine::prune::prune;
+use keepfast_engine::backup::{Summary, backup};
+use keepfast_engine::events::{Events, Silent};
+use keepfast_engine::prune::{PruneOptions, Report, prune};
 use keepfast_engine::session::{Role, Session};
+use keepfast_repo_format::layout;
 use keepfast_repo_format::log::LogBody;
 use keepfast_storage::ErrorKind;
-use keepfast_storage::testing::{Fault, FaultyBackend, Moment, Operation};
+use keepfast_storage::testing::{Fault, FaultyBackend, Moment, Operation, RecordingBackend};
 
 use super::{assert_whole, back_up, other_machine, packs, sandbox, try_back_up};
 use crate::support::collector::all_of_it;
@@ -60,20 +63,51 @@ fn deltas_are_adopted_while_their_bases_are_there() {
     assert_whole(&sandbox, sandbox.objects.clone(), &summary);
 }
 
-/// The collector has seen no snapshot that needs the bases, and waits for no session that began after its list.
+/// Waits in the middle of a backup until a collector has come to its end.
+struct Outlasted(Mutex<Option<JoinHandle<Report>>>);
+
+impl Events for Outlasted {
+    fn path_done(&self, _path: &[u8], _bytes: u64) {
+        if let Some(collector) = self.0.lock().unwrap().take() {
+            let report = collector.join().unwrap();
+            assert!(report.finished && report.packs_deleted > 0 && report.orphan_packs == 0, "{report:?}");
+        }
+    }
+}
+
+/// Returns when a collector has put its list and knows which sessions it waits for.
+fn await_list(storage: &RecordingBackend) {
+    let (begin, mut has_list) = (Instant::now(), false);
+    while begin.elapsed() < Duration::from_secs(60) {
+        for record in storage.take() {
+            has_list |= record.operation == Operation::Put && record.name.starts_with(layout::CONDEMNED_FOLDER);
+            if has_list && record.operation == Operation::List && record.name.starts_with(layout::SESSIONS_FOLDER) {
+                return;
+            }
+        }
+        sleep(Duration::from_millis(2));
+    }
+    panic!("no list");
+}
+
+/// The collector has found the dead session open, and waits. It sees no snapshot that needs the bases, knows nothing of packs that are
+/// not visible, and waits for no session that began after its list.
 #[test]
 fn deltas_whose_bases_are_condemned_are_not_adopted() {
     let (sandbox, first, left) = interrupted_in_deltas();
     let other = other_machine(&sandbox, sandbox.objects.clone());
     let session = Session::open(&other, client(), Role::Writer).unwrap();
     session.record(LogBody::Forget { snapshots: vec![first.snapshot.unwrap()] }).unwrap();
-    // It finds the dead session open, and comes no further than its list.
-    let report = prune(&other, &client(), &all_of_it(), &Silent).unwrap();
-    assert!(!report.finished && report.dead_packs > 0 && report.orphan_packs == 0, "{report:?}");
-    let (summary, put) = back_up(&sandbox, sandbox.objects.clone());
-    assert!(!put.is_empty());
-    assert!(prune(&other, &client(), &all_of_it(), &Silent).unwrap().finished);
-    let there = packs(sandbox.objects.as_ref());
-    assert!(left.iter().any(|pack| !there.contains_key(pack)), "nothing needs what was not adopted");
+    let recording = Arc::new(RecordingBackend::new(sandbox.objects.clone()));
+    let other = other_machine(&sandbox, recording.clone());
+    let options = PruneOptions { wait: Duration::from_secs(60), ..all_of_it() };
+    let collector = spawn(move || prune(&other, &client(), &options, &Silent).unwrap());
+    await_list(&recording);
+    let events = Outlasted(Mutex::new(Some(collector)));
+    let summary = backup(&sandbox.open(), &client(), &sandbox.options_at_top(), &events).unwrap();
+    assert!(events.0.into_inner().unwrap().is_none());
+    assert!(prune(&sandbox.open(), &client(), &all_of_it(), &Silent).unwrap().finished);
     assert_whole(&sandbox, sandbox.objects.clone(), &summary);
+    let there = packs(sandbox.objects.as_ref());
+    assert!(left.iter().any(|pack| !there.contains_key(pack)), "{left:?} are all there");
 }
