@@ -124,7 +124,7 @@ pub fn entries(count: u64) -> Vec<Entry> {
             };
             let content = Content { height: 0, items: vec![ContentItem { length: size, id: Some(chunk_id(number)) }] };
             let name = format!("interface-{number:08}.conf").into_bytes();
-            Entry { directory: Arc::clone(&directory), name, metadata, marks: Marks(0), content }
+            Entry { directory: Arc::clone(&directory), name, metadata, marks: Marks(0), content, layers: Vec::new() }
         })
         .collect()
 }

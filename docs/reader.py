@@ -3,8 +3,8 @@
 """A second, independent reader of keepfast repositories, written from docs/format.md alone.
 
 For whoever has a repository, a key and no keepfast: it lists, checks and restores snapshots of format version 1. It is
-slow, holds the whole index in memory, never writes to the repository and never outside TARGET. "(4.2)" names a section
-of format.md.
+slow, holds the whole index in memory, never writes to the repository and never outside TARGET. Wrapped files (8.5) it
+checks, but can not put together: it restores NAME.unwrapped, the innermost stream. "(4.2)" names a section of format.md.
 
     pip install -r docs/requirements.txt
     python3 docs/reader.py REPO --key-file FILE list
@@ -448,15 +448,15 @@ def parse_index(where, data):
 # ---- 8. tree ---------------------------------------------------------------------------------------------------
 
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 8)
-TORN, UNREADABLE, BIRTH, LINKED, STREAM = 1, 2, 8, 16, 32
-MARKS = TORN | UNREADABLE | BIRTH | LINKED | STREAM
+TORN, UNREADABLE, BIRTH, LINKED, STREAM, WRAPPED = 1, 2, 8, 16, 32, 64
+MARKS = TORN | UNREADABLE | BIRTH | LINKED | STREAM | WRAPPED
 SLASH_FIRST, SLASH_BACK = bytes.maketrans(b"/\0", b"\0\1"), bytes.maketrans(b"\0", b"/")  # no name holds NUL
 
 
 class Entry:
     """One row of a leaf (8.1)."""
     group = target = rdev = None
-    xattrs, size, height, items = (), 0, 0, ()
+    xattrs, size, height, items, layers = (), 0, 0, (), ()
 
     def __init__(self, directory, name):
         self.directory, self.name = directory, name
@@ -486,6 +486,22 @@ def read_items(c, counts):
     """For each count a list [(length, id or None for a hole)]: all lengths, then all ids."""
     flat = [(v >> 1, None if v & 1 else c.take(32)) for v in c.varints(sum(counts), 2)]
     return [flat[end - n:end] for n, end in zip(counts, accumulate(counts))]
+
+
+Layer = namedtuple("Layer", "length height items")  # of its stream; of its recipe (8.5)
+
+
+def read_layers(c, wrapped):
+    """The last columns of a leaf, which are there only for wrapped files."""
+    counts = c.varints(len(wrapped), 1, 3)
+    lengths = c.varints(sum(counts), 0, (1 << 63) - 1)
+    heads = [(c.varint(0, 15), c.varint(1, 32)) for _ in lengths]
+    recipes = read_items(c, [n for _, n in heads])
+    layers = [Layer(length, head[0], items) for length, head, items in zip(lengths, heads, recipes)]
+    for e, n, end in zip(wrapped, counts, accumulate(counts)):
+        e.layers = layers[end - n:end]
+        if e.type != FILE or any(chunk is None for layer in e.layers for _, chunk in layer.items):
+            c.bad(f"{e.path!r}: is wrapped and no file, or a recipe has a hole")
 
 
 def parse_leaf(where, data):
@@ -548,8 +564,13 @@ def parse_leaf(where, data):
         counts.append(c.varint(0, 32))
     for e, items in zip(files, read_items(c, counts)):
         e.items = items
-        if sum(length for length, _ in items) != e.size or e.height and any(chunk is None for _, chunk in items):
-            c.bad(f"{e.path!r}: items do not add up to the size {e.size}, or a hole above height 0")
+        if e.height and any(chunk is None for _, chunk in items):
+            c.bad(f"{e.path!r}: a hole above height 0")
+    read_layers(c, [e for e in entries if e.marks & WRAPPED])
+    for e in files:
+        size = e.layers[-1].length if e.layers else e.size
+        if sum(length for length, _ in e.items) != size:
+            c.bad(f"{e.path!r}: items do not add up to {size}")
     c.end()
     return entries
 
@@ -1045,6 +1066,9 @@ class Restore:
 
     def make(self, entry):
         path = self.at(entry)
+        if entry.layers:  # to put it together takes preflate-rs, of the version that its recipes name
+            self.hole(entry.path, f"is wrapped: {os.fsdecode(entry.name)!r}.unwrapped is what it was made from")
+            path += b".unwrapped"
         if entry.group is not None and entry.group in self.groups:
             os.link(self.groups[entry.group], path, follow_symlinks=False)
             return
@@ -1195,7 +1219,8 @@ def check_tree(repository, snapshot, manifest, good, counts):
         counts["entries"] += 1
         totals[{FILE: 0, DIRECTORY: 1}.get(entry.type, 2)] += 1
         totals[3] += entry.size
-        for length, chunk in repository.content(entry.items, entry.height, lost):
+        contents = [(entry.items, entry.height)] + [(layer.items, layer.height) for layer in entry.layers]
+        for length, chunk in (item for content in contents for item in repository.content(*content, lost)):
             if chunk and ("D", chunk) not in repository.chunks:
                 lost(f"{entry.path!r}: data chunk {chunk.hex()} is in no visible pack")
             elif chunk and good.get(("D", chunk)) != length:

@@ -13,6 +13,9 @@ mod behaviours {
     mod adoption;
     mod also;
     mod architecture;
+    mod archives;
+    mod archives_hostile;
+    mod archives_stored;
     mod big_files;
     mod cloud;
     mod copy;

@@ -392,5 +392,6 @@ fn entry(directory: &[u8], name: &[u8], file_type: FileType, number: u64) -> Ent
         metadata,
         marks: Marks(0),
         content: Content::default(),
+        layers: Vec::new(),
     }
 }

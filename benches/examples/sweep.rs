@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, backup};
+use keepfast_engine::backup::{Archives, BackupOptions, Compression, DeltaLimits, Mode, Parent, backup};
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
 use keepfast_engine::history::Snapshot;
@@ -86,8 +86,11 @@ fn settings() -> Vec<Setting> {
     for steps in [1, 2, 3, 4, 6, 8, 12] {
         add(format!("delta steps {steps}"), &|setting| setting.deltas.steps = steps);
     }
-    for mib in [4, 8, 24] {
+    for mib in [4, 8, 16, 24] {
         add(format!("delta bytes {mib} MiB"), &|setting| setting.deltas.bytes = mib << 20);
+    }
+    for mib in [1, 2, 8] {
+        add(format!("delta spread {mib} MiB"), &|setting| setting.deltas.spread_bytes = mib << 20);
     }
     add("delta skip".to_string(), &|setting| {
         setting.chain = Chain::Skip;
@@ -196,6 +199,7 @@ fn options(setting: &Setting, live: &Path, parent: Parent) -> BackupOptions {
         parent,
         tags: Vec::new(),
         description: String::new(),
+        archives: Archives::none(),
         compression: setting.compression,
         deltas: setting.deltas,
         threads: 2,

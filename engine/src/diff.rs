@@ -164,7 +164,7 @@ pub fn compare(old: Option<&Entry>, new: Option<&Entry>) -> Option<Difference> {
         return Some(Difference::TypeChanged);
     }
     let is_file = before.file_type == FileType::File;
-    if (is_file && (old.content != new.content || before.size != after.size))
+    if (is_file && (old.content != new.content || old.layers != new.layers || before.size != after.size))
         || before.target != after.target
         || before.device != after.device
     {

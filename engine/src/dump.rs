@@ -34,7 +34,7 @@ pub fn dump(reader: &Arc<Reader>, root: Root, path: &[u8], output: &mut dyn Writ
 }
 
 fn file(reader: &Reader, entry: &Entry, output: &mut dyn Write, events: &dyn Events) -> Result<()> {
-    let mut content = ContentReader::new(reader, &entry.content);
+    let mut content = ContentReader::new(reader, entry);
     let mut buffer = vec![0; 256 << 10];
     loop {
         if events.cancelled() {

@@ -12,6 +12,7 @@ use crate::index::IndexError;
 use crate::prune::PruneError;
 use crate::source::SourceError;
 use crate::target::TargetError;
+use crate::unwrap::RewrapError;
 
 /// An operation could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,15 @@ pub enum Error {
         id: ChunkId,
         /// What is wrong with it.
         source: FormatError,
+    },
+    /// A wrapped file can not be put together.
+    #[error(transparent)]
+    Rewrap(#[from] RewrapError),
+    /// A part of a recipe can not be had.
+    #[error("{reason}")]
+    Lost {
+        /// Why.
+        reason: String,
     },
     /// The content of a path can not be read.
     #[error("{} can not be read", String::from_utf8_lossy(path))]
@@ -261,6 +271,7 @@ impl Error {
     /// Whether it concerns stored data that is damaged or missing, so that other data may still be readable.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })
+            || matches!(self, Self::Rewrap(_) | Self::Lost { .. })
             || matches!(self, Self::Content { source, .. } | Self::Base { source, .. } if source.is_damage())
             || self.is_not_found()
             // The object is shorter than what was stored.

@@ -2,7 +2,7 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
@@ -37,6 +37,7 @@ pub mod tag;
 pub mod target;
 pub mod tree;
 pub mod undelete;
+pub mod unwrap;
 pub mod writer;
 
 pub use error::{Error, Result};

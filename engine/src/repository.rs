@@ -111,7 +111,6 @@ impl Repository {
         Arc::new(Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), sees))
     }
 
-    /// The same over everything that is visible.
     /// The same for base chunks of a session's segments: only where it may rely on them.
     pub fn reader_for_bases(&self) -> Arc<Reader> {
         let (backend, keys, index) = (self.backend.clone(), self.keys.clone(), self.index.clone());

@@ -79,7 +79,7 @@ impl Stats {
             self.files += 1;
             // Sparse files can claim more than 2^64 bytes together.
             self.restore_bytes = self.restore_bytes.saturating_add(entry.metadata.size);
-            for item in ContentItems::new(reader, &entry.content) {
+            for item in entry.contents().flat_map(|content| ContentItems::new(reader, content)) {
                 let item = item?;
                 if let Some(id) = item.id
                     && seen.insert(id)

@@ -110,7 +110,7 @@ fn look_up(repository: &Repository, snapshot: &Snapshot, events: &dyn Events) ->
         }
         let entry = entry?;
         if entry.metadata.file_type == FileType::File {
-            for item in ContentItems::new(&reader, &entry.content) {
+            for item in entry.contents().flat_map(|content| ContentItems::new(&reader, content)) {
                 if let Some(id) = item?.id
                     && repository.index.find_whole(Kind::DataPack, &id)?.is_none()
                 {

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod log;
 pub mod manifest;
 pub mod pack;
+pub mod recipe;
 pub mod record;
 pub mod segment;
 pub mod session;

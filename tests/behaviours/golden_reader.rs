@@ -12,7 +12,7 @@ use crate::support::golden::{Abilities, Golden, describe};
 use crate::support::workspace;
 
 /// The Python to use. `None`, and a printed reason, where there is none; with `CI=true` that is a failure.
-pub(super) fn python() -> Option<OsString> {
+pub fn python() -> Option<OsString> {
     let named = std::env::var_os("KEEPFAST_READER_PYTHON");
     let python = named.clone().unwrap_or_else(|| "python3".into());
     let imports = "import argon2, blake3, cbor2, cryptography, nacl, zstandard";

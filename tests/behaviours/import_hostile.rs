@@ -194,7 +194,7 @@ fn as_expected(sandbox: &Sandbox, entry: &Entry) -> Expected {
         _ => {
             let reader = reader(sandbox);
             let mut bytes = Vec::new();
-            let mut content = keepfast_engine::archive::ContentReader::new(&reader, &entry.content);
+            let mut content = keepfast_engine::archive::ContentReader::new(&reader, entry);
             std::io::Read::read_to_end(&mut content, &mut bytes).unwrap();
             Expected::File(bytes)
         }

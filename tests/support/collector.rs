@@ -17,7 +17,7 @@ use keepfast_repo_format::id::{ChunkId, IndexId, PackId, SnapshotId};
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::Codec;
-use keepfast_repo_format::tree::entry::{Content, FileType};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType};
 use keepfast_repo_format::tree::{inner, leaf, list};
 use keepfast_repo_format::{index, layout, record};
 use keepfast_storage::Name;
@@ -83,7 +83,8 @@ pub fn live(repository: &Repository) -> BTreeSet<ChunkId> {
             continue;
         }
         let files = leaf::decode(&node).unwrap().into_iter();
-        contents.extend(files.filter(|entry| entry.metadata.file_type == FileType::File).map(|entry| entry.content));
+        let files = files.filter(|entry| entry.metadata.file_type == FileType::File);
+        contents.extend(files.flat_map(Entry::into_contents));
     }
     while let Some(content) = contents.pop() {
         for id in content.items.iter().filter_map(|item| item.id) {

@@ -254,6 +254,7 @@ pub fn entry(directory: &[u8], name: &[u8], file_type: FileType) -> Entry {
         metadata,
         marks: Marks(0),
         content: Content::default(),
+        layers: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{Archives, BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
 use keepfast_engine::error::Result;
 use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
@@ -101,6 +101,7 @@ pub fn options(paths: &[PathBuf]) -> BackupOptions {
         parent: Parent::Newest,
         tags: vec!["script".into()],
         description: String::new(),
+        archives: Archives::none(),
         compression: Compression::Level(1),
         deltas: DeltaLimits::default(),
         threads: 2,
@@ -190,6 +191,7 @@ pub fn in_snapshot(repository: &Repository, snapshot: &Snapshot) -> Result<Conte
             continue;
         }
         let mut bytes = Vec::new();
+        assert!(entry.layers.is_empty(), "no archive is looked into here");
         for item in ContentItems::new(&reader, &entry.content) {
             let item = item?;
             match item.id {

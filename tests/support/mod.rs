@@ -12,6 +12,7 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies inside the workspace").to_path_buf()
 }
 
+pub mod archives;
 pub mod capture;
 pub mod child;
 pub mod collector;

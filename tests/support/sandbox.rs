@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keepfast_engine::Result;
-use keepfast_engine::backup::{self, BackupOptions, Compression, DeltaLimits, Parent, backup};
+use keepfast_engine::backup::{self, Archives, BackupOptions, Compression, DeltaLimits, Parent, backup};
 use keepfast_engine::check::{ReadData, Report, check};
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
@@ -221,6 +221,7 @@ pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
         parent: Parent::Newest,
         tags: Vec::new(),
         description: String::new(),
+        archives: Archives::up_to(u64::MAX, &[]).unwrap(),
         compression: Compression::Level(1),
         deltas: DeltaLimits::default(),
         threads: 2,

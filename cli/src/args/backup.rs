@@ -32,6 +32,9 @@ pub struct BackupArgs {
     /// What to leave out.
     #[command(flatten)]
     pub exclude: ExcludeArgs,
+    /// What is looked into.
+    #[command(flatten)]
+    pub unwrap: UnwrapArgs,
     /// Further repositories.
     #[command(flatten)]
     pub also: AlsoArgs,
@@ -78,6 +81,21 @@ pub struct AlsoArgs {
     /// Read its password from the first line of this file; one for each --also [env: KEEPFAST_ALSO_PASSWORD_FILE]
     #[arg(long, value_name = "FILE", requires = "also", conflicts_with = "also_key_file")]
     pub also_password_file: Vec<PathBuf>,
+}
+
+/// Which archives `backup` looks into.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Looking into archives (gzip, zip, zlib, tar): what is alike inside is stored once")]
+pub struct UnwrapArgs {
+    /// Store every archive as it is
+    #[arg(long, conflicts_with_all = ["unwrap_max_size", "no_unwrap_path"])]
+    pub no_unwrap: bool,
+    /// Store archives larger than this as they are; of standard input and commands, what follows
+    #[arg(long, value_name = "SIZE", default_value = "64G")]
+    pub unwrap_max_size: String,
+    /// Store archives as they are whose path fits: `*.jar` at any depth, `/srv/raw/**` exactly there; may be repeated
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub no_unwrap_path: Vec<String>,
 }
 
 /// What `backup` leaves out.

@@ -17,7 +17,7 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use archive::{CodingArg, ExportArgs, ImportArgs};
-pub use backup::{AlsoArgs, BackupArgs};
+pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::{GlobalArgs, Whose};

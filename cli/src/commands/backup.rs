@@ -30,6 +30,7 @@ struct Fate {
 /// Backs up.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Done, Failure> {
     let started = Instant::now();
+    context.output.claim().map_err(Failure::Output)?;
     let globals: Vec<GlobalArgs> =
         std::iter::once(context.global.clone()).chain(also::globals(&context.global, &args.also)?).collect();
     let opened: Vec<Result<Repository, Failure>> = globals.iter().map(repository::open).collect();
@@ -142,6 +143,7 @@ fn options(
         parent: parent(args, first)?,
         tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         description: args.description.clone(),
+        archives: sources::archives(&args.unwrap)?,
         compression: args.compression.map_or(Compression::Auto, Compression::Level),
         deltas: if args.no_delta { DeltaLimits::NONE } else { DeltaLimits::default() },
         threads,
@@ -191,7 +193,10 @@ fn print(context: &Context, args: &BackupArgs, summary: &Summary, seconds: f64) 
         true => "to be compressed and added".to_string(),
         false => format!("-> {} added to the repository", text::size(totals.stored_bytes)),
     };
-    let (all, new) = (text::size(totals.bytes), text::size(totals.new_plain_bytes));
+    let all = text::size(totals.bytes);
+    // What comes out of archives may be more than went in.
+    let unwrapped = if totals.new_plain_bytes > totals.bytes { ", unwrapped," } else { "" };
+    let new = format!("{}{unwrapped}", text::size(totals.new_plain_bytes));
     out.note(&format!("content  {all}, of which new {new} {stored}"));
     out.note(&format!("took     {}", text::duration(seconds)));
     if let (true, Some(parent)) = (context.global.verbose, summary.parent) {

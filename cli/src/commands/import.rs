@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use keepfast_engine::backup::{self, BackupOptions, DeltaLimits, Parent, Stream, StreamInput};
+use keepfast_engine::backup::{self, Archives, BackupOptions, DeltaLimits, Parent, Stream, StreamInput};
 use keepfast_engine::events::Problem;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::format::manifest::Totals;
@@ -141,6 +141,7 @@ fn whole(
             (machine::working_directory()?, Vec::new(), vec![stream])
         }
     };
+    context.output.claim().map_err(Failure::Output)?;
     let options = BackupOptions {
         source: SourceOptions {
             working_directory: folder,
@@ -154,6 +155,7 @@ fn whole(
         parent: Parent::Newest,
         tags: tags(args),
         description: args.description.clone(),
+        archives: Archives::up_to(u64::MAX, &[]).map_err(|error| Failure::other(error.to_string()))?,
         compression: compression(args),
         deltas: DeltaLimits::default(),
         threads: machine::threads(&context.global),

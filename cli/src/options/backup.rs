@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use keepfast_engine::backup::{Stream, StreamInput};
+use keepfast_engine::backup::{Archives, Stream, StreamInput};
 use keepfast_engine::source::{Case, ExcludeError, Excludes, ExcludesBuilder};
 
-use crate::args::BackupArgs;
+use crate::args::{BackupArgs, UnwrapArgs};
 use crate::exit::Failure;
 use crate::options::scope::absolute;
 use crate::options::size;
@@ -134,6 +134,18 @@ pub fn excludes(args: &BackupArgs, own: &[PathBuf]) -> Result<Excludes, Failure>
         builder.glob(&literal(folder), Case::Sensitive).map_err(refused)?;
     }
     builder.build().map_err(refused)
+}
+
+/// Which archives are looked into.
+///
+/// # Errors
+/// A size or a pattern that is none.
+pub fn archives(args: &UnwrapArgs) -> Result<Archives, Failure> {
+    if args.no_unwrap {
+        return Ok(Archives::none());
+    }
+    let most = size::parse(&args.unwrap_max_size)?;
+    Archives::up_to(most, &args.no_unwrap_path).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn tags(builder: &mut ExcludesBuilder, args: &BackupArgs) {

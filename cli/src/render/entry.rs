@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An entry of a snapshot's tree: as a line like that of `ls -l`, and as JSON, the same in every command.
 
-use keepfast_engine::format::tree::entry::{Entry, FileType, Marks, Metadata, Timestamp};
+use keepfast_engine::format::tree::entry::{Content, ContentItem, Entry, FileType, Layer, Marks, Metadata, Timestamp};
 use serde_json::{Value, json};
 
 use crate::render::{json as js, text};
@@ -110,11 +110,13 @@ pub fn to_full_json(entry: &Entry) -> Value {
         js::put_path(&mut attribute, "name", name);
         attribute
     });
-    let items = entry
-        .content
-        .items
-        .iter()
-        .map(|item| json!({ "length": item.length, "chunk": item.id.map(|id| id.to_string()) }));
+    let layer = |layer: &Layer| {
+        json!({
+            "length": layer.length,
+            "recipe_height": layer.recipe.height,
+            "recipe": items(&layer.recipe),
+        })
+    };
     let marks = [(Marks::TORN, "torn"), (Marks::UNREADABLE, "unreadable"), (Marks::STREAM, "stream")];
     object["changed"] = time(metadata.changed);
     object["born"] = metadata.born.map_or(Value::Null, time);
@@ -124,8 +126,16 @@ pub fn to_full_json(entry: &Entry) -> Value {
     object["xattrs"] = attributes.collect();
     object["marks"] = marks.iter().filter(|(mark, _)| entry.marks.has(*mark)).map(|(_, word)| *word).collect();
     object["content_height"] = entry.content.height.into();
-    object["content"] = items.collect();
+    object["content"] = items(&entry.content);
+    if !entry.layers.is_empty() {
+        object["layers"] = entry.layers.iter().map(layer).collect();
+    }
     object
+}
+
+fn items(content: &Content) -> Value {
+    let item = |item: &ContentItem| json!({ "length": item.length, "chunk": item.id.map(|id| id.to_string()) });
+    content.items.iter().map(item).collect()
 }
 
 /// Seconds may be out of what a date can say; then they are a number.

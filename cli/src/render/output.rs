@@ -4,7 +4,9 @@
 //! JSON mode prints JSON on standard output and nothing else; problems that stop nothing go to standard error as text in
 //! text mode, and into the summary in JSON mode.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -25,12 +27,16 @@ pub enum Format {
     Json,
 }
 
+fn buffered(out: Box<dyn Write + Send>) -> BufWriter<Box<dyn Write + Send>> {
+    BufWriter::with_capacity(1 << 16, out)
+}
+
 /// The standard streams.
 pub struct Output {
     format: Format,
     verb: &'static str,
     quiet: bool,
-    stdout: Mutex<BufWriter<Stdout>>,
+    stdout: Mutex<BufWriter<Box<dyn Write + Send>>>,
     /// What a thread that could not return it met while writing.
     failed: Mutex<Option<io::Error>>,
 }
@@ -38,8 +44,23 @@ pub struct Output {
 impl Output {
     /// The streams of this process, for the command `verb`.
     pub fn new(format: Format, verb: &'static str, global: &GlobalArgs) -> Self {
-        let stdout = Mutex::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+        let stdout = Mutex::new(buffered(Box::new(io::stdout())));
         Self { format, verb, quiet: global.quiet, stdout, failed: Mutex::default() }
+    }
+
+    /// From here on nothing else of this process prints to standard output: what takes archives apart tells its developers there
+    /// what it can not take apart, in the midst of our JSON.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left, or no `/dev/null`.
+    pub fn claim(&self) -> io::Result<()> {
+        let own = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let nothing = File::options().write(true).open("/dev/null")?;
+        let mut stdout = self.stdout.lock().expect("no holder panics");
+        stdout.flush()?;
+        *stdout = buffered(Box::new(own));
+        rustix::stdio::dup2_stdout(&nothing)?;
+        Ok(())
     }
 
     /// Whether JSON is wanted.

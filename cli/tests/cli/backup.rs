@@ -158,3 +158,36 @@ fn tags_host_and_description_are_recorded() {
     assert_eq!((&snapshot["host"], &snapshot["description"]), (&"other".into(), &"before the upgrade".into()));
     assert_eq!(sandbox.json(0, &["snapshots", "--tag", "d"]).len(), 1);
 }
+
+/// A gzip file whose deflate stream stores its bytes as they are.
+fn stored_gzip(plain: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(plain.len()).unwrap();
+    let head = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
+    [&head[..], plain, b"crc0", &u32::from(length).to_le_bytes()].concat()
+}
+
+#[test]
+fn archives_are_looked_into_unless_that_is_switched_off() {
+    let sandbox = Sandbox::new();
+    let packed = stored_gzip(&b"a line of a dump, and another\n".repeat(1000));
+    fs::write(sandbox.path("src/dump.gz"), &packed).unwrap();
+    let layers = |options: &[&str]| {
+        sandbox.json(0, &[&["backup", ".", "--force"], options].concat());
+        let tree = sandbox.json(0, &["cat", "tree", "latest"]);
+        let dump = tree.iter().find(|entry| entry["path"] == "/dump.gz").unwrap_or_else(|| panic!("{tree:?}"));
+        dump["layers"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(layers(&[]), 1);
+    assert_eq!(layers(&["--no-unwrap"]), 0);
+    assert_eq!(layers(&["--unwrap-max-size", "10K"]), 0);
+    assert_eq!(layers(&["--unwrap-max-size", "1M"]), 1);
+    assert_eq!(layers(&["--no-unwrap-path", "*.gz"]), 0);
+    assert_eq!(layers(&["--no-unwrap-path", "*.zip", "--no-unwrap-path", "other/*"]), 1);
+    sandbox.ok(&["restore", "latest", "--target", &sandbox.text("back")]);
+    assert_eq!(fs::read(sandbox.path("back/dump.gz")).unwrap(), packed);
+    for wrong in
+        [&["--no-unwrap-path", "[a"][..], &["--unwrap-max-size", "x"], &["--no-unwrap", "--unwrap-max-size", "1M"]]
+    {
+        assert_eq!(sandbox.run(&[&["backup", "."], wrong].concat()).code, 2, "{wrong:?}");
+    }
+}

@@ -102,7 +102,7 @@ mod tests {
             size: 0,
         };
         let (directory, name, marks, content) = (directory.into(), name.to_vec(), Marks::default(), Content::default());
-        Entry { directory, name, metadata, marks, content }
+        Entry { directory, name, metadata, marks, content, layers: Vec::new() }
     }
 
     /// What comes out of these paths, which end with `/` if they are folders.

@@ -143,9 +143,8 @@ impl Archive<'_> {
         if metadata.file_type != FileType::File {
             return self.member(&records, header, name, &metadata.target, &mut io::empty()).map_err(Error::Output);
         }
-        let content = ContentReader::new(self.reader, &entry.content);
         let (mut content, map, outer) = match self.runs(entry)? {
-            None => (content, Vec::new(), name.to_vec()),
+            None => (ContentReader::new(self.reader, entry), Vec::new(), name.to_vec()),
             Some(runs) => {
                 let map = sparse::as_text(&runs);
                 let data: u64 = runs.iter().map(|run| run.length).sum();
@@ -157,7 +156,7 @@ impl Archive<'_> {
                 records.extend(sparse_records(name, metadata.size));
                 header = self::header(metadata, Header::new_ustar())?;
                 header.set_size(map.len() as u64 + data);
-                (content.without_holes(), map, outer)
+                (ContentReader::without_holes(self.reader, entry), map, outer)
             }
         };
         let written = self.member(&records, header, &outer, b"", &mut map.as_slice().chain(&mut content));
@@ -166,7 +165,8 @@ impl Archive<'_> {
 
     /// Where the file has data, if it has holes that are to be kept.
     fn runs(&self, entry: &Entry) -> Result<Option<Vec<Run>>> {
-        if self.shape.holes == Holes::Zeros {
+        // A wrapped file has none.
+        if self.shape.holes == Holes::Zeros || !entry.layers.is_empty() {
             return Ok(None);
         }
         let (mut runs, mut at) = (Vec::<Run>::new(), 0_u64);

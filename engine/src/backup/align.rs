@@ -48,6 +48,9 @@ pub(super) struct Aligner<'a> {
     at: u64,
     /// Where the new version's bytes stood in the previous one: the last shared chunk's offset there, minus its offset here.
     drift: i64,
+    /// The next shared chunk, as far as the new version is known: where it begins there, and the drift that it shows. `None` in place of the
+    /// drift: none is known up to there.
+    ahead: (u64, Option<i64>),
     /// Where the list node begins that is being built for the new version.
     list_start: u64,
 }
@@ -62,6 +65,7 @@ impl<'a> Aligner<'a> {
             ended: false,
             at: 0,
             drift: 0,
+            ahead: (0, None),
             list_start: 0,
         }
     }
@@ -79,17 +83,40 @@ impl<'a> Aligner<'a> {
         Ok(())
     }
 
-    /// Passes a new chunk. Those of the previous version that resemble it, in their order.
+    /// Passes a new chunk, the first of the items that are known. Those of the previous version that resemble it, in their order:
+    /// at the place that the last shared chunk shows, and at that of the next one.
     ///
     /// # Errors
     /// The storage.
-    pub(super) fn resembling(&mut self, length: u64) -> Result<Vec<ChunkId>> {
-        self.fill(length)?;
+    pub(super) fn resembling(&mut self, items: &[ContentItem]) -> Result<Vec<ChunkId>> {
+        let Some(ContentItem { length, .. }) = items.first() else { return Ok(Vec::new()) };
+        self.fill(*length)?;
+        self.look_ahead(items);
         let margin = length / MARGIN_SHARE;
-        let start = self.there(self.at).saturating_sub(margin);
-        let end = self.there(self.at + length) + margin;
+        let mut ids = Vec::new();
+        for drift in [Some(self.drift), self.ahead.1.filter(|drift| *drift != self.drift)].into_iter().flatten() {
+            let start = self.at.saturating_add_signed(drift).saturating_sub(margin);
+            let end = (self.at + length).saturating_add_signed(drift) + margin;
+            ids.extend(self.between(start, end).filter_map(|placed| placed.item.id));
+        }
         self.at += length;
-        Ok(self.between(start, end).filter_map(|placed| placed.item.id).collect())
+        Ok(ids)
+    }
+
+    /// Finds the next shared chunk among the items that begin here, unless it is known already.
+    fn look_ahead(&mut self, items: &[ContentItem]) {
+        if self.ahead.0 > self.at {
+            return;
+        }
+        let mut at = self.at;
+        for item in items {
+            if let Some(offset) = item.id.and_then(|id| self.offsets.get(&id)) {
+                self.ahead = (at, Some(offset.cast_signed() - at.cast_signed()));
+                return;
+            }
+            at += item.length;
+        }
+        self.ahead = (at, None);
     }
 
     /// Where the list node begins that ends here; the next one begins here.

@@ -5,20 +5,23 @@
 use std::io::Read;
 
 use keepfast_chunker::{Cutter, View};
+use keepfast_repo_format::tree::entry::{Entry, Layer};
 
 use super::Plan;
+use super::archives;
 use super::assemble::Step;
 use super::lane::{Lane, Outlets};
 use super::work::{self, BatchDone, Done, FileTask, LaneTask, Piece, State, is_same, ready, torn, unreadable};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
-use crate::source::{self, Extent, SourceError, SourceFile, Stat};
+use crate::source::{self, Extent, Found, SourceError, SourceFile, Stat};
+use crate::unwrap::HEAD_BYTES;
 
 /// Bytes that are cut and hashed at a time.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// A failure of the source concerns one path, a failure of the whole operation all.
-enum ReadError {
+pub(super) enum ReadError {
     Source(SourceError),
     Operation(Error),
 }
@@ -70,12 +73,13 @@ pub(super) fn read_big<'env>(
     }
     let wanted: Vec<bool> = tasks.iter().map(|task| matches!(task, LaneTask::Read(_))).collect();
     let mut reader = BigReader::new(plan, pool, outlets, &wanted);
-    match reader.extents(&file, &before) {
+    match reader.file(&file, &found, &before) {
         Ok(()) => {}
         Err(ReadError::Operation(error)) => return Err(error),
         Err(ReadError::Source(error)) => problems.push(error.to_problem()),
     }
     metadata.size = reader.read;
+    let layers = std::mem::take(&mut reader.layers);
     // Too big to read again at once: a change is marked, and the next backup reads it anew.
     let holds_still = file.stat().is_ok_and(|after| is_same(&before, &after));
     let marks = work::marks(&problems, holds_still);
@@ -88,40 +92,53 @@ pub(super) fn read_big<'env>(
         let LaneTask::Read(wanted) = task else { continue };
         let mut metadata = metadata.clone();
         metadata.link_group = wanted.link_group;
-        let entry = Box::new(work::entry(&found, metadata, marks));
+        let entry = Box::new(Entry { layers: layers.clone(), ..work::entry(&found, metadata, marks) });
         outlets.send(lane, Step::FileEnd { entry, state: State::of(wanted.is_new), problems: problems.clone() });
     }
     Ok(())
 }
 
 /// Appends as many bytes as are wanted, fewer only at the end; tells how many.
-type Fill<'a> = dyn FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError> + 'a;
+pub(super) type Fill<'a> = dyn FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError> + 'a;
 
 /// Reads a stream of bytes once and cuts it into pieces for every lane that wants it.
 pub(super) struct BigReader<'a, 'env> {
-    plan: &'env Plan<'env>,
+    pub(super) plan: &'env Plan<'env>,
     pool: &'a Pool<'env>,
-    outlets: &'a mut Outlets,
+    pub(super) outlets: &'a mut Outlets,
     /// Lanes that want the bytes.
-    lanes: Vec<usize>,
+    pub(super) lanes: Vec<usize>,
     /// Bytes passed on so far, holes included.
     pub(super) read: u64,
+    /// What it was found to be wrapped in; the recipes went the way of the content.
+    pub(super) layers: Vec<Layer>,
 }
 
 /// What a lane has of the run that is being read: bytes behind the last cut.
-struct Feed<'env> {
-    lane: usize,
-    cuts: Cutter<'env>,
-    buffer: Vec<u8>,
+pub(super) struct Feed<'env> {
+    pub(super) lane: usize,
+    pub(super) cuts: Cutter<'env>,
+    pub(super) buffer: Vec<u8>,
+    /// That of its [`Piece`]s.
+    pub(super) place: u8,
 }
 
 impl<'a, 'env> BigReader<'a, 'env> {
     pub(super) fn new(plan: &'env Plan<'env>, pool: &'a Pool<'env>, outlets: &'a mut Outlets, wanted: &[bool]) -> Self {
         let lanes = (0..wanted.len()).filter(|lane| wanted[*lane]).collect();
-        Self { plan, pool, outlets, lanes, read: 0 }
+        Self { plan, pool, outlets, lanes, read: 0, layers: Vec::new() }
     }
 
-    fn extents(&mut self, file: &SourceFile, stat: &Stat) -> std::result::Result<(), ReadError> {
+    fn file(&mut self, file: &SourceFile, found: &Found, stat: &Stat) -> std::result::Result<(), ReadError> {
+        if archives::is_archive(&self.plan.options.archives, found, file, stat) {
+            let mut at = 0;
+            return self.run_unwrapped(&mut |buffer, wanted| {
+                let wanted = (stat.size - at).min(wanted as u64) as usize;
+                let read = file.append_at(at, wanted, buffer)?;
+                at += read as u64;
+                Ok(read)
+            });
+        }
         for extent in file.extents(stat.size) {
             match extent {
                 Extent::Hole { start, end } => self.hole(end - start),
@@ -144,7 +161,7 @@ impl<'a, 'env> BigReader<'a, 'env> {
         self.read += length;
         self.plan.events.bytes_done(length);
         for lane in &self.lanes {
-            let pieces = vec![Piece { length, chunk: None }];
+            let pieces = vec![Piece { length, chunk: None, place: 0 }];
             self.outlets.send(*lane, Step::Pieces(ready(Ok((pieces, Vec::new())))));
         }
     }
@@ -152,9 +169,7 @@ impl<'a, 'env> BigReader<'a, 'env> {
     /// Cuts what `fill` appends until it appends less than is wanted.
     fn run(&mut self, fill: &mut Fill) -> std::result::Result<(), ReadError> {
         let plan = self.plan;
-        let feed =
-            |lane: &usize| Feed { lane: *lane, cuts: Cutter::new(&plan.lanes[*lane].chunker), buffer: Vec::new() };
-        let mut feeds: Vec<Feed> = self.lanes.iter().map(feed).collect();
+        let mut feeds: Vec<Feed> = self.lanes.iter().map(|lane| Feed::new(plan, *lane, 0)).collect();
         let mut view = View::Open;
         while view == View::Open {
             if plan.events.cancelled() {
@@ -175,8 +190,7 @@ impl<'a, 'env> BigReader<'a, 'env> {
             self.read += read as u64;
             plan.events.bytes_done(read as u64);
             for feed in &mut feeds {
-                let (piece, lengths) = feed.take(view);
-                self.hash(feed.lane, piece, lengths);
+                self.hash(feed, view);
             }
             // What came before it has its place.
             filled?;
@@ -184,25 +198,41 @@ impl<'a, 'env> BigReader<'a, 'env> {
         Ok(())
     }
 
-    fn hash(&mut self, number: usize, buffer: Vec<u8>, lengths: Vec<usize>) {
+    /// Has hashed what can be cut.
+    pub(super) fn hash(&mut self, feed: &mut Feed, view: View) {
+        let (buffer, lengths) = feed.take(view);
         if buffer.is_empty() {
             return;
         }
         let (result, done) = crossbeam_channel::bounded(1);
-        let lane = &self.plan.lanes[number];
+        let (lane, place) = (&self.plan.lanes[feed.lane], feed.place);
         self.pool.normal(move |_| {
-            let _ = result.send(hash_pieces(lane, &buffer, &lengths).map(|pieces| (pieces, buffer)));
+            let _ = result.send(hash_pieces(lane, &buffer, &lengths, place).map(|pieces| (pieces, buffer)));
         });
-        self.outlets.send(number, Step::Pieces(done));
+        self.outlets.send(feed.lane, Step::Pieces(done));
     }
 
     /// Cuts a stream that can be read only once. Returns the error that ended it early, if any.
     pub(super) fn stream(&mut self, input: &mut dyn Read, path: &[u8]) -> Result<Option<SourceError>> {
-        let outcome = self.run(&mut |buffer, wanted| {
+        let failed = |source| SourceError::Io { path: path.to_vec(), operation: "read", source };
+        let mut head = Vec::new();
+        let mut failure = input.take(HEAD_BYTES as u64).read_to_end(&mut head).err();
+        let looks = archives::takes_stream(&self.plan.options.archives, path, &head);
+        let mut input = head.as_slice().chain(input);
+        let mut fill = |buffer: &mut Vec<u8>, wanted: usize| {
             buffer.reserve(wanted);
-            let read = input.take(wanted as u64).read_to_end(buffer);
-            read.map_err(|source| SourceError::Io { path: path.to_vec(), operation: "read", source })
-        });
+            // After a failure only the bytes before it are left.
+            let (input, most): (&mut dyn Read, _) = match &failure {
+                None => (&mut input, wanted),
+                Some(_) => (input.get_mut().0, wanted),
+            };
+            let read = input.take(most as u64).read_to_end(buffer);
+            match failure.take() {
+                Some(error) => Err(failed(error)),
+                None => read.map_err(failed),
+            }
+        };
+        let outcome = if looks { self.run_unwrapped(&mut fill) } else { self.run(&mut fill) };
         match outcome {
             Ok(()) => Ok(None),
             Err(ReadError::Source(error)) => Ok(Some(error)),
@@ -211,7 +241,11 @@ impl<'a, 'env> BigReader<'a, 'env> {
     }
 }
 
-impl Feed<'_> {
+impl<'env> Feed<'env> {
+    pub(super) fn new(plan: &'env Plan<'env>, lane: usize, place: u8) -> Self {
+        Self { lane, cuts: Cutter::new(&plan.lanes[lane].chunker), buffer: Vec::new(), place }
+    }
+
     /// Takes what can be cut, with the lengths of the chunks.
     fn take(&mut self, view: View) -> (Vec<u8>, Vec<usize>) {
         let mut lengths = Vec::new();
@@ -227,11 +261,11 @@ impl Feed<'_> {
     }
 }
 
-fn hash_pieces(lane: &Lane, buffer: &[u8], lengths: &[usize]) -> Result<Vec<Piece>> {
+fn hash_pieces(lane: &Lane, buffer: &[u8], lengths: &[usize], place: u8) -> Result<Vec<Piece>> {
     let mut at = 0;
     let mut pieces = Vec::with_capacity(lengths.len());
     for length in lengths {
-        pieces.push(lane.piece(buffer, at, *length)?);
+        pieces.push(lane.piece(buffer, at, *length, place)?);
         at += length;
     }
     Ok(pieces)

@@ -59,11 +59,11 @@ impl Lane<'_> {
 
     /// Whether all chunks of the parent's entry are where a session may rely on them.
     fn is_stored(&self, entry: &Entry) -> Result<bool> {
-        if self.trusts_parent || entry.content.items.is_empty() {
+        if self.trusts_parent {
             return Ok(true);
         }
         let reader = self.repository.reader();
-        for item in ContentItems::new(&reader, &entry.content) {
+        for item in entry.contents().flat_map(|content| ContentItems::new(&reader, content)) {
             match item {
                 Ok(item) => {
                     if let Some(id) = item.id
@@ -84,12 +84,12 @@ impl Lane<'_> {
         let mut pieces = Vec::with_capacity(runs.len());
         for run in runs {
             match run {
-                Run::Hole(length) => pieces.push(Piece { length: *length, chunk: None }),
-                Run::Data(range) => {
+                Run::Hole(length) => pieces.push(Piece { length: *length, chunk: None, place: 0 }),
+                Run::Data { range, place } => {
                     let mut cuts = Cutter::new(&self.chunker);
                     let mut at = range.start;
                     while let Some(length) = cuts.next(&bytes[at..range.end], View::Last) {
-                        pieces.push(self.piece(bytes, at, length)?);
+                        pieces.push(self.piece(bytes, at, length, *place)?);
                         at += length;
                     }
                 }
@@ -99,11 +99,11 @@ impl Lane<'_> {
     }
 
     /// The chunk of so many bytes at `at`.
-    pub(super) fn piece(&self, bytes: &[u8], at: usize, length: usize) -> Result<Piece> {
+    pub(super) fn piece(&self, bytes: &[u8], at: usize, length: usize, place: u8) -> Result<Piece> {
         let range = at..at + length;
         let id = self.repository.keys.data_chunk_id(&bytes[range.clone()]);
         let new_bytes = if self.writer.is_known(Kind::DataPack, &id)? { None } else { Some(range) };
-        Ok(Piece { length: length as u64, chunk: Some(PieceChunk { id, new_bytes }) })
+        Ok(Piece { length: length as u64, chunk: Some(PieceChunk { id, new_bytes }), place })
     }
 }
 

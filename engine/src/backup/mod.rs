@@ -7,11 +7,14 @@
 //! threads), `assemble` puts results in order, deduplicates and builds the tree (one thread), the writer seals and stores.
 
 mod align;
+mod archives;
 mod assemble;
 mod big;
+mod contents;
 mod lane;
 mod sequence;
 mod streams;
+mod unwrapped;
 mod way;
 mod work;
 
@@ -32,6 +35,7 @@ use crate::source::{Completer, SourceOptions};
 use crate::tree::Root;
 use crate::writer::Segmenter;
 pub use crate::writer::{Compression, DeltaLimits};
+pub use archives::{Archives, ArchivesError};
 use lane::Lane;
 pub use streams::{Stream, StreamInput};
 use way::Way;
@@ -50,6 +54,8 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// Its description.
     pub description: String,
+    /// Which files are looked into.
+    pub archives: Archives,
     /// How hard new data is compressed.
     pub compression: Compression,
     /// What may be stored as a difference from the previous version.
@@ -204,7 +210,7 @@ fn run(plan: &Plan, queues: &[Option<&Queue>]) -> Result<Vec<Result<Outcome>>> {
                 assemblers.push(workers.spawn(move || assemble::assemble(plan, lane, segmenter, &ordered)));
                 steps.push(sender);
             }
-            let sequenced = sequence::sequence(plan, pool, steps);
+            let sequenced = sequence::sequence(plan, pool, steps, workers);
             (sequenced, assemblers.into_iter().map(joined).collect::<Vec<_>>())
         });
         let (causes, failed) = match sequenced {

@@ -3,14 +3,16 @@
 //! *read*. Small files are read by the workers in batches; a big file is cut here, piece by piece, and its pieces are hashed by the workers.
 
 use std::collections::HashMap;
+use std::thread::Scope;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::boundary::link_group;
-use keepfast_repo_format::tree::entry::{Content, Entry, FileType};
+use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
 
 use super::Plan;
+use super::archives;
 use super::assemble::Step;
 use super::big;
 use super::lane::Outlets;
@@ -29,9 +31,26 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// ... or this many paths.
 const BATCH_PATHS: usize = 512;
 
-struct Sequencer<'env> {
+/// Archives that are taken apart at the same time, each by a thread of its own that holds some ten MiB, in bad cases a hundred.
+const ARCHIVES_AT_ONCE: usize = 4;
+/// Steps of an archive that may wait for their turn.
+const STEPS_OF_ARCHIVE: usize = 8;
+
+/// Room for an archive, given back also by a thread that panics.
+struct Token(Receiver<()>);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
+}
+
+struct Sequencer<'scope, 'env> {
     plan: &'env Plan<'env>,
     pool: Pool<'env>,
+    scope: &'scope Scope<'scope, 'env>,
+    /// One token for each archive that is being taken apart.
+    tokens: (Sender<()>, Receiver<()>),
     outlets: Outlets,
     batch: Batch,
     batch_bytes: u64,
@@ -45,10 +64,11 @@ struct Sequencer<'env> {
 ///
 /// # Errors
 /// What concerns all lanes: the sources, or that the user asked to stop.
-pub(super) fn sequence<'env>(
+pub(super) fn sequence<'scope, 'env>(
     plan: &'env Plan<'env>,
     pool: Pool<'env>,
     steps: Vec<Sender<Step>>,
+    scope: &'scope Scope<'scope, 'env>,
 ) -> Result<Vec<Option<Error>>> {
     let before = plan.lanes.iter().map(|lane| {
         let manifest = &lane.before?.manifest;
@@ -58,6 +78,8 @@ pub(super) fn sequence<'env>(
     let mut sequencer = Sequencer {
         plan,
         pool,
+        scope,
+        tokens: crossbeam_channel::bounded(plan.options.threads.clamp(1, ARCHIVES_AT_ONCE)),
         outlets: Outlets::new(steps),
         batch: Batch::default(),
         batch_bytes: 0,
@@ -72,7 +94,7 @@ pub(super) fn sequence<'env>(
     Ok(sequencer.outlets.into_failures())
 }
 
-impl Sequencer<'_> {
+impl Sequencer<'_, '_> {
     fn run(&mut self) -> Result<()> {
         let plan = self.plan;
         let walk = match plan.options.source.paths.is_empty() {
@@ -92,7 +114,7 @@ impl Sequencer<'_> {
                     self.flush();
                     let (directory, name) = order::split(&stream.path);
                     let previous = (0..plan.lanes.len()).map(|lane| self.previous(lane, directory, name));
-                    let previous = previous.map(|entry| entry.map(|entry| entry.content).unwrap_or_default()).collect();
+                    let previous = previous.map(|entry| entry.map(Entry::into_contents).unwrap_or_default()).collect();
                     streams::capture(plan, &self.pool, &mut self.outlets, stream, previous)?;
                 }
             }
@@ -115,6 +137,11 @@ impl Sequencer<'_> {
         }
         let task = FileTask { found, lanes: tasks };
         let is_file = task.found.stat.file_type == FileType::File;
+        if is_file && archives::is_big_archive(&self.plan.options.archives, &task.found) {
+            self.flush();
+            self.apart(task);
+            return Ok(());
+        }
         if is_file && task.found.stat.size > BIG_FILE_BYTES {
             self.flush();
             return big::read_big(self.plan, &self.pool, &mut self.outlets, task);
@@ -124,6 +151,23 @@ impl Sequencer<'_> {
         Ok(())
     }
 
+    /// Has an archive taken apart beside everything else.
+    fn apart(&mut self, task: FileTask) {
+        let (plan, pool) = (self.plan, self.pool.clone());
+        let _ = self.tokens.0.send(());
+        let token = Token(self.tokens.1.clone());
+        let channels = plan.lanes.iter().map(|_| crossbeam_channel::bounded(STEPS_OF_ARCHIVE));
+        let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
+        self.scope.spawn(move || {
+            // Only a lane that has failed, or the user, ends it early: then the steps end without the end of the file.
+            let _ = big::read_big(plan, &pool, &mut Outlets::new(senders), task);
+            drop(token);
+        });
+        for (lane, steps) in receivers.into_iter().enumerate() {
+            self.outlets.send(lane, Step::Apart(steps));
+        }
+    }
+
     fn lane_task(&mut self, number: usize, found: &Found, groups: Option<&[u64]>) -> LaneTask {
         let previous = self.previous(number, &found.directory, &found.name);
         if !self.outlets.is_open(number) {
@@ -131,7 +175,7 @@ impl Sequencer<'_> {
         }
         let (lane, link_group) = (&self.plan.lanes[number], groups.map(|groups| groups[number]));
         let Some(mut entry) = previous else {
-            return LaneTask::Read(Wanted { link_group, is_new: true, previous: Content::default() });
+            return LaneTask::Read(Wanted { link_group, is_new: true, previous: Vec::new() });
         };
         match lane.keeps(&entry, found) {
             Ok(true) => {
@@ -140,7 +184,7 @@ impl Sequencer<'_> {
             }
             Ok(false) => {
                 let is_new = lane.parent.is_none();
-                LaneTask::Read(Wanted { link_group, is_new, previous: entry.content })
+                LaneTask::Read(Wanted { link_group, is_new, previous: entry.into_contents() })
             }
             Err(error) => {
                 self.outlets.fail(number, error);

@@ -163,7 +163,8 @@ fn made_up(directory: &[u8], name: Vec<u8>, file_type: FileType, mode: u32, time
         xattrs: Arc::default(),
         size: 0,
     };
-    Entry { directory: directory.into(), name, metadata, marks: Marks(Marks::STREAM), content: Content::default() }
+    let (marks, content) = (Marks(Marks::STREAM), Content::default());
+    Entry { directory: directory.into(), name, metadata, marks, content, layers: Vec::new() }
 }
 
 /// Reads a stream to its end and sends its entry. `previous` is what each lane has of it from the time before.
@@ -172,7 +173,7 @@ pub(super) fn capture<'env>(
     pool: &Pool<'env>,
     outlets: &mut Outlets,
     stream: &Stream,
-    previous: Vec<Content>,
+    previous: Vec<Vec<Content>>,
 ) -> Result<()> {
     for (lane, previous) in previous.into_iter().enumerate() {
         outlets.send(lane, Step::FileBegin { previous });
@@ -191,6 +192,7 @@ pub(super) fn capture<'env>(
         StreamInput::Command(words) => run(words, plan.events, &mut bytes, stream)?,
     };
     entry.metadata.size = bytes.read;
+    entry.layers = std::mem::take(&mut bytes.layers);
     let problems: Vec<_> = failure
         .map(|text| Problem { path: stream.path.clone(), code: ProblemCode::Stream, text })
         .into_iter()

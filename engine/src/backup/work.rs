@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
-use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Layer, Marks, Metadata};
 
-use super::Plan;
+use super::{Plan, archives};
 use crate::error::Result;
 use crate::source::{self, Extent, Found, SourceError, SourceFile, Stat};
 
@@ -39,8 +39,8 @@ pub(super) enum LaneTask {
 pub(super) struct Wanted {
     pub(super) link_group: Option<u64>,
     pub(super) is_new: bool,
-    /// Content of the version before, for what resembles it; empty if there is none.
-    pub(super) previous: Content,
+    /// Contents of the version before, by the places of [`Piece`], for what resembles them; empty if there is none.
+    pub(super) previous: Vec<Content>,
 }
 
 /// What is to be done with a path.
@@ -63,8 +63,8 @@ pub(super) struct Batch {
 pub(super) enum Run {
     /// So many bytes that are none.
     Hole(u64),
-    /// Bytes, by their place in the buffer.
-    Data(Range<usize>),
+    /// Bytes of the buffer, cut as if they were a file of their own.
+    Data { range: Range<usize>, place: u8 },
 }
 
 /// A chunk of a file that was read, or a hole.
@@ -72,6 +72,8 @@ pub(super) struct Piece {
     pub(super) length: u64,
     /// `None`: a hole.
     pub(super) chunk: Option<PieceChunk>,
+    /// 0: of the content; n: of the recipe of layer n.
+    pub(super) place: u8,
 }
 
 /// A chunk's id, and where its bytes are if the repository does not have it.
@@ -86,13 +88,13 @@ pub(super) struct Done {
     pub(super) pieces: Vec<Piece>,
     pub(super) state: State,
     /// As in [`Wanted`].
-    pub(super) previous: Content,
+    pub(super) previous: Vec<Content>,
 }
 
 impl Done {
     /// A path without pieces.
     pub(super) fn bare(entry: Entry, state: State) -> Self {
-        Self { entry, pieces: Vec::new(), state, previous: Content::default() }
+        Self { entry, pieces: Vec::new(), state, previous: Vec::new() }
     }
 }
 
@@ -178,7 +180,7 @@ fn read_path(plan: &Plan, task: FileTask, results: &mut Results) {
             (LaneTask::Read(wanted), Some((metadata, marks)), Ok(pieces)) => {
                 let Wanted { link_group, is_new, previous } = wanted;
                 let metadata = Metadata { link_group, ..metadata.clone() };
-                let entry = entry(&found, metadata, *marks);
+                let entry = Entry { layers: read.layers.clone(), ..entry(&found, metadata, *marks) };
                 done.done.push(Done { entry, pieces, state: State::of(is_new), previous });
             }
             (LaneTask::Read(_), _, Err(error)) => *result = Err(error),
@@ -193,6 +195,8 @@ struct Read {
     problems: Vec<Problem>,
     /// For each lane.
     pieces: Vec<Result<Vec<Piece>>>,
+    /// Of a wrapped file; their recipes are among the pieces.
+    layers: Vec<Layer>,
 }
 
 fn no_pieces(lanes: usize) -> Vec<Result<Vec<Piece>>> {
@@ -203,7 +207,7 @@ impl Read {
     /// A file whose content could not be read keeps its place in the tree, so that nobody takes it for deleted.
     fn without_content(plan: &Plan, found: &Found, problem: Problem, has_vanished: bool, lanes: usize) -> Self {
         let there = if has_vanished { None } else { Some(unreadable(plan, found)) };
-        Self { found: there, problems: vec![problem], pieces: no_pieces(lanes) }
+        Self { found: there, problems: vec![problem], pieces: no_pieces(lanes), layers: Vec::new() }
     }
 }
 
@@ -219,7 +223,7 @@ fn read_special(plan: &Plan, found: &Found, lanes: usize) -> Read {
     let has_vanished = problems.iter().any(|problem| problem.code == ProblemCode::Vanished);
     let marks = Marks(if problems.is_empty() { 0 } else { Marks::UNREADABLE });
     let there = if has_vanished { None } else { Some((metadata, marks)) };
-    Read { found: there, problems, pieces: no_pieces(lanes) }
+    Read { found: there, problems, pieces: no_pieces(lanes), layers: Vec::new() }
 }
 
 /// A failure of the source concerns one path, a failure of the repository one lane.
@@ -235,10 +239,14 @@ fn read_file(
     let last = lanes.iter().zip(results.iter()).rposition(wants);
     let mut buffer = match last.map(|last| &mut results[last]) {
         Some(Ok(result)) => std::mem::take(&mut result.buffer),
-        _ => return Ok(Read { found: None, problems: Vec::new(), pieces: no_pieces(lanes.len()) }),
+        _ => return Ok(Read { found: None, problems: Vec::new(), pieces: no_pieces(lanes.len()), layers: Vec::new() }),
     };
     let start = buffer.len();
-    let read = read_still(plan, found, &file, &mut buffer);
+    let mut read = read_still(plan, found, &file, &mut buffer);
+    let layers = match &mut read {
+        Ok((.., runs)) => archives::unwrap(&plan.options.archives, found, &mut buffer, runs),
+        Err(_) => Vec::new(),
+    };
     let mut pieces = no_pieces(lanes.len());
     if let Ok((.., runs)) = &read {
         for (number, (task, result)) in lanes.iter().zip(results.iter_mut()).enumerate() {
@@ -260,7 +268,7 @@ fn read_file(
         result.buffer = buffer;
     }
     let (metadata, marks, problems, _) = read?;
-    Ok(Read { found: Some((metadata, marks)), problems, pieces })
+    Ok(Read { found: Some((metadata, marks)), problems, pieces, layers })
 }
 
 type Reading = (Metadata, Marks, Vec<Problem>, Vec<Run>);
@@ -296,7 +304,7 @@ impl Run {
     fn len(&self) -> u64 {
         match self {
             Self::Hole(length) => *length,
-            Self::Data(range) => range.len() as u64,
+            Self::Data { range, .. } => range.len() as u64,
         }
     }
 }
@@ -310,7 +318,7 @@ fn read_runs(file: &SourceFile, stat: &Stat, buffer: &mut Vec<u8>) -> std::resul
             Extent::Data { start, end } => {
                 let at = buffer.len();
                 file.append_at(start, (end - start) as usize, buffer)?;
-                Run::Data(at..buffer.len())
+                Run::Data { range: at..buffer.len(), place: 0 }
             }
         });
     }
@@ -366,7 +374,7 @@ pub(super) fn ready<T>(value: T) -> crossbeam_channel::Receiver<T> {
 
 pub(super) fn entry(found: &Found, metadata: Metadata, marks: Marks) -> Entry {
     let (directory, name) = (found.directory.clone(), found.name.clone());
-    Entry { directory, name, metadata, marks, content: Content::default() }
+    Entry { directory, name, metadata, marks, content: Content::default(), layers: Vec::new() }
 }
 
 pub(super) fn is_same(before: &Stat, after: &Stat) -> bool {

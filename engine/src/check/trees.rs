@@ -106,7 +106,7 @@ impl Checker<'_> {
             return Ok(None);
         }
         for entry in entries.iter().filter(|entry| entry.metadata.file_type == FileType::File) {
-            self.content(walk, entry, &entry.content)?;
+            entry.contents().try_for_each(|content| self.content(walk, entry, content))?;
         }
         if level > 0 {
             facts.first = self.children(walk, id, level, &children)?;

@@ -20,6 +20,7 @@ pub(super) fn assemble<'env>(
 ) -> Result<Root, Failure> {
     let mut tree = TreeWriter::new(plan.target.keys.boundary(), plan.target.config.leaf_target);
     let mut content = ContentBuilder::default();
+    let mut finished = Vec::new();
     for step in steps {
         writer.check()?;
         // A worker that panicked drops its end without an answer.
@@ -32,8 +33,13 @@ pub(super) fn assemble<'env>(
                     }
                     content.push(item, &mut segmenter)?;
                 }
+                Ready::End => finished.push(std::mem::take(&mut content).finish(&mut segmenter)?),
                 Ready::Entry(mut entry) => {
-                    entry.content = std::mem::take(&mut content).finish(&mut segmenter)?;
+                    let mut contents = finished.drain(..);
+                    entry.content = contents.next().unwrap_or_default();
+                    for (layer, recipe) in entry.layers.iter_mut().zip(contents) {
+                        layer.recipe = recipe;
+                    }
                     tree.push(entry, &mut segmenter)?;
                 }
                 Ready::Kept(entry) => tree.push(entry, &mut segmenter)?,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::tree::boundary::link_group;
-use keepfast_repo_format::tree::entry::{Content, ContentItem, Entry};
+use keepfast_repo_format::tree::entry::{ContentItem, Entry};
 use keepfast_repo_format::tree::order;
 
 use super::translate::{Translated, translate};
@@ -29,7 +29,9 @@ const BATCH_PARTS: usize = 1024;
 pub(super) enum Part {
     /// The next piece of the next entry's content, as the source has it.
     Item(ContentItem),
-    /// An entry whose content were the items before it.
+    /// The content, or a recipe, of the next entry ends.
+    End,
+    /// An entry whose content and recipes were the items before it.
     Entry(Entry),
     /// An entry whose content is the target's already.
     Kept(Entry),
@@ -93,17 +95,19 @@ impl Sequencer<'_, '_> {
             entry.metadata.link_group = Some(other);
         }
         let (path, size) = (entry.path(), entry.metadata.size);
-        if entry.content.items.is_empty() {
+        if entry.contents().all(|content| content.items.is_empty()) {
             self.add(Part::Kept(entry), 0)?;
-        } else if let Some(content) = self.reuse(&entry)? {
-            entry.content = content;
+        } else if let Some(there) = self.reuse(&entry)? {
+            (entry.content, entry.layers) = (there.content, there.layers);
             self.add(Part::Kept(entry), 0)?;
         } else {
-            let content = std::mem::take(&mut entry.content);
-            for item in ContentItems::new(self.plan.reader, &content) {
-                let item = item.map_err(Failure::Source)?;
-                let bytes = if item.id.is_some() { item.length } else { 0 };
-                self.add(Part::Item(item), bytes)?;
+            for content in entry.contents() {
+                for item in ContentItems::new(self.plan.reader, content) {
+                    let item = item.map_err(Failure::Source)?;
+                    let bytes = if item.id.is_some() { item.length } else { 0 };
+                    self.add(Part::Item(item), bytes)?;
+                }
+                self.add(Part::End, 0)?;
             }
             self.add(Part::Entry(entry), 0)?;
         }
@@ -111,8 +115,8 @@ impl Sequencer<'_, '_> {
         Ok(())
     }
 
-    /// The content that the target has for the same content of the same path. A base that can not be read is no base from there on.
-    fn reuse(&mut self, entry: &Entry) -> Result<Option<Content>> {
+    /// The entry of the target that has the same content at the same path. A base that can not be read is no base from there on.
+    fn reuse(&mut self, entry: &Entry) -> Result<Option<Entry>> {
         let Some(base) = &mut self.base else { return Ok(None) };
         let found = match (same_path(&mut base.here, entry), same_path(&mut base.there, entry)) {
             (Ok(here), Ok(there)) => here.zip(there),
@@ -123,8 +127,9 @@ impl Sequencer<'_, '_> {
             (Err(error), _) | (_, Err(error)) => return Err(error),
         };
         let Some((here, there)) = found else { return Ok(None) };
-        let is_same = here.content == entry.content && there.metadata.size == entry.metadata.size;
-        Ok(if is_same && is_stored(&there.content, &base.reader, self.writer)? { Some(there.content) } else { None })
+        let is_same =
+            here.content == entry.content && here.layers == entry.layers && there.metadata.size == entry.metadata.size;
+        Ok(if is_same && is_stored(&there, &base.reader, self.writer)? { Some(there) } else { None })
     }
 
     fn add(&mut self, part: Part, bytes: u64) -> Result<(), Failure> {
@@ -166,9 +171,9 @@ fn same_path(cursor: &mut Cursor, entry: &Entry) -> Result<Option<Entry>> {
     }
 }
 
-/// Whether all of a content is where this session may rely on it.
-fn is_stored(content: &Content, reader: &Reader, writer: &Writer) -> Result<bool> {
-    for item in ContentItems::new(reader, content) {
+/// Whether all of a file is where this session may rely on it.
+fn is_stored(entry: &Entry, reader: &Reader, writer: &Writer) -> Result<bool> {
+    for item in entry.contents().flat_map(|content| ContentItems::new(reader, content)) {
         match item {
             Ok(ContentItem { id: Some(id), .. }) if !writer.is_known(Kind::DataPack, &id)? => return Ok(false),
             Ok(_) => {}

@@ -26,7 +26,9 @@ pub(super) struct Translated {
 pub(super) enum Ready {
     /// A piece of content; the range of the buffer that holds it if the target does not.
     Item(ContentItem, Option<Range<usize>>),
-    /// An entry whose content were the items before it.
+    /// A content or recipe ends.
+    End,
+    /// An entry whose content and recipes were the items before it.
     Entry(Entry),
     /// An entry with its content.
     Kept(Entry),
@@ -45,6 +47,7 @@ pub(super) fn translate(plan: &Plan, writer: &Writer, batch: Vec<Part>) -> Resul
                 Ready::Item(ContentItem { length, id: Some(id) }, new)
             }
             Part::Item(hole) => Ready::Item(hole, None),
+            Part::End => Ready::End,
             Part::Entry(entry) => Ready::Entry(entry),
             Part::Kept(entry) => Ready::Kept(entry),
         };

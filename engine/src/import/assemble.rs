@@ -107,7 +107,7 @@ fn count(totals: &mut Totals, entry: &Entry, before: Option<&Entry>) {
 /// The same as far as an archive can tell.
 fn is_same(entry: &Entry, before: &Entry) -> bool {
     let (new, old) = (&entry.metadata, &before.metadata);
-    entry.content == before.content
+    (&entry.content, &entry.layers) == (&before.content, &before.layers)
         && (new.mode, new.modified, &new.owner, &new.xattrs) == (old.mode, old.modified, &old.owner, &old.xattrs)
 }
 

@@ -226,5 +226,5 @@ fn folder_at(directory: &[u8], name: &[u8]) -> Entry {
         size: 0,
     };
     let (name, marks) = (name.to_vec(), Marks::default());
-    Entry { directory: directory.into(), name, metadata, marks, content: Content::default() }
+    Entry { directory: directory.into(), name, metadata, marks, content: Content::default(), layers: Vec::new() }
 }

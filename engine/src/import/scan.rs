@@ -160,7 +160,14 @@ impl Scanner<'_, '_> {
             size: if file_type == FileType::File { member.size } else { 0 },
         };
         let marks = if member.doubts.is_empty() { Marks::default() } else { Marks(Marks::UNREADABLE) };
-        Entry { directory: self.directory.clone(), name: name.to_vec(), metadata, marks, content: Content::default() }
+        Entry {
+            directory: self.directory.clone(),
+            name: name.to_vec(),
+            metadata,
+            marks,
+            content: Content::default(),
+            layers: Vec::new(),
+        }
     }
 
     fn content(&mut self, member: &Member, archive: &mut ArchiveReader) -> Result<()> {

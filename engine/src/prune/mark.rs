@@ -139,7 +139,7 @@ impl<'a> Marked<'a> {
         if level == 0 {
             for entry in leaf::decode(&node).map_err(fail)? {
                 if entry.metadata.file_type == FileType::File {
-                    self.content(&entry.content)?;
+                    entry.contents().try_for_each(|content| self.content(content))?;
                 }
             }
             return Ok(());

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::ContentItem;
 
-use super::Shared;
 use super::files::FileJob;
+use super::{Shared, wrapped};
 use crate::error::{Error, Result, describe};
 use crate::reader::Chunk;
 use crate::target::TargetFile;
@@ -102,6 +102,9 @@ pub(super) fn write(shared: &Shared, file: &TargetFile, path: &[u8], range: &Ran
 
 /// Writes a file's content from start to end.
 pub(super) fn write_in_order(shared: &Shared, job: &FileJob, file: &TargetFile, is_new: bool) -> Result<Wrote> {
+    if !job.entry.layers.is_empty() {
+        return wrapped::write(shared, job, file, is_new);
+    }
     let mut items = ContentItems::new(&shared.reader, &job.entry.content);
     let mut wrote = Wrote::default();
     let mut range = Range::at(0);
@@ -146,10 +149,10 @@ pub(super) fn list_lost(
 
 /// Neighbouring bytes that are lost for one reason are one problem, not one for each chunk.
 #[derive(Default)]
-struct Lost(Option<(std::ops::Range<u64>, String)>);
+pub(super) struct Lost(Option<(std::ops::Range<u64>, String)>);
 
 impl Lost {
-    fn add(&mut self, shared: &Shared, path: &[u8], range: std::ops::Range<u64>, reason: String) {
+    pub(super) fn add(&mut self, shared: &Shared, path: &[u8], range: std::ops::Range<u64>, reason: String) {
         match &mut self.0 {
             Some((before, its_reason)) if before.end == range.start && *its_reason == reason => before.end = range.end,
             _ => {
@@ -159,7 +162,7 @@ impl Lost {
         }
     }
 
-    fn tell(&mut self, shared: &Shared, path: &[u8]) {
+    pub(super) fn tell(&mut self, shared: &Shared, path: &[u8]) {
         if let Some((range, reason)) = self.0.take() {
             let text = format!("bytes {}..{} are lost: {reason}", range.start, range.end);
             shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
@@ -168,7 +171,12 @@ impl Lost {
 }
 
 /// A hole, so that nobody takes older content for restored content. A new file gets its length at the end.
-fn clear_lost(file: &TargetFile, range: std::ops::Range<u64>, is_new: bool, wrote: &mut Wrote) -> Result<()> {
+pub(super) fn clear_lost(
+    file: &TargetFile,
+    range: std::ops::Range<u64>,
+    is_new: bool,
+    wrote: &mut Wrote,
+) -> Result<()> {
     if is_new { Ok(()) } else { clear(file, range.start, range.end - range.start, wrote) }
 }
 
@@ -236,6 +244,9 @@ fn is_zero(file: &TargetFile, mut at: u64, length: u64) -> Result<bool> {
 
 /// Whether a file of the right length has the entry's content.
 pub(super) fn is_equal(shared: &Shared, job: &FileJob, file: &TargetFile) -> Result<bool> {
+    if !job.entry.layers.is_empty() {
+        return wrapped::is_equal(shared, job, file);
+    }
     let mut offset = 0;
     for item in ContentItems::new(&shared.reader, &job.entry.content) {
         let item = item?;

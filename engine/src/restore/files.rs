@@ -77,6 +77,7 @@ impl<'env> Jobs<'env> {
     pub(super) fn add(&mut self, job: FileJob) -> Result<()> {
         if job.entry.metadata.file_type == FileType::File
             && job.entry.metadata.size > BIG_BYTES
+            && job.entry.layers.is_empty()
             && self.shared.options.mode == Mode::Write
         {
             return self.big(job);

@@ -12,6 +12,7 @@ mod files;
 mod links;
 mod pass;
 mod selection;
+mod wrapped;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -177,7 +177,7 @@ impl Walk {
     fn file(&mut self, entry: &Entry) -> Result<Savings> {
         let mut file = Savings { files: 1, size: entry.metadata.size, ..Savings::default() };
         let reader = self.reader.clone();
-        for item in ContentItems::new(&reader, &entry.content) {
+        for item in entry.contents().flat_map(|content| ContentItems::new(&reader, content)) {
             let ContentItem { length, id } = item?;
             file.content = file.content.saturating_add(length);
             let Some(id) = id else {

@@ -2,6 +2,7 @@
 //! Writing and reading the tree of a snapshot: entries in, one root id out, and back. Knows nodes and chunks, not packs.
 
 mod below;
+mod bytes;
 mod content;
 mod cursor;
 mod lookup;
@@ -9,6 +10,7 @@ mod older;
 mod writer;
 
 pub use below::{Below, below, is_inside};
+pub use bytes::{bytes_of, data_of};
 pub use content::{ContentBuilder, ContentItems};
 pub use cursor::{Cursor, Direction};
 pub use lookup::{find, find_below};

@@ -187,7 +187,14 @@ mod tests {
             size: 0,
         };
         let content = Content::default();
-        Entry { directory: Arc::from(&b""[..]), name: b"pipe".to_vec(), metadata, marks: Marks(0), content }
+        Entry {
+            directory: Arc::from(&b""[..]),
+            name: b"pipe".to_vec(),
+            metadata,
+            marks: Marks(0),
+            content,
+            layers: Vec::new(),
+        }
     }
 
     #[test]

@@ -21,22 +21,21 @@ pub struct DeltaLimits {
     pub steps: u32,
     /// Plaintext of all segments that have to be decoded for it, without itself, in bytes.
     pub bytes: u64,
+    /// The same where the bases lie in segments that have nothing to do with each other: the edits of a night, from all over a tree, share a
+    /// segment while reading it costs no more than this.
+    pub spread_bytes: u64,
 }
 
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 8, bytes: 12 << 20 }
+        Self { steps: 8, bytes: 12 << 20, spread_bytes: 4 << 20 }
     }
 }
 
 impl DeltaLimits {
     /// Every segment stands alone.
-    pub const NONE: Self = Self { steps: 0, bytes: 0 };
+    pub const NONE: Self = Self { steps: 0, bytes: 0, spread_bytes: 0 };
 }
-
-/// Bases in unrelated segments are taken together while all that has to be decoded is no more than this many bytes: about a
-/// millisecond of work. So the edits of a night, from all over a tree, share one segment.
-const UNRELATED_BYTES: u64 = 2 << 20;
 
 /// Base chunks of a segment, in bytes: more would not fit into zstd's window beside the segment at the usual levels.
 const MAX_PREFIX_BYTES: usize = 4 << 20;
@@ -68,10 +67,6 @@ impl Closure {
         self.bytes() + new.map(|(_, plain_len)| u64::from(*plain_len)).sum::<u64>()
     }
 
-    fn is_related(&self, other: &Self) -> bool {
-        other.segments.keys().any(|key| self.segments.contains_key(key))
-    }
-
     fn add(&mut self, other: &Self) {
         self.segments.extend(other.segments.iter().map(|(key, plain_len)| (*key, *plain_len)));
         self.steps = self.steps.max(other.steps);
@@ -92,6 +87,7 @@ pub(crate) struct Bases {
 pub(super) struct Candidate {
     id: ChunkId,
     length: u32,
+    segment: SegmentKey,
     closure: Arc<Closure>,
 }
 
@@ -117,12 +113,18 @@ impl Bases {
         if self.taken.contains(&candidate.id) {
             return true;
         }
-        let is_alone = self.ids.is_empty();
-        let bytes = self.closure.bytes_with(&candidate.closure);
+        // What the segment has to decode anyway costs nothing. So segments begin and end where those of their bases do, and a chain of
+        // them does not fan out: what lies below one segment is one segment a step.
+        let is_cheap = || match self.ids.is_empty() {
+            true => candidate.closure.bytes() <= limits.bytes,
+            false => {
+                self.closure.segments.contains_key(&candidate.segment)
+                    || self.closure.bytes_with(&candidate.closure) <= limits.spread_bytes
+            }
+        };
         candidate.closure.steps < limits.steps
             && self.bytes + candidate.length as usize <= MAX_PREFIX_BYTES
-            && bytes <= limits.bytes
-            && (is_alone || bytes <= UNRELATED_BYTES || self.closure.is_related(&candidate.closure))
+            && is_cheap()
     }
 }
 
@@ -152,11 +154,13 @@ impl BaseFinder {
             }
             let Some(location) = self.index.find(kind, &id)? else { continue };
             let Some(closure) = self.closure(&location, MAX_DELTA_STEPS)? else { continue };
-            if closure.steps >= steps {
+            let is_deep = closure.steps >= steps || closure.bytes() > limits.bytes;
+            if is_deep && closure.steps > 0 {
                 wanted
                     .extend(location.pack.directory.edges_of(location.segment as usize).iter().map(|base| (*base, 1)));
             } else {
-                candidates.push(Candidate { id, length: location.length, closure });
+                let segment = (location.pack.id, location.segment);
+                candidates.push(Candidate { id, length: location.length, segment, closure });
             }
         }
         Ok(candidates)

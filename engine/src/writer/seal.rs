@@ -26,7 +26,7 @@ pub enum Compression {
     Level(i32),
 }
 
-/// Segments of a session that are compressed harder: about 8 MiB, so that the cost is bounded.
+/// Segments of a session that are compressed harder: about 16 MiB, so that the cost is bounded.
 const EARLY_SEGMENTS: u32 = 8;
 /// zstd level of the early segments: a first backup of configuration files is 8 % smaller than with level 3.
 const EARLY_LEVEL: i32 = 6;

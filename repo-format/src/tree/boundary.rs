@@ -69,7 +69,7 @@ impl NodeCutter {
 /// What an entry adds to the weight of its leaf, in bytes.
 pub fn entry_weight(entry: &Entry) -> u32 {
     let xattrs = entry.metadata.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    let items = BASE_WEIGHT * entry.content.items.len();
+    let items = BASE_WEIGHT * entry.contents().map(|content| content.items.len()).sum::<usize>();
     clamp(BASE_WEIGHT + entry.directory.len() + entry.name.len() + entry.metadata.target.len() + xattrs + items)
 }
 

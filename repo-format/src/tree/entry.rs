@@ -90,13 +90,28 @@ pub struct ContentItem {
 pub struct Content {
     /// 0: `items` are chunks and holes. h: `items` are list nodes of level h - 1.
     pub height: u8,
-    /// At most [`Content::MAX_INLINE`]. Their lengths add up to the file's size.
+    /// At most [`Content::MAX_INLINE`]. Their lengths add up to the file's size, or for a wrapped file to the length of its
+    /// innermost layer's stream.
     pub items: Vec<ContentItem>,
 }
 
 impl Content {
     /// Above this many items a list node is made.
     pub const MAX_INLINE: usize = 32;
+}
+
+/// A layer of a wrapped file: its bytes are made from a stream that deflate does not hide (`docs/format.md` section 8.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// Bytes of the stream that this layer is made from.
+    pub length: u64,
+    /// How: the chunks of [`crate::recipe`] bytes; never empty, no holes.
+    pub recipe: Content,
+}
+
+impl Layer {
+    /// Layers of a file at most: archives in archives in archives.
+    pub const MAX: usize = 3;
 }
 
 /// Marks of an entry, as stored.
@@ -159,13 +174,30 @@ pub struct Entry {
     pub metadata: Metadata,
     /// What keepfast says of it. Only the bits named in [`Marks`].
     pub marks: Marks,
-    /// Content of a file; no items for anything else.
+    /// Content of a file; no items for anything else. Of a wrapped file: the stream of its innermost layer.
     pub content: Content,
+    /// Of a wrapped file, the outermost first; empty for all others.
+    pub layers: Vec<Layer>,
 }
 
 impl Entry {
     /// `directory/name`, or the name alone at the top.
     pub fn path(&self) -> Vec<u8> {
         crate::tree::order::join(&self.directory, &self.name)
+    }
+
+    /// All that is stored of the file's bytes: its content, and the recipes of its layers.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        std::iter::once(&self.content).chain(self.layers.iter().map(|layer| &layer.recipe))
+    }
+
+    /// The same, of an entry that is not needed any more.
+    pub fn into_contents(self) -> Vec<Content> {
+        std::iter::once(self.content).chain(self.layers.into_iter().map(|layer| layer.recipe)).collect()
+    }
+
+    /// Bytes that the items of its content cover: its size, unless it is wrapped.
+    pub fn content_length(&self) -> u64 {
+        self.layers.last().map_or(self.metadata.size, |innermost| innermost.length)
     }
 }

@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod layers;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -29,6 +30,8 @@ const MAX_NANOS: u64 = 999_999_999;
 const HAS_BIRTH: u8 = 8;
 /// Stored mark: a link group follows. Not in `Marks`, because the entry's `link_group` says it.
 const HAS_LINK_GROUP: u8 = 16;
+/// Stored mark: the file is wrapped. Not in `Marks`, because the entry's `layers` say it.
+const HAS_LAYERS: u8 = 64;
 
 /// What a node is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

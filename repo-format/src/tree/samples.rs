@@ -8,7 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::entry::{Content, ContentItem, Entry, FileType, Marks, Metadata, Owner, Timestamp, Xattrs};
+use super::entry::{Content, ContentItem, Entry, FileType, Layer, Marks, Metadata, Owner, Timestamp, Xattrs};
 use super::inner::Child;
 use super::order;
 use crate::id::ChunkId;
@@ -78,6 +78,21 @@ fn content() -> impl Strategy<Value = Content> {
     ]
 }
 
+/// Of a wrapped file now and then.
+fn layers() -> impl Strategy<Value = Vec<Layer>> {
+    let recipe = (0..=1_u8).prop_flat_map(|height| {
+        items(height, 1..4).prop_map(move |mut items| {
+            items.iter_mut().for_each(|item| {
+                item.length = item.length.min(16 << 20);
+                item.id.get_or_insert(ChunkId([7; 32]));
+            });
+            Content { height, items }
+        })
+    });
+    let layer = (number(), recipe).prop_map(|(length, recipe)| Layer { length: length >> 1, recipe });
+    prop_oneof![4 => Just(Vec::new()), 1 => vec(layer, 1..=Layer::MAX)]
+}
+
 fn metadata() -> impl Strategy<Value = Metadata> {
     let file_type = select(&[1_u8, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7][..]);
     let times = (timestamp(), timestamp(), proptest::option::of(timestamp()));
@@ -108,15 +123,26 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 /// Valid entries in order: what a leaf can hold.
 pub(crate) fn entries(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Entry>> {
     let marks = select(&[0_u8, 0, 0, 1, 2, 3, 32, 35][..]);
-    let rest = (metadata(), marks, content());
+    let rest = (metadata(), marks, content(), layers());
     let directories = vec(directory(), 1..6);
     (directories, vec((any::<prop::sample::Index>(), name(), rest), count)).prop_map(|(directories, entries)| {
         let directories: Vec<Arc<[u8]>> = directories.into_iter().map(Arc::from).collect();
-        let made = entries.into_iter().map(|(directory, name, (mut metadata, marks, content))| {
-            let content = if metadata.file_type == FileType::File { content } else { Content::default() };
-            metadata.size = content.items.iter().map(|item| item.length).sum();
+        let made = entries.into_iter().map(|(directory, name, (mut metadata, marks, content, mut layers))| {
+            let is_file = metadata.file_type == FileType::File;
+            let content = if is_file { content } else { Content::default() };
+            let covered = content.items.iter().map(|item| item.length).sum();
+            match layers.last_mut().filter(|_| is_file) {
+                Some(innermost) => {
+                    metadata.size = innermost.length;
+                    innermost.length = covered;
+                }
+                None => {
+                    layers.clear();
+                    metadata.size = covered;
+                }
+            }
             let directory = Arc::clone(directory.get(&directories));
-            Entry { directory, name, metadata, marks: Marks(marks), content }
+            Entry { directory, name, metadata, marks: Marks(marks), content, layers }
         });
         in_order(made.collect())
     })

@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
+use keepfast_engine::backup::{Archives, BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup};
 use keepfast_engine::filter::Filter;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::repository::Repository;
@@ -83,6 +83,7 @@ fn is_same(told: &[u8], path: &Path) -> bool {
 }
 
 fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBuf]) -> Result<Summary, Failure> {
+    context.output.claim().map_err(Failure::Output)?;
     context.output.note(&format!("backing up {}", source.display()));
     let mut excludes = Excludes::builder();
     for folder in own.iter().filter_map(|folder| folder.to_str()) {
@@ -103,6 +104,7 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
         parent: Parent::Newest,
         tags: vec!["quickstart".to_string()],
         description: String::new(),
+        archives: Archives::up_to(u64::MAX, &[]).map_err(|error| Failure::other(error.to_string()))?,
         compression: Compression::Auto,
         deltas: DeltaLimits::default(),
         threads,

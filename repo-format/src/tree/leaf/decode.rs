@@ -7,25 +7,26 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    HAS_BIRTH, HAS_LINK_GROUP, MAX_ENTRIES, MAX_MODE, MAX_NANOS, MAX_OWNER_NAME_BYTES, MAX_TARGET_BYTES, WHAT,
+    HAS_BIRTH, HAS_LAYERS, HAS_LINK_GROUP, MAX_ENTRIES, MAX_MODE, MAX_NANOS, MAX_OWNER_NAME_BYTES, MAX_TARGET_BYTES,
+    WHAT, layers,
 };
 use crate::error::FormatError;
 use crate::tree::column::{chunk_id, content_item, count, fits, malformed, number, string, within};
 use crate::tree::entry::{
-    Content, ContentItem, Entry, FileType, MAX_XATTR_NAME_BYTES, MAX_XATTR_VALUE_BYTES, Marks, Metadata, Owner,
+    Content, ContentItem, Entry, FileType, Layer, MAX_XATTR_NAME_BYTES, MAX_XATTR_VALUE_BYTES, Marks, Metadata, Owner,
     Timestamp, Xattrs,
 };
 use crate::tree::list::{MAX_FILE_BYTES, MAX_LEVEL};
 use crate::tree::order;
 use crate::wire::Reader;
 
-type Columns<'a, 'b> = &'b mut Reader<'a>;
-type Filled = Result<(), FormatError>;
+pub(super) type Columns<'a, 'b> = &'b mut Reader<'a>;
+pub(super) type Filled = Result<(), FormatError>;
 
 /// Length of a name, type, marks, owner, mode, two times of two numbers, inode, flags, xattr row.
 const MIN_ENTRY_BYTES: u64 = 12;
 /// All bits that stored marks can have.
-const KNOWN_MARKS: u8 = Marks::TORN | Marks::UNREADABLE | Marks::STREAM | HAS_BIRTH | HAS_LINK_GROUP;
+const KNOWN_MARKS: u8 = Marks::TORN | Marks::UNREADABLE | Marks::STREAM | HAS_BIRTH | HAS_LINK_GROUP | HAS_LAYERS;
 
 /// The entries of a leaf.
 ///
@@ -52,6 +53,8 @@ pub fn decode(node: &[u8]) -> Result<Vec<Entry>, FormatError> {
     fill_targets(columns, &mut entries)?;
     fill_xattrs(columns, &mut entries)?;
     fill_content(columns, &mut entries)?;
+    layers::fill(columns, &mut entries)?;
+    check_sizes(&entries)?;
     reader.finish(WHAT)?;
     Ok(entries)
 }
@@ -194,6 +197,9 @@ fn assemble(
         if marks & !KNOWN_MARKS != 0 {
             return Err(malformed(WHAT, "a mark is not known"));
         }
+        if marks & HAS_LAYERS != 0 && file_type != FileType::File {
+            return Err(malformed(WHAT, "what is no file is wrapped"));
+        }
         if name.is_empty() && file_type != FileType::Directory {
             return Err(malformed(WHAT, "the top folder is not a directory"));
         }
@@ -201,8 +207,10 @@ fn assemble(
             directory: Arc::clone(directory),
             name: name.to_vec(),
             metadata: blank(file_type, owner, &no_xattrs),
-            marks: Marks(marks & !(HAS_BIRTH | HAS_LINK_GROUP)),
+            marks: Marks(marks & !(HAS_BIRTH | HAS_LINK_GROUP | HAS_LAYERS)),
             content: Content::default(),
+            // Filled at the end, where they stand.
+            layers: if marks & HAS_LAYERS == 0 { Vec::new() } else { vec![Layer::default()] },
         });
     }
     used.finish()?;
@@ -333,29 +341,46 @@ fn fill_content(columns: Columns<'_, '_>, entries: &mut [Entry]) -> Filled {
     }
     let mut items = 0;
     for entry in files(entries) {
-        let height = number(columns, "height of content", 0..=MAX_LEVEL.into())? as u8;
-        let n = number(columns, "items of an entry", 0..=Content::MAX_INLINE as u64)?;
-        if n == 0 && height > 0 {
-            return Err(malformed("content", "it has a height and no items"));
-        }
-        // Each item takes at least the byte of its length.
-        items += n;
-        fits(columns, WHAT, items, 1)?;
-        entry.content = Content { height, items: vec![ContentItem { length: 0, id: None }; n as usize] };
+        entry.content = heading(columns, &mut items, 0)?;
     }
     for entry in files(entries) {
-        let Content { height, items } = &mut entry.content;
-        let mut total = 0_u64;
-        for item in items {
-            *item = content_item(columns, *height)?;
-            total = within("bytes of content", total + item.length, 1..=MAX_FILE_BYTES)?;
-        }
-        if total != entry.metadata.size {
-            return Err(malformed("content", "it does not add up to the size of its file"));
-        }
+        fill_items(columns, &mut entry.content)?;
     }
     for item in files(entries).flat_map(|entry| &mut entry.content.items).filter(|item| item.id.is_some()) {
         item.id = Some(chunk_id(columns)?);
+    }
+    Ok(())
+}
+
+/// Height and number of items of a content, its items still blank. `items` counts those of the column so far.
+pub(super) fn heading(columns: Columns<'_, '_>, items: &mut u64, least: u64) -> Result<Content, FormatError> {
+    let height = number(columns, "height of content", 0..=MAX_LEVEL.into())? as u8;
+    let n = number(columns, "items of an entry", least..=Content::MAX_INLINE as u64)?;
+    if n == 0 && height > 0 {
+        return Err(malformed("content", "it has a height and no items"));
+    }
+    // Each item takes at least the byte of its length.
+    *items += n;
+    fits(columns, WHAT, *items, 1)?;
+    Ok(Content { height, items: vec![ContentItem { length: 0, id: None }; n as usize] })
+}
+
+/// Lengths of a content's items; their sum is within what a file can have.
+pub(super) fn fill_items(columns: Columns<'_, '_>, content: &mut Content) -> Filled {
+    let mut total = 0_u64;
+    for item in &mut content.items {
+        *item = content_item(columns, content.height)?;
+        total = within("bytes of content", total + item.length, 1..=MAX_FILE_BYTES)?;
+    }
+    Ok(())
+}
+
+fn check_sizes(entries: &[Entry]) -> Filled {
+    for entry in entries {
+        let total: u64 = entry.content.items.iter().map(|item| item.length).sum();
+        if total != entry.content_length() {
+            return Err(malformed("content", "it does not add up to the size of its file"));
+        }
     }
     Ok(())
 }

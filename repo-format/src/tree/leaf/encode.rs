@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::{HAS_BIRTH, HAS_LINK_GROUP};
+use super::{HAS_BIRTH, HAS_LAYERS, HAS_LINK_GROUP, layers};
 use crate::tree::column::{put_content_item, put_string};
 use crate::tree::entry::{Entry, FileType, Marks, Metadata, Timestamp, Xattrs};
 use crate::wire::{put_varint, put_zigzag};
@@ -28,6 +28,7 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
     put_special(&mut out, entries);
     put_xattrs(&mut out, entries);
     put_content(&mut out, entries);
+    layers::put(&mut out, entries);
     out
 }
 
@@ -55,7 +56,8 @@ fn stored_marks(entry: &Entry) -> u8 {
     let known = Marks::TORN | Marks::UNREADABLE | Marks::STREAM;
     let born = if entry.metadata.born.is_some() { HAS_BIRTH } else { 0 };
     let link = if entry.metadata.link_group.is_some() { HAS_LINK_GROUP } else { 0 };
-    entry.marks.0 & known | born | link
+    let wrapped = if entry.layers.is_empty() { 0 } else { HAS_LAYERS };
+    entry.marks.0 & known | born | link | wrapped
 }
 
 fn put_column(out: &mut Vec<u8>, entries: &[Entry], value: impl Fn(&Metadata) -> u64) {

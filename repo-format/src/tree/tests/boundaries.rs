@@ -90,7 +90,9 @@ proptest! {
         for entry in entries {
             let xattrs: usize = entry.metadata.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
             let strings = entry.directory.len() + entry.name.len() + entry.metadata.target.len() + xattrs;
-            prop_assert_eq!(entry_weight(&entry) as usize, 40 + strings + 40 * entry.content.items.len());
+            let recipes: usize = entry.layers.iter().map(|layer| layer.recipe.items.len()).sum();
+            let items = entry.content.items.len() + recipes;
+            prop_assert_eq!(entry_weight(&entry) as usize, 40 + strings + 40 * items);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::vectors::typical;
 use crate::error::FormatError;
 use crate::id::ChunkId;
-use crate::tree::entry::{ContentItem, Entry, FileType, Marks};
+use crate::tree::entry::{Content, ContentItem, Entry, FileType, Layer, Marks};
 use crate::tree::inner::Child;
 use crate::tree::{inner, leaf, list};
 
@@ -173,4 +173,35 @@ fn hostile_list_nodes_are_refused() {
     assert!(refused(0, &[]) && refused(16, &[chunk(1)]) && refused(1, &[hole(1)]) && refused(0, &[chunk(0)]));
     assert!(refused(0, &[chunk((16 << 20) + 1)]) && refused(0, &[hole(i64::MAX as u64), hole(1)]));
     assert!(matches!(list::decode(&[0, 0, 1]), Err(FormatError::Malformed { .. })));
+}
+
+#[test]
+fn layers_that_no_wrapped_file_has_are_refused() {
+    let recipe = |id| Content { height: 0, items: vec![ContentItem { length: 5, id }] };
+    let layer = |length, id| Layer { length, recipe: recipe(id) };
+    let id = Some(ChunkId([3; 32]));
+    let with = |layers: Vec<Layer>| refused(|entries| entries[0].layers = layers);
+    let size = typical(6, 3)[0].metadata.size;
+    assert_eq!(with(vec![layer(size, None)]), malformed("recipe", "it has a hole"));
+    assert_eq!(with(vec![layer(size + 1, id)]), malformed("content", "it does not add up to the size of its file"));
+    assert!(with(vec![layer(size, id); 4]).starts_with("layers of a file is 4,"));
+    let empty = Layer { length: size, recipe: Content::default() };
+    assert!(with(vec![empty, layer(size, id)]).starts_with("items of an entry is 0,"));
+    let folder = refused(|entries| {
+        entries[0].metadata.file_type = FileType::Directory;
+        entries[0].layers = vec![layer(size, id)];
+    });
+    assert_eq!(folder, malformed("leaf", "what is no file is wrapped"));
+}
+
+#[test]
+fn a_leaf_of_wrapped_files_cut_short_anywhere_is_refused() {
+    let mut entries = typical(6, 3);
+    let recipe = Content { height: 0, items: vec![ContentItem { length: 5, id: Some(ChunkId([3; 32])) }] };
+    for entry in &mut entries[..3] {
+        entry.layers = vec![Layer { length: entry.metadata.size, recipe: recipe.clone() }; 2];
+    }
+    let bytes = leaf::encode(&entries);
+    assert_eq!(leaf::decode(&bytes).unwrap(), entries);
+    assert!((0..bytes.len()).all(|cut| leaf::decode(&bytes[..cut]).is_err()));
 }

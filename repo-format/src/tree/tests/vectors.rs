@@ -30,7 +30,14 @@ pub(super) fn typical(count: usize, per_folder: usize) -> Vec<Entry> {
         let id = *blake3::hash(&number.to_le_bytes()).as_bytes();
         let content = Content { height: 0, items: vec![ContentItem { length: size, id: Some(ChunkId(id)) }] };
         let name = format!("source_file_{number:06}.c").into_bytes();
-        Entry { directory: Arc::clone(&folders[number / per_folder]), name, metadata, marks: Marks(0), content }
+        Entry {
+            directory: Arc::clone(&folders[number / per_folder]),
+            name,
+            metadata,
+            marks: Marks(0),
+            content,
+            layers: Vec::new(),
+        }
     };
     (0..count).map(entry).collect()
 }
@@ -69,6 +76,7 @@ fn every_type() -> Vec<Entry> {
         metadata: Metadata { size: content.items.iter().map(|item| item.length).sum(), ..metadata },
         marks: Marks(marks),
         content,
+        layers: Vec::new(),
     };
     let of = |file_type| metadata(file_type, &root);
     let born = Some(Timestamp { seconds: -1, nanos: 999_999_999 });
