@@ -140,7 +140,7 @@ impl Compressor {
         // A context that has seen a prefix is bound to the prefix's life, so each has its own.
         let mut context = CCtx::create();
         let window = usize::BITS - (plain.len() + prefix.len()).leading_zeros();
-        let table = (window - TABLE_SHARE_LOG).max(MIN_TABLE_LOG);
+        let table = window.saturating_sub(TABLE_SHARE_LOG).max(window.clamp(MIN_TABLE_LOG, WHOLE_TABLE_LOG));
         let parameters = [
             CParameter::CompressionLevel(self.level),
             CParameter::WindowLog(window.clamp(MIN_WINDOW_LOG, MAX_WINDOW_LOG)),
@@ -167,7 +167,9 @@ const MAX_WINDOW_LOG: u32 = (MAX_PLAIN_BYTES + MAX_PREFIX_BYTES).ilog2();
 /// zstd's own tables are made for the segment alone, and forget most of a prefix: with level 3 a nightly dump took 1.24 MB in place of 0.89,
 /// with level 6 and a longer prefix five times what it takes with this share of the window, which is a quarter.
 const TABLE_SHARE_LOG: u32 = 2;
-const MIN_TABLE_LOG: u32 = 15;
+/// Up to this window a table holds every place: with fewer the beginning of a prefix is forgotten.
+const WHOLE_TABLE_LOG: u32 = 18;
+const MIN_TABLE_LOG: u32 = 10;
 
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

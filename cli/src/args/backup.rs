@@ -59,7 +59,7 @@ pub struct BackupArgs {
     /// Read everything, write nothing, and tell what would be stored
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// zstd level for everything; without it the first 8 MiB get 6, the rest 3
+    /// zstd level for everything; without it the first 16 MiB get 6, the rest 3
     #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression: Option<i32>,
@@ -85,7 +85,7 @@ pub struct AlsoArgs {
 
 /// Which archives `backup` looks into.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Looking into archives (gzip, zip, zlib, tar): what is alike inside is stored once")]
+#[command(next_help_heading = "Looking into archives: what is alike inside is stored once")]
 pub struct UnwrapArgs {
     /// Store every archive as it is
     #[arg(long, conflicts_with_all = ["unwrap_max_size", "no_unwrap_path"])]
