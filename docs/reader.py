@@ -334,7 +334,7 @@ def open_key_slot(where, raw, credential):
 Envelope = namedtuple("Envelope", "header extension body repository_id")
 NAMES = {"config": "config/[0-9]{8}", "keys": "keys/[0-9a-f]{64}", "packs": r"packs/([0-9a-f]{2})/\1[0-9a-f]{62}",
          "index": "index/[0-9a-f]{64}", "gen": "gen/[0-9]{12}", "snapshots": "snapshots/[0-9a-f]{64}",
-         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}",
+         "log": "log/[0-9a-f]{32}/[0-9]{12}", "sessions": "sessions/[0-9a-f]{32}/[0-9]{12}(-[0-9]{4})?",
          "gc": "gc/[0-9a-f]{32}/[0-9]{12}"}  # (2)
 KINDS = {"config": "C", "keys": "K", "index": "I", "gen": "G", "snapshots": "M", "log": "L", "sessions": "S", "gc": "X"}
 
@@ -700,7 +700,7 @@ class Objects:
     def session(self, name):
         """(10)"""
         session = cbor(name, self.sealed(name), SESSION)
-        belongs(name, f"sessions/{session[0].hex()}/{session[1]:012}")
+        belongs(name[:54], f"sessions/{session[0].hex()}/{session[1]:012}")  # a renewal has a number behind it
         if session.get(8, COLLECTOR) != COLLECTOR:
             raise Damage(f"{name}: role {session[8]}")
         return session
@@ -1200,7 +1200,8 @@ def check_pack(repository, name, good):
     if name != pack_name(digest):
         repository.note(f"{name}: its content has the hash {digest.hex()}")
     pack = repository.directory(name)
-    if repository.packs.get(name, pack) != pack:
+    # (11.1) A pack that was adopted is another session's in the index.
+    if repository.packs.get(name, pack)._replace(session=pack.session) != pack:
         repository.note(f"{name}: the index describes another pack")
     for segment in pack.segments:
         for chunk in segment.chunks:

@@ -10,6 +10,7 @@ mod support;
 
 /// One file for each kind of promise. `architecture.rs` refuses a file of this folder that is not declared here.
 mod behaviours {
+    mod adoption;
     mod also;
     mod architecture;
     mod archives;
@@ -45,6 +46,7 @@ mod behaviours {
     mod import_damage;
     mod import_hostile;
     mod incremental;
+    mod model_adopt;
     mod model_collect;
     mod model_edges;
     mod model_generations;
@@ -54,10 +56,13 @@ mod behaviours {
     mod prune_crash;
     mod prune_full_disk;
     mod prune_races;
+    mod prune_small;
     mod prune_states;
+    mod renewals;
     mod requests;
     mod round_trip;
     mod savings;
+    mod second_reader;
     mod sessions;
     mod sftp;
     mod soak;

@@ -58,6 +58,11 @@ impl Identity {
         Err(fail(folder, "lock")(source))
     }
 
+    /// Where packs are noted that this writer has put and not made visible.
+    pub fn ledger(&self) -> PathBuf {
+        self.path.with_extension("packs")
+    }
+
     /// Writes down that `session` is about to be opened.
     pub fn remember(&mut self, session: SessionId) -> Result<()> {
         self.unfinished.push(session);
@@ -75,6 +80,8 @@ impl Identity {
         self.writer = WriterId(crypto::random());
         self.is_new = true;
         self.unfinished.clear();
+        // Of the writer that was left; without it they are uploaded again.
+        let _ = std::fs::remove_file(self.ledger());
         self.save()
     }
 

@@ -4,10 +4,15 @@
 //! The order is the protocol (`docs/design.md`): session record, *then* what is condemned, *then* what is visible; packs, index,
 //! manifest, slot with a barrier between each. No clock and no lock decides anything.
 
+mod adoption;
 mod announce;
 pub(crate) mod condemned;
+mod ledger;
+mod look;
+mod renewal;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use keepfast_repo_format::condemned::CondemnList;
 use keepfast_repo_format::envelope::Kind;
@@ -17,14 +22,19 @@ use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::{self, Manifest};
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{crypto, layout, record};
-use keepfast_storage::{Listed, Put};
+use keepfast_storage::Put;
 
 use crate::error::{Error, Result};
 use crate::history::{History, settle};
 use crate::identity::Identity;
-use crate::repository::{Distance, Repository, object_name};
-use announce::announce;
+use crate::repository::{Repository, object_name};
 pub(crate) use announce::make_durable;
+use announce::{announce, record as session_record};
+pub(crate) use ledger::Ledger;
+pub(crate) use look::look_unannounced;
+use look::{Seen, absent_packs, look};
+use renewal::Renewal;
+pub(crate) use renewal::clear_renewals;
 
 /// Plain bytes of pack records in one index object, at most (a single larger record still makes one).
 const INDEX_OBJECT_BYTES: u64 = 12 << 20;
@@ -71,6 +81,12 @@ pub struct Session<'a> {
     /// Visible packs whose chunks count as absent, so that this session stores them again: condemned ones, and lost ones, which
     /// the storage does not list, or with another length. Empty for a collector, which looks for itself.
     pub absent_packs: HashSet<PackId>,
+    /// Packs of ended sessions of this writer that this one lists as its own, until a [`Writer`](crate::writer::Writer) takes them.
+    pub(crate) adopted: Vec<PackRecord>,
+    has_adopted: bool,
+    /// Where a writer notes what it has put, for a session that comes after this one.
+    pub(crate) ledger: Arc<Ledger>,
+    renewal: Renewal,
 }
 
 impl<'a> Session<'a> {
@@ -96,7 +112,9 @@ impl<'a> Session<'a> {
                 continue;
             }
             if history.heads().is_empty() {
-                make_durable(repository, vec![layout::config(repository.config_generation)])?;
+                // Whoever has made it may have died before its barrier.
+                repository.backend.rely_on(&object_name(&layout::config(repository.config_generation)))?;
+                repository.backend.barrier()?;
             }
             settle(repository, &history)?;
             let absent_packs = match role {
@@ -104,7 +122,27 @@ impl<'a> Session<'a> {
                 Role::Collector => HashSet::new(),
             };
             repository.index.exclude_packs(&absent_packs);
-            return Ok(Self { repository, identity, client, sequence, id, history, condemned, absent_packs });
+            let ledger = Arc::new(Ledger::at(identity.ledger()));
+            let adopted = match role {
+                Role::Writer => adoption::adopt(repository, &ledger, id, &condemned, &history)?,
+                Role::Collector => Vec::new(),
+            };
+            let record = session_record(&identity, sequence, id, &client, role);
+            let renewal = Renewal::begin(repository.backend.clone(), repository.keys.clone(), record);
+            return Ok(Self {
+                repository,
+                identity,
+                client,
+                sequence,
+                id,
+                history,
+                condemned,
+                absent_packs,
+                has_adopted: !adopted.is_empty(),
+                adopted,
+                ledger,
+                renewal,
+            });
         }
         Err(Error::SessionVoid { writer: identity.writer.to_string(), sequence: last_sequence })
     }
@@ -119,13 +157,16 @@ impl<'a> Session<'a> {
         self.repository.config_generation
     }
 
-    /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put.
+    /// Makes a snapshot visible: index objects, manifest, log slot, in this order. The packs must have been put, or adopted.
     ///
     /// # Errors
     /// [`Error::SessionVoid`] if somebody else filled the slot. Nothing is visible then.
     pub fn commit(mut self, manifest: &Manifest, packs: &[PackRecord]) -> Result<SnapshotId> {
         let backend = &self.repository.backend;
         backend.barrier()?;
+        if self.has_adopted {
+            adoption::verify(self.repository, packs).map_err(|error| self.or_ended(error))?;
+        }
         let index = self.put_index(packs)?;
         if !index.is_empty() {
             backend.barrier()?;
@@ -136,6 +177,7 @@ impl<'a> Session<'a> {
         backend.barrier()?;
         let ids = index.iter().map(|(id, _)| *id).collect();
         self.fill(LogBody::Commit { session: self.id, snapshot, indexes: ids })?;
+        self.ledger.clear();
         // The snapshot is there, whatever becomes of the cache: what it does not take now is fetched when it is needed.
         let local = &self.repository.index;
         let _ = local.cache(&layout::snapshot(&snapshot), &record::to_cbor(manifest));
@@ -173,6 +215,15 @@ impl<'a> Session<'a> {
         self.fill(LogBody::Void { session })
     }
 
+    /// Why an adopted pack is gone, if that is the error: whoever ended this session may have deleted it since.
+    fn or_ended(&self, error: Error) -> Error {
+        let slot = object_name(&layout::log(&self.identity.writer, self.sequence));
+        if error.is_damage() && self.repository.backend.length(&slot).is_ok() {
+            return Error::SessionVoid { writer: self.identity.writer.to_string(), sequence: self.sequence };
+        }
+        error
+    }
+
     fn put_index(&self, packs: &[PackRecord]) -> Result<Vec<(IndexId, std::ops::Range<usize>)>> {
         let mut objects = Vec::new();
         let mut start = 0;
@@ -208,6 +259,10 @@ impl<'a> Session<'a> {
         };
         put_slot(self.repository, &slot)?;
         // The slot is filled, so the record has no meaning any more; whoever can not delete leaves it to the maintainer.
+        for number in 1..=self.renewal.stop() {
+            let _ =
+                self.repository.backend.delete(&object_name(&layout::session_renewal(&writer, self.sequence, number)));
+        }
         let _ = self.repository.backend.delete(&object_name(&layout::session(&writer, self.sequence)));
         // Nor does a state folder that can not be written undo the slot: a session that is still noted there has ended.
         let _ = self.identity.settle();
@@ -257,54 +312,4 @@ pub(crate) fn put_slot(repository: &Repository, slot: &LogSlot) -> Result<()> {
     // The slot has taken effect: without the cache it is fetched next time.
     let _ = repository.index.cache(&text, &[&hash[..], &slot.to_payload()].concat());
     Ok(())
-}
-
-/// What a session has to know before it begins.
-struct Seen {
-    condemned: Vec<CondemnList>,
-    history: History,
-    /// The packs that the storage lists, if that was asked at the same time.
-    packs: Option<Vec<Listed>>,
-}
-
-/// Condemn lists, then what is visible. Over a network the packs are listed meanwhile: their place in this order is free, since
-/// a pack that appears or goes meanwhile counts as absent, which costs work and nothing else.
-fn look(repository: &Repository, role: Role) -> Result<Seen> {
-    let in_order = || Ok::<_, Error>((condemned::read_all(repository)?, repository.history()?));
-    let knows_packs = !repository.index.loaded()?.is_empty();
-    if role == Role::Collector || repository.distance == Distance::Local || !knows_packs {
-        let (condemned, history) = in_order()?;
-        return Ok(Seen { condemned, history, packs: None });
-    }
-    std::thread::scope(|scope| {
-        let packs = scope.spawn(|| repository.backend.list(layout::PACKS_FOLDER));
-        let (condemned, history) = in_order()?;
-        let packs = packs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Seen { condemned, history, packs: Some(packs) })
-    })
-}
-
-/// What a session would go by that was announced now: for who only wants to know. The local index then finds what such a session would find.
-pub(crate) fn look_unannounced(repository: &Repository) -> Result<History> {
-    let Seen { condemned, history, packs } = look(repository, Role::Writer)?;
-    repository.index.exclude_packs(&absent_packs(repository, &condemned, packs)?);
-    Ok(history)
-}
-
-/// Visible packs that are condemned or lost.
-fn absent_packs(
-    repository: &Repository,
-    condemned: &[CondemnList],
-    packs: Option<Vec<Listed>>,
-) -> Result<HashSet<PackId>> {
-    let known = repository.index.packs();
-    if known.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let condemned: HashSet<&PackId> = condemned.iter().flat_map(|list| &list.packs).collect();
-    let listed = packs.map_or_else(|| repository.backend.list(layout::PACKS_FOLDER), Ok)?;
-    let there: HashMap<PackId, u64> =
-        listed.iter().filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length))).collect();
-    let absent = known.iter().filter(|pack| condemned.contains(&pack.id) || there.get(&pack.id) != Some(&pack.length));
-    Ok(absent.map(|pack| pack.id).collect())
 }

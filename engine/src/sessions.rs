@@ -10,11 +10,11 @@ use keepfast_repo_format::id::{SessionId, WriterId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::SessionRecord;
-use keepfast_storage::ErrorKind;
+use keepfast_storage::{ErrorKind, Name};
 
 use crate::error::{Error, Result};
 use crate::repository::{Repository, object_name};
-use crate::session::{Client, make_durable, put_slot};
+use crate::session::{Client, clear_renewals, make_durable, put_slot};
 
 /// A session record and what has become of its session.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Standing {
     pub sequence: u64,
     /// What it says of itself, or why that can not be read.
     pub record: Result<SessionRecord>,
+    /// When it last gave a sign of life, by its own clock, in Unix seconds; `None` if it has not lasted.
+    pub renewed: Option<u64>,
     /// Whether the session can still commit.
     pub state: State,
 }
@@ -56,9 +58,15 @@ pub fn sessions(repository: &Repository) -> Result<Vec<Standing>> {
     // After the records: a session that ended in between shows as ended.
     let slots = repository.backend.list(layout::LOG_FOLDER)?;
     let filled: HashSet<_> = slots.iter().filter_map(|object| layout::parse_log(object.name.as_str())).collect();
-    let mut standing = Vec::new();
+    let mut standing: Vec<Standing> = Vec::new();
+    // Sorted: renewals follow their record.
     for object in listed {
         let name = object.name.as_str();
+        if let Some((writer, sequence, _)) = layout::parse_session_renewal(name) {
+            let last = standing.last_mut().filter(|last| (last.writer, last.sequence) == (writer, sequence));
+            last.map_or(Ok(()), |last| see_renewal(repository, last, &object.name))?;
+            continue;
+        }
         let Some((writer, sequence)) = layout::parse_session(name) else { continue };
         let record = match repository.backend.get(&object.name, None) {
             Err(error) if error.kind == ErrorKind::NotFound => continue,
@@ -66,10 +74,23 @@ pub fn sessions(repository: &Repository) -> Result<Vec<Standing>> {
             Ok(bytes) => SessionRecord::open(&repository.keys, writer, sequence, &bytes).map_err(Error::object(name)),
         };
         let state = if filled.contains(&(writer, sequence)) { State::Ended } else { State::Open };
-        standing.push(Standing { writer, sequence, record, state });
+        standing.push(Standing { writer, sequence, record, renewed: None, state });
     }
     standing.sort_by_key(|session| (session.writer, session.sequence));
     Ok(standing)
+}
+
+/// Takes the time of a renewal that is the session's. One that is gone or can not be read is no sign.
+fn see_renewal(repository: &Repository, standing: &mut Standing, name: &Name) -> Result<()> {
+    let Ok(record) = &standing.record else { return Ok(()) };
+    let bytes = match repository.backend.get(name, None) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+        outcome => outcome?,
+    };
+    let renewal = SessionRecord::open(&repository.keys, standing.writer, standing.sequence, &bytes).ok();
+    let own = renewal.filter(|renewal| renewal.session == record.session);
+    standing.renewed = standing.renewed.max(own.map(|renewal| renewal.started));
+    Ok(())
 }
 
 /// Ends the session that holds a place of the log.
@@ -97,6 +118,7 @@ pub fn close(repository: &Repository, client: &Client, writer: WriterId, sequenc
     };
     // Whoever filled the slot may have died before its barrier, and the record goes only after one.
     make_durable(repository, vec![layout::log(&writer, sequence)])?;
+    clear_renewals(repository, &writer, sequence)?;
     match repository.backend.delete(&object_name(&layout::session(&writer, sequence))) {
         Err(error) if error.kind != ErrorKind::NotFound => Err(error.into()),
         _ => Ok(closed),

@@ -39,6 +39,7 @@ password or key file is needed to read it. Do not change, rename or delete anyth
 
 const CONFIG_DIGITS: usize = 8;
 const SEQUENCE_DIGITS: usize = 12;
+const RENEWAL_DIGITS: usize = 4;
 
 /// Name of a config generation, below 10^8.
 pub fn config(generation: u64) -> String {
@@ -83,6 +84,14 @@ pub fn log_folder(writer: &WriterId) -> String {
 /// Name of a session record; `sequence` below 10^12.
 pub fn session(writer: &WriterId, sequence: u64) -> String {
     format!("{}/{sequence:0SEQUENCE_DIGITS$}", session_folder(writer))
+}
+
+/// Renewals of one session, at most: more than 13 years of one each 12 hours.
+pub const MAX_RENEWALS: u32 = 9_999;
+
+/// Name of the renewal of a session record; `sequence` below 10^12, `number` from 1 to [`MAX_RENEWALS`].
+pub fn session_renewal(writer: &WriterId, sequence: u64, number: u32) -> String {
+    format!("{}-{number:0RENEWAL_DIGITS$}", session(writer, sequence))
 }
 
 /// Name of a condemn list; `sequence` below 10^12.
@@ -136,6 +145,14 @@ pub fn parse_session(name: &str) -> Option<(WriterId, u64)> {
     parse_place(name.strip_prefix(SESSIONS_FOLDER)?.strip_prefix('/')?)
 }
 
+/// Writer, sequence and number in the name of a session's renewal.
+pub fn parse_session_renewal(name: &str) -> Option<(WriterId, u64, u32)> {
+    let (record, number) = name.rsplit_once('-')?;
+    let (writer, sequence) = parse_session(record)?;
+    let number = parse_number(number, RENEWAL_DIGITS).filter(|number| *number > 0)?;
+    Some((writer, sequence, u32::try_from(number).ok()?))
+}
+
 /// Writer and sequence in the name of a condemn list.
 pub fn parse_condemned(name: &str) -> Option<(WriterId, u64)> {
     parse_place(name.strip_prefix(CONDEMNED_FOLDER)?.strip_prefix('/')?)
@@ -168,6 +185,10 @@ mod tests {
             prop_assert_eq!(parse_snapshot(&snapshot(&SnapshotId(id))), Some(SnapshotId(id)));
             prop_assert_eq!(parse_log(&log(&place.0, place.1)), Some(place));
             prop_assert_eq!(parse_session(&session(&place.0, place.1)), Some(place));
+            let number = (sequence % u64::from(MAX_RENEWALS)) as u32 + 1;
+            let renewal = session_renewal(&place.0, place.1, number);
+            prop_assert_eq!(parse_session_renewal(&renewal), Some((place.0, place.1, number)));
+            prop_assert_eq!(parse_session(&renewal), None);
             prop_assert_eq!(parse_condemned(&condemned(&place.0, place.1)), Some(place));
         }
 
@@ -184,7 +205,7 @@ mod tests {
     fn names_hold_to_their_alphabet_and_length() {
         let writer = WriterId([0xff; 16]);
         let names = [config(7), pack(&PackId([0xab; 32])), log(&writer, 9), session(&writer, 9), generation(3)];
-        for name in names {
+        for name in names.into_iter().chain([session_renewal(&writer, 9, MAX_RENEWALS)]) {
             assert!(name.len() <= MAX_NAME_BYTES, "{name}");
             assert!(name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'/' | b'-')), "{name}");
         }

@@ -111,6 +111,13 @@ pub trait Backend: Send + Sync {
     /// Durability of objects put since the last successful barrier is unknown; the session must end.
     fn barrier(&self) -> Result<(), StorageError>;
 
+    /// Counts an object that exists as put through this handle, so that its next barrier speaks for it, without sending its
+    /// bytes once more. Nothing happens to an object that does not exist.
+    ///
+    /// # Errors
+    /// The next barrier may not speak for it.
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError>;
+
     /// Removes what interrupted writes have left and what is no object. Where an object is never seen in part, there is
     /// nothing of the kind. A live writer loses nothing but time.
     ///

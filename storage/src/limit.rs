@@ -162,6 +162,10 @@ impl Backend for Limit {
         self.call(|| self.inner.delete(name))
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         self.call(|| self.inner.barrier())
     }

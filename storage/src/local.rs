@@ -263,6 +263,14 @@ impl Backend for LocalBackend {
         }
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        // Its bytes were flushed before it got its name.
+        let prepared = self.folders.prepare(self.root.file().as_fd(), name.folder());
+        prepared.map_err(|source| self.error("find", name.as_str(), source))?;
+        self.folders.touched(name.folder());
+        Ok(())
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         let synced = self.folders.sync(&*self.calls, self.root.file().as_fd());
         synced.map_err(|error| self.error("sync", &error.folder, error.source))

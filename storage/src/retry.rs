@@ -188,6 +188,10 @@ impl Backend for Retry {
         Ok(if delete == Delete::Absent && spent.failures > 0 { Delete::Deleted } else { delete })
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.run(&mut self.begin(), || self.inner.rely_on(name))
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         self.inner.barrier()
     }

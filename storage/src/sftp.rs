@@ -203,6 +203,13 @@ impl Backend for SftpBackend {
         Ok(deleted)
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        // Its bytes were flushed before it got its name.
+        self.folders.found(name.folder());
+        self.folders.touched(name.folder());
+        Ok(())
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         let synced = self.runtime.block_on(async {
             if self.folder_sync == FolderSync::Synced {

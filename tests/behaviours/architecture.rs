@@ -242,7 +242,7 @@ fn documents_of_the_workspace_quote_nothing_of_a_machine() {
 fn numbers_of_the_format_page_are_those_of_the_code() {
     use keepfast_repo_format::keys::KeyRow;
     use keepfast_repo_format::tree::{inner, list, order};
-    use keepfast_repo_format::{crypto, directory, envelope, frame, key_slot, layout, manifest, pack, segment};
+    use keepfast_repo_format::{crypto, directory, envelope, frame, key_slot, layout, manifest, pack, segment, tree};
     let page = read("docs/format.md");
     let expected = [
         ("begins with a 64-byte header in clear", envelope::HEADER_LEN as u64, 64),
@@ -264,9 +264,11 @@ fn numbers_of_the_format_page_are_those_of_the_code() {
         ("problems, at most 10,000", manifest::MAX_PROBLEMS as u64, 10_000),
         ("A name is 1..255 bytes", order::MAX_NAME_BYTES as u64, 255),
         ("length of each (at most 1 MiB)", order::MAX_DIRECTORY_BYTES as u64, 1 << 20),
+        ("length and bytes of name (at most 255)", tree::entry::MAX_XATTR_NAME_BYTES as u64, 255),
+        ("length and bytes of value (at most 16 MiB)", tree::entry::MAX_XATTR_VALUE_BYTES as u64, 16 << 20),
         ("Inner node (level 1..15)", inner::MAX_LEVEL.into(), 15),
         ("### 8.2 Inner node (level 1..15)", list::MAX_LEVEL.into(), 15),
-        ("Above 32 items the list is stored", keepfast_repo_format::tree::entry::Content::MAX_INLINE as u64, 32),
+        ("Above 32 items the list is stored", tree::entry::Content::MAX_INLINE as u64, 32),
     ];
     for (quote, code, stated) in expected {
         assert!(page.contains(quote), "docs/format.md does not say {quote:?} any more");

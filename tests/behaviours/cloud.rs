@@ -32,33 +32,35 @@ fn open_with(location: &str, idle_timeout: Duration) -> CloudBackend {
     CloudBackend::open(&location, &settings, &options).unwrap()
 }
 
-/// Runs the suite with a prefix of its own for each check.
-fn check_all(location: &dyn Fn(&str) -> String) {
+/// Gives each check a backend with a prefix of its own.
+fn numbered(location: impl Fn(&str) -> String) -> impl Fn() -> Box<dyn Backend> {
     let number = AtomicUsize::new(0);
-    conformance::check(&|| {
+    move || {
         let prefix = format!("check {}/repo", number.fetch_add(1, Ordering::Relaxed));
         Box::new(open(&location(&prefix)))
-    });
+    }
 }
 
+/// moto looks whether the object is there and stores it in two steps: on a busy machine two of sixteen racers were told that they
+/// had created it. Our own server, below, is raced.
 #[test]
-fn a_bucket_of_moto_keeps_the_contract() {
+fn a_bucket_of_moto_keeps_the_contract_while_nobody_races() {
     let Some(server) = Server::moto() else { return };
-    check_all(&|prefix| server.location(prefix));
+    conformance::check_without_races(&numbered(|prefix| server.location(prefix)));
 }
 
 #[test]
 fn a_bucket_of_our_own_server_keeps_the_contract() {
     let server = S3Server::start();
     server.set_page_keys(7);
-    check_all(&|prefix| server.location(prefix));
+    conformance::check(&numbered(|prefix| server.location(prefix)));
 }
 
 #[test]
 fn a_bucket_in_the_protocol_of_google_keeps_the_contract() {
     let server = S3Server::start();
     server.set_page_keys(100);
-    check_all(&|prefix| server.google_location(prefix));
+    conformance::check(&numbered(|prefix| server.google_location(prefix)));
 }
 
 /// What makes a probe before use necessary.

@@ -28,7 +28,7 @@ pub fn python() -> Option<OsString> {
     None
 }
 
-fn reader(python: &OsString, arguments: &[&Path]) -> Output {
+pub(super) fn reader(python: &OsString, arguments: &[&Path]) -> Output {
     let script = workspace().join("docs/reader.py");
     Command::new(python).env("PYTHONDONTWRITEBYTECODE", "1").arg(script).args(arguments).output().unwrap()
 }
@@ -41,7 +41,7 @@ fn read(python: &OsString, golden: &Golden, command: &[&Path]) -> Output {
     reader(python, &arguments)
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 

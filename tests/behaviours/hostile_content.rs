@@ -198,7 +198,7 @@ fn attributes_by_the_gigabyte_take_the_memory_of_one_leaf() {
         let scene = Scene::new();
         let mut forge = scene.forge();
         let huge = Arc::new(vec![(b"user.huge".to_vec(), vec![b'v'; 15 << 20])]);
-        let odd = [&b"user.a=b"[..], b"user.nul\0nul", b"user.\n12 path=/etc/x\n", b"nonsense", &[b'n'; 300]];
+        let odd = [&b"user.a=b"[..], b"user.nul\0nul", b"user.\n12 path=/etc/x\n", b"nonsense", &[b'n'; 255]];
         let mut odd: Vec<_> = odd.iter().map(|name| (name.to_vec(), b"value".to_vec())).collect();
         odd.sort();
         let mut entries: Vec<Entry> =

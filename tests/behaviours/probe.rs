@@ -45,6 +45,9 @@ impl Backend for Overwriting {
     fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
         self.0.delete(name)
     }
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.0.rely_on(name)
+    }
     fn barrier(&self) -> Result<(), StorageError> {
         self.0.barrier()
     }

@@ -114,6 +114,10 @@ impl Backend for Stepped {
         self.inner.delete(name)
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         self.turns.step(self.party);
         self.inner.barrier()

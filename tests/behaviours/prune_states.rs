@@ -344,12 +344,17 @@ fn many_small_index_objects_become_few() {
 fn an_unchanged_backup_asks_the_storage_few_questions() {
     let (place, _) = prepared();
     let inner: Arc<SimBackend> = Arc::new(place.disk.another_handle());
+    // No folder above the source counts: others change those.
+    let mut at_top = options(&[".".into()]);
+    at_top.source.working_directory = place.source(0)[0].clone();
     std::thread::sleep(Duration::from_millis(40));
-    place.machines[0].back_up(inner.clone(), &place.key, &place.source(0)).unwrap();
+    let repository = place.machines[0].open(inner.clone(), &place.key).unwrap();
+    backup(&repository, &place.machines[0].client(), &at_top, &Silent).unwrap();
+    drop(repository);
     let recording = Arc::new(RecordingBackend::new(inner));
     let repository = place.machines[0].open(recording.clone(), &place.key).unwrap();
     recording.take();
-    backup(&repository, &place.machines[0].client(), &options(&place.source(0)), &Silent).unwrap();
+    backup(&repository, &place.machines[0].client(), &at_top, &Silent).unwrap();
     let asked: Vec<_> = recording.take().into_iter().filter(|record| record.operation != Operation::Barrier).collect();
     let commit = asked.iter().position(|record| record.name.starts_with("snapshots/")).unwrap();
     let before: Vec<&str> =

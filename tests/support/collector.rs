@@ -8,7 +8,7 @@ use std::time::Duration;
 use keepfast_engine::Result;
 use keepfast_engine::backup::Compression;
 use keepfast_engine::events::Silent;
-use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
+use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, SmallPacks, prune};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::envelope::Kind;
@@ -30,6 +30,7 @@ pub fn all_of_it() -> PruneOptions {
     PruneOptions {
         max_unused: MaxUnused::Percent(0.0),
         max_repack_bytes: None,
+        small_packs: SmallPacks::Keep,
         max_time: None,
         wait: Duration::ZERO,
         void_after: None,

@@ -23,6 +23,19 @@ use super::history_script::{
 };
 use super::random::Random;
 
+/// Every chunk is needed by a visible snapshot, or is the base of one that is; it is stored as it is once, or else as deltas, of which
+/// no prune knows which one will last.
+pub fn assert_no_chunk_too_many(repository: &Repository, raw: &Raw) {
+    let plain: Vec<_> = raw.chunks().filter(|(_, is_delta)| !is_delta).map(|(id, _)| id).collect();
+    let mut distinct: BTreeSet<_> = plain.iter().copied().collect();
+    assert_eq!(plain.len(), distinct.len(), "a chunk is stored twice");
+    let deltas: BTreeSet<_> = raw.chunks().filter(|(_, is_delta)| *is_delta).map(|(id, _)| id).collect();
+    let both: Vec<_> = deltas.intersection(&distinct).collect();
+    assert!(both.is_empty(), "stored as deltas and as they are: {both:?}");
+    distinct.extend(deltas);
+    assert!(distinct == with_bases(live(repository), &raw.visible), "chunks are stored that nobody needs");
+}
+
 /// A repository in memory, two machines, a source each; after a crash the sources stay where they are.
 pub struct Place {
     pub base: TempDir,
@@ -101,14 +114,7 @@ impl Place {
         let bare = open_bare(self.disk.clone(), &self.key, &self.base.path().join("bare")).unwrap();
         let image = self.disk.image();
         let raw = raw(&bare, &image);
-        let plain: Vec<_> = raw.chunks().filter(|(_, is_delta)| !is_delta).map(|(id, _)| id).collect();
-        let mut distinct: BTreeSet<_> = plain.iter().copied().collect();
-        assert_eq!(plain.len(), distinct.len(), "a chunk is stored twice");
-        for (id, _) in raw.chunks().filter(|(_, is_delta)| *is_delta) {
-            assert!(!plain.contains(&id), "{id} is stored as a delta and as it is");
-            distinct.insert(id);
-        }
-        assert!(distinct == with_bases(live(&bare), &raw.visible), "chunks are stored that nobody needs");
+        assert_no_chunk_too_many(&bare, &raw);
         assert_eq!(raw.stored, raw.visible.keys().copied().collect(), "packs");
         assert_eq!(image.names(layout::INDEX_FOLDER).len(), raw.index_objects.len(), "index objects");
         assert_eq!(image.names(layout::SNAPSHOTS_FOLDER).len(), self.promised.len(), "manifests");

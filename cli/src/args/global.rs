@@ -44,6 +44,9 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub connections: u16,
+    /// Give a request to a remote storage up when no byte has moved for so long, and try again [default: 60, with SFTP 120]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub idle_timeout: Option<u32>,
     /// Folder for this machine's identity as a writer
     #[arg(long, global = true, env = "KEEPFAST_STATE_DIR", hide_env_values = true, value_name = "PATH")]
     pub state_dir: Option<PathBuf>,

@@ -12,6 +12,9 @@ pub struct PruneArgs {
     /// Write no more than this anew
     #[arg(long, value_name = "SIZE")]
     pub max_repack_size: Option<String>,
+    /// Write packs that are small anew where that makes them fewer: what many small backups have left
+    #[arg(long)]
+    pub repack_small: bool,
     /// Begin nothing new after this time, e.g. 30m
     #[arg(long, value_name = "DURATION")]
     pub max_time: Option<String>,

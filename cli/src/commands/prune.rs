@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use keepfast_engine::backup::Compression;
-use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, prune};
+use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, SmallPacks, prune};
 use keepfast_engine::repository::Repository;
 use serde_json::{Value, json};
 
@@ -33,8 +33,17 @@ pub fn run(context: &Context, args: &PruneArgs) -> Result<Done, Failure> {
 /// None: the defaults make sense.
 pub fn defaults(dry_run: bool) -> Result<PruneOptions, Failure> {
     let [max_unused, wait, void_after] = ["5%", "10m", "7d"].map(str::to_string);
-    let (max_repack_size, max_time, ignore_damage) = (None, None, false);
-    options(&PruneArgs { max_unused, max_repack_size, max_time, wait, void_after, ignore_damage, dry_run })
+    let (max_repack_size, repack_small, max_time, ignore_damage) = (None, false, None, false);
+    options(&PruneArgs {
+        max_unused,
+        max_repack_size,
+        repack_small,
+        max_time,
+        wait,
+        void_after,
+        ignore_damage,
+        dry_run,
+    })
 }
 
 /// Prunes, and prints what happened. Returns the summary.
@@ -56,6 +65,7 @@ fn options(args: &PruneArgs) -> Result<PruneOptions, Failure> {
     Ok(PruneOptions {
         max_unused: parse_limit(&args.max_unused)?,
         max_repack_bytes: args.max_repack_size.as_deref().map(size::parse).transpose()?,
+        small_packs: if args.repack_small { SmallPacks::Repack } else { SmallPacks::Keep },
         max_time: args.max_time.as_deref().map(parse_duration).transpose()?,
         wait: parse_duration(&args.wait)?,
         void_after: if args.void_after == "never" { None } else { Some(parse_duration(&args.void_after)?) },

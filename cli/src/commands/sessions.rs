@@ -70,9 +70,11 @@ fn row(standing: &Standing, now: u64, here: &str) -> Vec<String> {
     };
     let who = format!("{}@{}\npid {}\n{}", record.user, record.host, record.process_id, record.program);
     let who: Vec<String> = who.lines().map(text::plain).collect();
-    let started = i64::try_from(record.started).unwrap_or(i64::MAX);
-    let age = now.checked_sub(record.started).map_or("in the future".to_string(), |age| format!("{} ago", long(age)));
-    let started = format!("{}\n{age}", text::time(started.saturating_mul(1_000_000_000)));
+    let age = |time: u64| now.checked_sub(time).map_or("in the future".to_string(), |age| format!("{} ago", long(age)));
+    let mut started = format!("{}\n{}", text::time(nanos(record.started)), age(record.started));
+    if let Some(renewed) = standing.renewed {
+        started.push_str(&format!("\nseen {}", age(renewed)));
+    }
     vec![text::short(record.session), who.join("\n"), started, role(record).into(), slot, state]
 }
 
@@ -101,6 +103,10 @@ fn is_gone(record: &SessionRecord, here: &str) -> bool {
     record.host == here && !machine::has_process(record.process_id)
 }
 
+fn nanos(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000)
+}
+
 fn long(seconds: u64) -> String {
     if seconds < DAYS_FROM { text::duration(seconds as f64) } else { text::counted(seconds / SECONDS_OF_DAY, "day") }
 }
@@ -120,9 +126,9 @@ fn to_json(standing: &Standing, now: u64, here: &str) -> Value {
             object["process_gone"] = is_gone(record, here).into();
             object["program"] = record.program.clone().into();
             object["role"] = role(record).into();
-            let started = i64::try_from(record.started).unwrap_or(i64::MAX);
-            object["started"] = text::rfc3339(started.saturating_mul(1_000_000_000)).into();
+            object["started"] = text::rfc3339(nanos(record.started)).into();
             object["age_seconds"] = now.saturating_sub(record.started).into();
+            object["seen"] = standing.renewed.map(|renewed| text::rfc3339(nanos(renewed))).into();
         }
         Err(error) => object["error"] = text::error(error).into(),
     }

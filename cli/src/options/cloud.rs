@@ -8,6 +8,7 @@ mod tests;
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use keepfast_engine::storage::cloud::{CloudBackend, CloudLocation, CloudOptions, CloudSettings, Provider};
 
@@ -61,16 +62,17 @@ const AZURE_VARIABLES: [(&str, &str); 12] = [
     ("AZURE_USE_AZURE_CLI", "azure_use_azure_cli"),
 ];
 
-/// The client of an object store, with what the environment of this process gives.
+/// The client of an object store, with what the environment of this process gives. `idle_timeout` replaces the usual one.
 ///
 /// # Errors
 /// A variable is not UTF-8, a profile does not exist or is of a kind that keepfast does not know, or the client refuses
 /// the settings.
-pub fn backend(location: &CloudLocation) -> Result<CloudBackend, Failure> {
+pub fn backend(location: &CloudLocation, idle_timeout: Option<Duration>) -> Result<CloudBackend, Failure> {
     let environment =
         Environment { variable: &|name| env::var_os(name).map(|value| value.into_string().map_err(drop)) };
     let settings = environment.settings(location.provider())?;
-    let options = environment.options(location)?;
+    let mut options = environment.options(location)?;
+    options.idle_timeout = idle_timeout.unwrap_or(options.idle_timeout);
     CloudBackend::open(location, &settings, &options).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         Failure::other(format!("can not use {location}: {error}{cause}"))

@@ -35,25 +35,44 @@ pub fn folders(global: &GlobalArgs) -> Result<LocalFolders, Failure> {
         None => Some(user_folder(UserFolder::Cache)?),
     };
     let state = global.state_dir.clone().map_or_else(|| user_folder(UserFolder::State), Ok)?;
+    warn_of_network(&state);
     Ok(LocalFolders { cache: cache.filter(|cache| on_this_machine(cache)), state })
+}
+
+/// Two machines that share the folder, and locks that neither sees: each could take the other's session for a dead one of its own and
+/// end it. That costs a backup, never data, and reading works: so it is told and not refused.
+fn warn_of_network(state: &Path) {
+    if let Some(which) = network_below(state) {
+        storage::warn(&network_state(state, which));
+    }
+}
+
+/// The network file system that a folder is on, or will be: it may not be there yet, and what it will be made in is.
+fn network_below(folder: &Path) -> Option<FileSystem> {
+    let existing = folder.ancestors().find(|folder| folder.exists())?;
+    match FileSystem::of(existing).ok()?.as_state_folder() {
+        StateFolder::Network(which) => Some(which),
+        _ => None,
+    }
+}
+
+fn network_state(state: &Path, which: FileSystem) -> String {
+    let (folder, which) = (state.display(), which.word());
+    format!(
+        "the state folder {folder} is on {which}: another machine that uses it can end backups of this one; --state-dir names \
+         a folder of this machine alone"
+    )
 }
 
 /// SQLite can not share a file between machines, so there the index is kept in memory, which costs work and nothing else.
 fn on_this_machine(cache: &Path) -> bool {
-    // It may not be there yet; what it will be made in is.
-    let existing = cache.ancestors().find(|folder| folder.exists());
-    let file_system = existing.and_then(|folder| FileSystem::of(folder).ok());
-    match file_system.map(FileSystem::as_state_folder) {
-        Some(StateFolder::Network(which)) => {
-            storage::warn(&format!(
-                "the cache folder {} is on {}, so the index is kept in memory; --cache-dir names another",
-                cache.display(),
-                which.word()
-            ));
-            false
-        }
-        _ => true,
-    }
+    let Some(which) = network_below(cache) else { return true };
+    storage::warn(&format!(
+        "the cache folder {} is on {}, so the index is kept in memory; --cache-dir names another",
+        cache.display(),
+        which.word()
+    ));
+    false
 }
 
 /// Opens the repository that the user named.
@@ -87,7 +106,9 @@ pub fn open_with(global: &GlobalArgs) -> Result<(Repository, Credential), Failur
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use std::path::Path;
+
+    use super::{FileSystem, network_state, path};
     use crate::args::Cli;
     use clap::Parser;
 
@@ -102,6 +123,12 @@ mod tests {
             assert_eq!(path_of(folder).unwrap(), folder);
         }
         assert_eq!(path_of("local:/srv").unwrap(), "/srv");
+    }
+
+    #[test]
+    fn a_state_folder_that_machines_share_is_told_with_the_way_out() {
+        let text = network_state(Path::new("/home/state"), FileSystem::Nfs);
+        assert!(text.contains("/home/state is on NFS") && text.contains("--state-dir"), "{text}");
     }
 
     #[test]

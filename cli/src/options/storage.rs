@@ -71,8 +71,8 @@ pub fn distance(location: &Location) -> Distance {
 pub fn backend(global: &GlobalArgs, location: &Location, access: Access) -> Result<Arc<dyn Backend>, Failure> {
     let bare: Arc<dyn Backend> = match location {
         Location::Folder(path) => Arc::new(folder(path, access)?),
-        Location::Cloud(url) => Arc::new(object_store(url)?),
-        Location::Sftp(url) => Arc::new(sftp(url, access)?),
+        Location::Cloud(url) => Arc::new(object_store(global, url)?),
+        Location::Sftp(url) => Arc::new(sftp(global, url, access)?),
     };
     Ok(surround(global, distance(location), bare))
 }
@@ -93,16 +93,18 @@ fn folder(path: &Path, access: Access) -> Result<LocalBackend, Failure> {
     }
 }
 
-fn object_store(url: &RemoteText) -> Result<CloudBackend, Failure> {
-    cloud::backend(&CloudLocation::parse(url.as_typed()).map_err(|error| no_location(url, &error))?)
+fn object_store(global: &GlobalArgs, url: &RemoteText) -> Result<CloudBackend, Failure> {
+    let location = CloudLocation::parse(url.as_typed()).map_err(|error| no_location(url, &error))?;
+    cloud::backend(&location, idle_timeout(global))
 }
 
 /// A command of one's own for ssh: as in a shell it may have arguments, separated by blanks.
 const SSH_COMMAND: &str = "KEEPFAST_SSH_COMMAND";
 
-fn sftp(url: &RemoteText, access: Access) -> Result<SftpBackend, Failure> {
+fn sftp(global: &GlobalArgs, url: &RemoteText, access: Access) -> Result<SftpBackend, Failure> {
     let location = SftpLocation::parse(url.as_typed()).map_err(|error| no_location(url, &error))?;
     let mut options = SftpOptions::default();
+    options.stall_timeout = idle_timeout(global).unwrap_or(options.stall_timeout);
     if let Some(command) = env::var_os(SSH_COMMAND).filter(|command| !command.is_empty()) {
         let text = command.to_str().ok_or_else(|| Failure::other(format!("{SSH_COMMAND} is not UTF-8")))?;
         options.command = text.split_whitespace().map(Into::into).collect();
@@ -117,6 +119,11 @@ fn sftp(url: &RemoteText, access: Access) -> Result<SftpBackend, Failure> {
             _ => error.into(),
         }),
     }
+}
+
+/// How long a request may stand still, if the user has an opinion.
+fn idle_timeout(global: &GlobalArgs) -> Option<Duration> {
+    global.idle_timeout.map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 fn no_location(url: &RemoteText, error: &dyn std::error::Error) -> Failure {

@@ -72,7 +72,7 @@ impl Strand<'_> {
             }
             None => previous.as_mut().map_or(Ok(()), |previous| previous.pass(item))?,
         }
-        content.push(item.clone(), &mut Lists { segmenter, previous: previous.as_mut() })
+        content.push(*item, &mut Lists { segmenter, previous: previous.as_mut() })
     }
 
     fn finish(mut self, segmenter: &mut Segmenter) -> Result<Content> {

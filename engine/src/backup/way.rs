@@ -59,7 +59,7 @@ impl<'a> Way<'a> {
                 chunker,
             });
         }
-        let session = Session::open(repository, client.clone(), Role::Writer)?;
+        let mut session = Session::open(repository, client.clone(), Role::Writer)?;
         match Before::find(repository, &session.history, options, parent, client, events) {
             Ok(Before { parent, relative }) => {
                 // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
@@ -68,7 +68,7 @@ impl<'a> Way<'a> {
                 let trusts_parent = session.absent_packs.is_empty()
                     && history.damaged().is_empty()
                     && history.broken_links().is_empty();
-                let (writer, queue) = Writer::new(repository, session.id, options.compression);
+                let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
                 let writer = writer.with_deltas(options.deltas);
                 Ok(Self { repository, session: Some(session), parent, relative, trusts_parent, writer, queue, chunker })
             }
@@ -114,8 +114,8 @@ impl<'a> Way<'a> {
         let mut summary = summary(self.parent.as_ref(), outcome, &self.writer);
         let Some(session) = self.session else { return Ok(summary) };
         let packs = self.writer.into_records();
-        summary.totals.stored_bytes = packs.iter().map(|pack| pack.length).sum();
-        let unchanged = packs.is_empty() && self.parent.is_some_and(|parent| parent.manifest.root == root.id);
+        let unchanged =
+            summary.totals.stored_bytes == 0 && self.parent.is_some_and(|parent| parent.manifest.root == root.id);
         if options.mode == Mode::CommitIfChanged && unchanged && summary.problems.is_empty() {
             session.abandon()?;
             return Ok(summary);
@@ -157,7 +157,7 @@ fn manifest(
         problems: summary.problems.iter().take(MAX_PROBLEMS).cloned().collect(),
         completeness: if summary.problems.is_empty() { Completeness::Complete } else { Completeness::Partial },
         pack_count: packs.len() as u64,
-        pack_bytes: summary.totals.stored_bytes,
+        pack_bytes: packs.iter().map(|pack| pack.length).sum(),
         packs_digest: packs_digest(&ids),
     }
 }

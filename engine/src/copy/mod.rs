@@ -172,7 +172,7 @@ impl From<Error> for Failure {
 impl Copier<'_> {
     fn one(&mut self, snapshot: &Snapshot, all: &[Snapshot], twins: &mut Twins) -> Result<Fate> {
         self.round += 1;
-        let session = Session::open(self.target, self.client.clone(), Role::Writer)?;
+        let mut session = Session::open(self.target, self.client.clone(), Role::Writer)?;
         // Somebody else may copy as well.
         let news = session.history.snapshot_ids().filter(|id| !twins.has_seen(id));
         twins.see(all, session.history.read_snapshots(self.target, news)?.0);
@@ -180,7 +180,7 @@ impl Copier<'_> {
             session.abandon()?;
             return Ok(Fate::Present(twin));
         }
-        match self.tree(&session, snapshot, all, twins) {
+        match self.tree(&mut session, snapshot, all, twins) {
             Ok((manifest, packs)) => {
                 let id = session.commit(&manifest, &packs)?;
                 let totals = manifest.totals;
@@ -201,7 +201,7 @@ impl Copier<'_> {
 
     fn tree(
         &self,
-        session: &Session,
+        session: &mut Session,
         snapshot: &Snapshot,
         all: &[Snapshot],
         twins: &Twins,
@@ -217,13 +217,13 @@ impl Copier<'_> {
             options: self.options,
             events: self.events,
         };
-        let (writer, queue) = Writer::new(self.target, session.id, self.options.compression);
+        let (writer, queue) = Writer::of_session(self.target, session, self.options.compression);
         let root = run(&plan, &writer, &queue)?;
         let mut totals = snapshot.manifest.totals;
         totals.new_chunks = writer.written.chunks.load(std::sync::atomic::Ordering::Relaxed);
         totals.new_plain_bytes = writer.written.plain_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        totals.stored_bytes = writer.written.stored_bytes.load(std::sync::atomic::Ordering::Relaxed);
         let packs = writer.into_records();
-        totals.stored_bytes = packs.iter().map(|pack| pack.length).sum();
         let parent = snapshot.manifest.parent.and_then(|parent| twins.of(&parent)).map(|twin| twin.id);
         let ids: Vec<_> = packs.iter().map(|pack| pack.id).collect();
         let (writer, sequence) = session.place();
@@ -238,7 +238,7 @@ impl Copier<'_> {
             config_generation: self.target.config_generation,
             totals,
             pack_count: packs.len() as u64,
-            pack_bytes: totals.stored_bytes,
+            pack_bytes: packs.iter().map(|pack| pack.length).sum(),
             packs_digest: packs_digest(&ids),
             ..snapshot.manifest.clone()
         };

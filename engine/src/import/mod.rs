@@ -121,8 +121,8 @@ pub fn import(
         let outcome = run(&plan, &mut archive, &writer, &queue, options.threads)?;
         return Ok(summary(parent.as_ref(), outcome, &writer));
     }
-    let session = Session::open(repository, client.clone(), Role::Writer)?;
-    let (writer, queue) = Writer::new(repository, session.id, options.compression);
+    let mut session = Session::open(repository, client.clone(), Role::Writer)?;
+    let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
     let worked = newest(repository, &session.history, client, options).and_then(|parent| {
         let plan = Plan { repository, parent: parent.as_ref().map(root), chunker, events };
         Ok((run(&plan, &mut archive, &writer, &queue, options.threads)?, parent))

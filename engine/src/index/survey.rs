@@ -16,7 +16,7 @@ use super::{IndexError, LocalIndex, Location, PackSummary, rows};
 /// A visible pack, by its number in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SurveyedPack {
-    /// The number that chunk rows name it by; it holds as long as the handle.
+    /// The number that chunk rows name it by; another one after what is visible was read anew, perhaps.
     pub number: i64,
     /// The pack.
     pub summary: PackSummary,
@@ -77,6 +77,25 @@ impl LocalIndex {
         };
         let Some(listed) = listed else { return Ok(None) };
         self.noted(&store, rows::pack(&store.connection, &listed))
+    }
+
+    /// The record of a visible pack by its name, whatever its number is by now. `None` if no visible object lists the pack.
+    ///
+    /// # Errors
+    /// The database; [`IndexError::Damaged`] if the pack is listed and its row is not there.
+    pub fn record_of(&self, id: &PackId) -> Result<Option<PackRecord>, IndexError> {
+        let _still = self.still();
+        let store = self.store();
+        let listed = {
+            let state = self.state();
+            let usable = state.numbers.get(id).and_then(|number| state.usable.get(number));
+            usable.or_else(|| state.set_aside.values().find(|pack| pack.summary.id == *id)).copied()
+        };
+        let Some(listed) = listed else { return Ok(None) };
+        let record = rows::pack(&store.connection, &listed).and_then(|record| {
+            record.map(Some).ok_or_else(|| IndexError::Damaged { what: format!("the row of pack {id} is gone") })
+        });
+        self.noted(&store, record)
     }
 
     /// Other visible packs than `besides` that hold the chunk as it is or as a delta and are not excluded. It names too few, never one
@@ -170,6 +189,23 @@ mod tests {
         assert_eq!(index.other_holders(&PackId([0; 32]), Kind::TreePack, &chunk(5)).unwrap(), []);
         index.exclude_packs(&HashSet::from([PackId([1; 32])]));
         assert_eq!(others(0, 5), []);
+    }
+
+    #[test]
+    fn a_pack_is_found_by_its_name_also_when_it_has_another_number() {
+        let index = filled();
+        let id = PackId([2; 32]);
+        let number = index.survey().iter().find(|pack| pack.summary.id == id).unwrap().number;
+        // What is visible is read anew twice, because an object is gone the first time: rows that nothing lists go.
+        let visible = HashSet::from([object(1), object(3)]);
+        index.retain(&visible).unwrap();
+        assert_eq!(index.record_of(&id).unwrap(), None);
+        index.retain(&visible).unwrap();
+        index.load(object(3), &[record(2, Kind::DataPack, &[4, 12])]).unwrap();
+        assert_eq!(index.record(number).unwrap(), None);
+        assert_eq!(index.record_of(&id).unwrap().unwrap().id, id);
+        index.exclude_packs(&HashSet::from([id]));
+        assert_eq!(index.record_of(&id).unwrap().unwrap().id, id);
     }
 
     #[test]

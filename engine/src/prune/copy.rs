@@ -15,6 +15,7 @@ use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{Codec, Sealed};
 
 use super::edges::delta_chunks;
+use super::fetch::each_segment;
 use super::mark::Marked;
 use super::runs::{Groups, Runs};
 use super::usage::MoveAsIs;
@@ -67,7 +68,7 @@ impl<'a> Finder<'a> {
         let mut rows = Runs::<(i64, i64)>::new(scratch);
         let all = codecs == Codecs::Plain;
         for (number, _) in self.condemned.iter().filter(|(_, pack)| all || pack.edges > 0) {
-            for chunk in self.record(*number)?.directory.chunks {
+            for chunk in self.record(*number)?.into_iter().flat_map(|record| record.directory.chunks) {
                 rows.add((LocalIndex::prefix(&chunk.id), *number))?;
             }
         }
@@ -94,7 +95,7 @@ impl<'a> Finder<'a> {
         codecs: Codecs,
         copied: &mut HashSet<ChunkId>,
     ) -> Result<Option<Needed>> {
-        let record = self.record(number)?;
+        let Some(record) = self.record(number)? else { return Ok(None) };
         let deltas = delta_chunks(&record);
         let mut chunks = Vec::with_capacity(record.directory.chunks.len());
         let mut rows = record.directory.chunks.iter();
@@ -135,13 +136,11 @@ impl<'a> Finder<'a> {
         Ok(others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)))
     }
 
-    fn record(&self, number: i64) -> Result<PackRecord> {
-        let record = self.repository.index.record(number)?;
-        // Another collector has finished this list, or somebody has emptied the local index under this handle.
-        record.ok_or_else(|| {
-            let what = format!("the row of pack number {number} is gone");
-            Error::Index(crate::index::IndexError::Damaged { what })
-        })
+    /// `None` if nothing visible lists the pack any more, as reading anew has shown since: another collector has finished this list, after
+    /// it had copied what was live. By name, because reading anew may also have given the pack another number.
+    fn record(&self, number: i64) -> Result<Option<PackRecord>> {
+        let Some(pack) = self.condemned.get(&number) else { return Ok(None) };
+        Ok(self.repository.index.record_of(&pack.summary.id)?)
     }
 }
 
@@ -176,19 +175,21 @@ impl<'a> Copier<'a> {
     /// Copies what is needed of one pack.
     pub(super) fn pack(&mut self, needed: &Needed) -> Result<()> {
         let record = &needed.record;
-        let mut first = 0;
-        for number in 0..record.directory.segments.len() {
-            let row = &record.directory.segments[number];
+        let segments = &record.directory.segments;
+        // Where the chunks of each segment begin.
+        let starts: Vec<usize> =
+            segments.iter().scan(0, |next, row| Some(std::mem::replace(next, *next + row.chunks as usize))).collect();
+        let chunks = |number: usize| starts[number]..starts[number] + segments[number].chunks as usize;
+        let is_wanted = |number| needed.chunks[chunks(number)].contains(&true);
+        let name = object_name(&layout::pack(&record.id));
+        let backend = self.repository.backend.clone();
+        each_segment(backend.as_ref(), &name, segments, is_wanted, |number, bytes| {
             if self.events.cancelled() {
                 return Err(Error::Cancelled);
             }
-            let range = first..first + row.chunks as usize;
-            first = range.end;
-            let (rows, wanted) = (&record.directory.chunks[range.clone()], &needed.chunks[range]);
-            if wanted.contains(&true) {
-                self.segment(record, number, rows, wanted)?;
-            }
-        }
+            let (rows, wanted) = (&record.directory.chunks[chunks(number)], &needed.chunks[chunks(number)]);
+            self.segment(record, number, bytes, (rows, wanted))
+        })?;
         self.events.path_done(b"", record.length);
         Ok(())
     }
@@ -202,9 +203,16 @@ impl<'a> Copier<'a> {
         Ok(self.given_up)
     }
 
-    fn segment(&mut self, record: &PackRecord, number: usize, rows: &[ChunkRow], wanted: &[bool]) -> Result<()> {
+    /// `read` holds the stored bytes, if they could be read with those of its neighbours.
+    fn segment(
+        &mut self,
+        record: &PackRecord,
+        number: usize,
+        read: Option<&[u8]>,
+        (rows, wanted): (&[ChunkRow], &[bool]),
+    ) -> Result<()> {
         let row = &record.directory.segments[number];
-        let (stored, plain) = match self.open_segment(record, number, rows, wanted) {
+        let (stored, plain) = match self.open_segment(record, number, read, (rows, wanted)) {
             Ok(opened) => opened,
             Err(error) if error.is_damage() => return self.take_from_elsewhere(record, rows, wanted, &error),
             Err(error) => return Err(error),
@@ -261,13 +269,16 @@ impl<'a> Copier<'a> {
         &self,
         record: &PackRecord,
         number: usize,
-        rows: &[ChunkRow],
-        wanted: &[bool],
+        read: Option<&[u8]>,
+        (rows, wanted): (&[ChunkRow], &[bool]),
     ) -> Result<(Vec<u8>, Vec<u8>)> {
         let name = layout::pack(&record.id);
         let row = &record.directory.segments[number];
         let range = u64::from(row.offset)..u64::from(row.offset) + u64::from(row.stored_len);
-        let stored = self.repository.backend.get(&object_name(&name), Some(range))?;
+        let stored = match read {
+            Some(read) => read.to_vec(),
+            None => self.repository.backend.get(&object_name(&name), Some(range))?,
+        };
         let plain = self.reader.open_delta(record, number, stored.clone())?;
         let mut rest = &plain[..];
         for (chunk, wanted) in rows.iter().zip(wanted) {

@@ -9,6 +9,7 @@ mod copy;
 mod delete;
 mod edges;
 mod error;
+mod fetch;
 mod generation;
 mod mark;
 mod orphans;
@@ -17,6 +18,7 @@ mod report;
 mod round;
 mod runs;
 mod sessions;
+mod small;
 mod usage;
 mod view;
 mod visited;
@@ -43,6 +45,7 @@ use mark::Marked;
 use orphans::Strays;
 use plan::{Plan, batches, choose};
 use round::{Condemn, Copies, Rounds};
+use small::Small;
 use view::View;
 
 /// What is done about damage.
@@ -63,6 +66,15 @@ pub enum Mode {
     DryRun,
 }
 
+/// What is done about packs that are smaller than packs are meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmallPacks {
+    /// They stay unless they hold too much that is unused.
+    Keep,
+    /// They are written anew where that makes them fewer.
+    Repack,
+}
+
 /// What a prune shall do.
 #[derive(Clone, Debug)]
 pub struct PruneOptions {
@@ -70,6 +82,8 @@ pub struct PruneOptions {
     pub max_unused: MaxUnused,
     /// How many stored bytes are written anew at most.
     pub max_repack_bytes: Option<u64>,
+    /// What is done about small packs.
+    pub small_packs: SmallPacks,
     /// No round is begun after this time.
     pub max_time: Option<Duration>,
     /// How long open sessions are waited for, in each round.
@@ -204,7 +218,9 @@ fn look_once<'a>(
     *report = Report::default();
     report.found(&view, &marked, &usage, &orphans);
     let lost = usage.lost;
+    let small = Small::among(&usage.packs, repository, options.small_packs);
     let mut plan = choose(usage.packs, options.max_unused, options.max_repack_bytes);
+    plan.add_small(small, options.max_repack_bytes);
     plan.lost = lost;
     plan.orphans = orphans.ended;
     plan.orphan_bytes = orphans.ended_bytes;

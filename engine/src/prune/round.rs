@@ -79,8 +79,13 @@ pub(super) struct Rounds<'a> {
 /// Ends the session of a round that failed, so that everybody can finish its list at once; returns why it failed.
 fn end(session: Session<'_>, error: Error) -> Error {
     match session.abandon() {
-        // Whoever ended it first has taken its copies for left behind: what is missing now is no damage.
-        Err(ended @ Error::SessionVoid { .. }) if error.is_damage() || matches!(error, Error::Prune(_)) => ended,
+        // Whoever ended it first has taken its copies for left behind, and may have finished its list: what is missing now, in the
+        // storage or the local index, is no damage.
+        Err(ended @ Error::SessionVoid { .. })
+            if error.is_damage() || matches!(error, Error::Prune(_) | Error::Index(_)) =>
+        {
+            ended
+        }
         _ => error,
     }
 }

@@ -9,7 +9,7 @@ use keepfast_repo_format::id::{SessionId, WriterId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::{Role, SessionRecord};
-use keepfast_storage::ErrorKind;
+use keepfast_storage::{ErrorKind, Name};
 
 use super::{PruneError, PruneOptions};
 use crate::error::{Error, Result};
@@ -50,6 +50,9 @@ struct Pending {
     session: Option<SessionId>,
     is_collector: bool,
     told: OpenSession,
+    /// Its last sign of life, by its host's clock: its beginning, if it has not lasted.
+    seen: u64,
+    renewals: Vec<Name>,
 }
 
 /// Waits until every session whose record is there now has ended, `own` and those of other collectors excepted. Ends those that
@@ -113,8 +116,20 @@ pub(super) fn end_dead(repository: &Repository, client: &Client, limit: Option<D
 }
 
 fn read_records(repository: &Repository, own: Option<SessionId>) -> Result<Vec<Pending>> {
-    let mut pending = Vec::new();
+    let mut pending: Vec<Pending> = Vec::new();
+    // Sorted: renewals follow their record.
     for object in repository.backend.list(layout::SESSIONS_FOLDER)? {
+        if let Some((writer, sequence, _)) = layout::parse_session_renewal(object.name.as_str()) {
+            match pending.last_mut().filter(|it| (it.writer, it.sequence) == (writer, sequence)) {
+                Some(session) => {
+                    session.seen = session.seen.max(time_of_renewal(repository, session, &object.name)?);
+                    session.renewals.push(object.name);
+                }
+                // Put while somebody ended the session and removed its record: nothing looks at it any more.
+                None => drop(repository.backend.delete(&object.name)),
+            }
+            continue;
+        }
         let Some((writer, sequence)) = layout::parse_session(object.name.as_str()) else { continue };
         let bytes = match repository.backend.get(&object.name, None) {
             // Its slot is filled and durable.
@@ -133,15 +148,28 @@ fn read_records(repository: &Repository, own: Option<SessionId>) -> Result<Vec<P
                 sequence,
                 session: Some(record.session),
                 is_collector: record.role == Some(Role::Collector),
+                seen: record.started,
+                renewals: Vec::new(),
                 told: OpenSession { place, host: record.host, started: record.started },
             },
             None => {
                 let told = OpenSession { place, host: String::new(), started: 0 };
-                Pending { writer, sequence, session: None, is_collector: false, told }
+                Pending { writer, sequence, session: None, is_collector: false, told, seen: 0, renewals: Vec::new() }
             }
         });
     }
     Ok(pending)
+}
+
+/// What cannot be read is no sign; 0 is before all times.
+fn time_of_renewal(repository: &Repository, session: &Pending, name: &Name) -> Result<u64> {
+    let bytes = match repository.backend.get(name, None) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(0),
+        outcome => outcome?,
+    };
+    let record = SessionRecord::open(&repository.keys, session.writer, session.sequence, &bytes).ok();
+    let own = record.filter(|record| Some(record.session) == session.session);
+    Ok(own.map_or(0, |record| record.started))
 }
 
 fn is_filled(repository: &Repository, session: &Pending) -> Result<bool> {
@@ -152,11 +180,11 @@ fn is_filled(repository: &Repository, session: &Pending) -> Result<bool> {
     }
 }
 
-/// Its age by two clocks that need not agree: a matter of patience, never of safety.
+/// How long it has given no sign, by two clocks that need not agree: a matter of patience, never of safety.
 fn is_too_old(session: &Pending, now: u64, limit: Option<Duration>) -> bool {
     let Some(limit) = limit else { return false };
     // Nobody knows how old a record is that can not be read.
-    let age = session.session.map_or(0, |_| now.saturating_sub(session.told.started));
+    let age = session.session.map_or(0, |_| now.saturating_sub(session.seen));
     age >= limit.as_secs()
 }
 
@@ -192,6 +220,9 @@ fn void(repository: &Repository, client: &Client, session: &Pending) -> Result<b
 /// The record of a session whose slot is filled means nothing any more, once the slot is durable.
 fn clear_record(repository: &Repository, session: &Pending) -> Result<()> {
     make_durable(repository, vec![layout::log(&session.writer, session.sequence)])?;
+    for renewal in &session.renewals {
+        let _ = repository.backend.delete(renewal);
+    }
     let _ = repository.backend.delete(&object_name(&layout::session(&session.writer, session.sequence)));
     Ok(())
 }

@@ -3,13 +3,15 @@
 //!
 //! For `session` only. The place is a guess until the log was read after the record was put.
 
+use std::collections::BTreeSet;
+
 use keepfast_repo_format::id::SessionId;
 use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::{Role as StoredRole, SessionRecord};
-use keepfast_storage::Put;
+use keepfast_storage::{Listed, Put};
 
-use super::{Client, Role, put_slot};
+use super::{Client, Role, clear_renewals, put_slot};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::identity::Identity;
@@ -49,13 +51,20 @@ pub(super) fn announce(
                 break;
             };
             void_own(repository, identity, sequence, dead.session, client)?;
+            clear_renewals(repository, &identity.writer, sequence)?;
             let _ = repository.backend.delete(&name);
             sequence += 1;
         }
     }
 }
 
-fn record(identity: &Identity, sequence: u64, session: SessionId, client: &Client, role: Role) -> SessionRecord {
+pub(super) fn record(
+    identity: &Identity,
+    sequence: u64,
+    session: SessionId,
+    client: &Client,
+    role: Role,
+) -> SessionRecord {
     SessionRecord {
         writer: identity.writer,
         sequence,
@@ -91,11 +100,17 @@ fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
     let next = last.map_or(0, |last| last + 1);
     // Records whose slot is filled: their writer died before it could remove them, and maybe before its barrier.
     let records = repository.backend.list(&layout::session_folder(&writer))?;
-    let ended = records.iter().filter_map(|object| layout::parse_session(object.name.as_str())).map(|(_, n)| n);
-    let ended: Vec<u64> = ended.filter(|sequence| *sequence < next).collect();
-    make_durable(repository, ended.iter().map(|sequence| layout::log(&writer, *sequence)).collect())?;
-    for sequence in ended {
-        let _ = repository.backend.delete(&object_name(&layout::session(&writer, sequence)));
+    let place = |name: &str| {
+        let renewal = layout::parse_session_renewal(name).map(|(_, sequence, _)| sequence);
+        renewal.or_else(|| layout::parse_session(name).map(|(_, sequence)| sequence))
+    };
+    let ended = |object: &&Listed| place(object.name.as_str()).is_some_and(|sequence| sequence < next);
+    let ended: Vec<&Listed> = records.iter().filter(ended).collect();
+    let sequences: BTreeSet<u64> = ended.iter().filter_map(|object| place(object.name.as_str())).collect();
+    make_durable(repository, sequences.iter().map(|sequence| layout::log(&writer, *sequence)).collect())?;
+    // Renewals before their record, which sorts before them.
+    for object in ended.into_iter().rev() {
+        let _ = repository.backend.delete(&object.name);
     }
     Ok(next)
 }

@@ -3,12 +3,12 @@
 
 use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::tree::boundary::{NodeCutter, child_weight, entry_weight};
-use keepfast_repo_format::tree::entry::Entry;
+use keepfast_repo_format::tree::entry::{Entry, MAX_XATTR_NAME_BYTES, MAX_XATTR_VALUE_BYTES};
 use keepfast_repo_format::tree::inner::Child;
 use keepfast_repo_format::tree::{inner, leaf};
 
 use super::OlderNodes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Takes an encoded tree node and returns its id, after making sure that it will be stored.
 pub trait NodeSink {
@@ -63,7 +63,12 @@ impl TreeWriter {
     }
 
     /// Adds the next entry; it must sort after the one before.
+    ///
+    /// # Errors
+    /// The sink's; [`Error::Invalid`] for an extended attribute that no reader would take: a snapshot that can not be read is
+    /// worse than none.
     pub fn push(&mut self, entry: Entry, sink: &mut dyn NodeSink) -> Result<()> {
+        refuse_large_xattrs(&entry)?;
         let ends = self.leaf_cutter.ends_after(0, &entry.directory, &entry.name, entry_weight(&entry));
         self.entries.push(entry);
         if ends { self.close_leaf(sink) } else { Ok(()) }
@@ -132,5 +137,72 @@ impl TreeWriter {
             id,
         };
         self.push_child(level + 1, child, sink)
+    }
+}
+
+/// No file system of Linux has such an attribute, but a tree can come from elsewhere.
+fn refuse_large_xattrs(entry: &Entry) -> Result<()> {
+    let is_large = |(name, value): &&(Vec<u8>, Vec<u8>)| {
+        name.is_empty() || name.len() > MAX_XATTR_NAME_BYTES || value.len() > MAX_XATTR_VALUE_BYTES
+    };
+    entry.metadata.xattrs.iter().find(is_large).map_or(Ok(()), |(name, value)| {
+        let path = entry.path().escape_ascii().to_string();
+        let (name, value) = (name.len(), value.len());
+        Err(Error::Invalid(format!("{path} has an attribute with a name of {name} bytes and a value of {value} bytes")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keepfast_repo_format::id::ChunkId;
+    use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Owner, Timestamp};
+
+    use super::{NodeSink, TreeWriter};
+    use crate::error::{Error, Result};
+
+    struct Nowhere;
+
+    impl NodeSink for Nowhere {
+        fn put_node(&mut self, _: Vec<u8>, _: &mut dyn FnMut() -> Result<Vec<ChunkId>>) -> Result<ChunkId> {
+            Ok(ChunkId([0; 32]))
+        }
+    }
+
+    fn entry(name: usize, value: usize) -> Entry {
+        let metadata = Metadata {
+            file_type: FileType::Fifo,
+            mode: 0,
+            owner: Arc::new(Owner::default()),
+            modified: Timestamp::default(),
+            changed: Timestamp::default(),
+            born: None,
+            inode: 0,
+            link_group: None,
+            inode_flags: 0,
+            device: None,
+            target: Vec::new(),
+            xattrs: Arc::new(vec![(vec![b'a'; name], vec![0; value])]),
+            size: 0,
+        };
+        let content = Content::default();
+        Entry {
+            directory: Arc::from(&b""[..]),
+            name: b"pipe".to_vec(),
+            metadata,
+            marks: Marks(0),
+            content,
+            layers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_no_reader_would_take_is_not_written() {
+        let push = |entry| TreeWriter::new(&[0; 32], 8).push(entry, &mut Nowhere);
+        for (name, value) in [(0, 1), (256, 1), (1, (16 << 20) + 1)] {
+            assert!(matches!(push(entry(name, value)), Err(Error::Invalid(_))), "{name} {value}");
+        }
+        push(entry(255, 16 << 20)).unwrap();
     }
 }

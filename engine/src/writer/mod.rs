@@ -8,6 +8,7 @@ mod packs;
 mod seal;
 mod segmenter;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::index::LocalIndex;
 use crate::reader::Reader;
 use crate::repository::{Repository, object_name};
+use crate::session::{Ledger, Session};
 pub(crate) use delta::Bases;
 pub use delta::DeltaLimits;
 use packs::Packs;
@@ -96,6 +98,10 @@ pub struct Writer {
     /// Reads base chunks, and only where this session may rely on them.
     reader: Arc<Reader>,
     trees: Option<Arc<RangeCache>>,
+    /// Packs that the session has adopted, and their chunks, those of data first.
+    adopted: Vec<PackRecord>,
+    adopted_chunks: [HashSet<ChunkId>; 2],
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Writer {
@@ -127,15 +133,36 @@ impl Writer {
             deltas: DeltaLimits::default(),
             reader: repository.reader_for_bases(),
             trees: repository.trees.clone(),
+            adopted: Vec::new(),
+            adopted_chunks: Default::default(),
+            ledger: None,
             keys,
         };
         (writer, queue)
     }
 
+    /// A writer for an open session: what that has adopted is known, and what is put is noted for the next one, should this one
+    /// be interrupted.
+    pub fn of_session(
+        repository: &Repository,
+        session: &mut Session,
+        compression: Compression,
+    ) -> (Self, Receiver<FinishedPack>) {
+        let (mut writer, queue) = Self::new(repository, session.id, compression);
+        for pack in &session.adopted {
+            let chunks = pack.directory.chunks.iter().map(|chunk| chunk.id);
+            writer.adopted_chunks[usize::from(pack.kind == Kind::TreePack)].extend(chunks);
+        }
+        writer.adopted = std::mem::take(&mut session.adopted);
+        writer.ledger = Some(session.ledger.clone());
+        (writer, queue)
+    }
+
     /// Whether the repository has the chunk already, where this session may rely on it: a delta only with its bases. So what lost a base
-    /// is stored anew.
+    /// is stored anew. Of an adopted pack this was asked when it was adopted.
     pub fn is_known(&self, kind: Kind, id: &ChunkId) -> Result<bool> {
-        Ok(self.index.find_whole(kind, id)?.is_some())
+        Ok(self.adopted_chunks[usize::from(kind == Kind::TreePack)].contains(id)
+            || self.index.find_whole(kind, id)?.is_some())
     }
 
     /// Packs a segment that any session has sealed, as it is, with its base chunks. Whoever hands it over has opened it.
@@ -185,6 +212,8 @@ impl Writer {
             match self.backend.put_if_absent(&name, &parts) {
                 Ok(_) => {
                     self.keep_trees(&name, &pack);
+                    // What is not noted is put once more after an interruption, which costs nothing now.
+                    let _ = self.ledger.as_ref().map(|ledger| ledger.note(&self.keys, &pack.record));
                     self.written.stored_bytes.fetch_add(pack.length, Ordering::Relaxed);
                     self.records.lock().expect("no holder panics").push(pack.record);
                 }
@@ -228,9 +257,10 @@ impl Writer {
         self.uploads.lock().expect("no holder panics").take();
     }
 
-    /// The packs that were stored, sorted by id.
+    /// The packs that were stored or adopted, sorted by id.
     pub fn into_records(self) -> Vec<PackRecord> {
         let mut records = self.records.into_inner().expect("no holder panics");
+        records.extend(self.adopted);
         records.sort_by_key(|record| record.id);
         records
     }

@@ -71,6 +71,11 @@ pub struct Owner {
 /// Extended attributes (name, value), sorted by name, no name twice. ACLs and capabilities are among them.
 pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// Longest name of an extended attribute, in bytes: the limit of Linux.
+pub const MAX_XATTR_NAME_BYTES: usize = 255;
+/// Longest value of an extended attribute, in bytes: what other systems allow, far above the 64 KiB of Linux.
+pub const MAX_XATTR_VALUE_BYTES: usize = 16 << 20;
+
 /// A run of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentItem {

@@ -273,6 +273,11 @@ impl Backend for CloudBackend {
         }
     }
 
+    /// Does nothing: an object that is seen is durable.
+    fn rely_on(&self, _name: &Name) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Does nothing: an acknowledged put or delete is durable.
     fn barrier(&self) -> Result<(), StorageError> {
         Ok(())

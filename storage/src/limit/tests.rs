@@ -116,6 +116,9 @@ impl Backend for Crowded {
     fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
         self.count(|| self.inner.delete(name))
     }
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
     fn barrier(&self) -> Result<(), StorageError> {
         self.count(|| self.inner.barrier())
     }

@@ -100,6 +100,9 @@ impl Backend for Weak {
         }
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
     fn barrier(&self) -> Result<(), StorageError> {
         self.inner.barrier()
     }

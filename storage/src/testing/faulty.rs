@@ -142,6 +142,10 @@ impl Backend for FaultyBackend {
         }
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         self.run(Operation::Barrier, "", || self.inner.barrier(), whole)
     }

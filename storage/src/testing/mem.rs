@@ -63,6 +63,11 @@ impl Backend for MemBackend {
         Ok(if removed.is_some() { Delete::Deleted } else { Delete::Absent })
     }
 
+    fn rely_on(&self, _name: &Name) -> Result<(), StorageError> {
+        // Nothing is ever lost.
+        Ok(())
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         Ok(())
     }

@@ -78,6 +78,10 @@ impl Backend for RecordingBackend {
         self.record(Operation::Delete, name.as_str(), None, |_| 0, self.inner.delete(name))
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        self.inner.rely_on(name)
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         self.record(Operation::Barrier, "", None, |()| 0, self.inner.barrier())
     }

@@ -256,6 +256,13 @@ impl Backend for SimBackend {
         Ok(Delete::Deleted)
     }
 
+    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
+        let mut disk = lock(&self.disk);
+        disk.alive(Operation::Put, name.as_str())?;
+        disk.rely_on(name, self.handle);
+        Ok(())
+    }
+
     fn barrier(&self) -> Result<(), StorageError> {
         let mut disk = lock(&self.disk);
         disk.mutate(Operation::Barrier, "", self.handle)?;

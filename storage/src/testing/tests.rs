@@ -72,6 +72,9 @@ impl Backend for Overwriting {
     fn delete(&self, name: &Name) -> Result<Delete, crate::StorageError> {
         self.0.delete(name)
     }
+    fn rely_on(&self, name: &Name) -> Result<(), crate::StorageError> {
+        self.0.rely_on(name)
+    }
     fn barrier(&self) -> Result<(), crate::StorageError> {
         self.0.barrier()
     }

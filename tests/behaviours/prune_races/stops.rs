@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use keepfast_repo_format::layout;
+
 use super::{Outcome, Schedule, Task, act, impatient, prepared, settle};
 use crate::support::collector::{all_of_it, forget};
 use crate::support::prune_place::Place;
@@ -128,6 +130,34 @@ fn a_backup_that_nobody_ends_commits_whenever_it_wakes() {
 fn a_prune_that_sleeps_anywhere_beside_a_backup_and_another_prune_harms_nothing() {
     let (place, ..) = prepared();
     let tasks = [Task::Prune(all_of_it()), Task::BackUp { who: 0, times: 1 }, Task::Prune(impatient())];
+    assert!(stop_everywhere(&place, &tasks) > 40);
+}
+
+/// A list that a collector has left behind, of packs in which everything is live: a backup that it did not wait for relied on them.
+fn left_behind(place: &Place) -> Place {
+    let tasks = [Task::BackUp { who: 0, times: 1 }, Task::Prune(all_of_it())];
+    let mut found = None;
+    // The last one: the longer the backup was at work before, the more it relies on.
+    for stop in 0.. {
+        let (after, _, was_stopped) = play(place, stop, &[1], &tasks);
+        if !after.disk.image().names(layout::CONDEMNED_FOLDER).is_empty() {
+            found = Some(after);
+        }
+        if !was_stopped {
+            break;
+        }
+    }
+    found.expect("some prune leaves a list")
+}
+
+#[test]
+fn two_prunes_that_finish_one_list_harm_nothing_wherever_one_of_them_sleeps() {
+    let mut place = Place::new();
+    let forgotten = place.back_up(0);
+    place.back_up(1);
+    place.forget(1, &[forgotten]);
+    let place = left_behind(&place);
+    let tasks = [Task::Prune(all_of_it()), Task::Prune(all_of_it())];
     assert!(stop_everywhere(&place, &tasks) > 40);
 }
 

@@ -13,8 +13,9 @@ use keepfast_storage::cloud::{CloudBackend, CloudLocation, CloudOptions, CloudSe
 use keepfast_storage::local::LocalBackend;
 use keepfast_storage::testing::{Image, SimBackend};
 
-use crate::support::collector::{live, raw};
+use crate::support::collector::raw;
 use crate::support::history_script::open_bare;
+use crate::support::prune_place::assert_no_chunk_too_many;
 use crate::support::servers::Server;
 
 /// A place for a repository.
@@ -74,10 +75,7 @@ impl Storage {
         let copy = Arc::new(SimBackend::from_image(image.clone()));
         let repository = open_bare(copy, &key, &base.join("bare")).unwrap();
         let raw = raw(&repository, &image);
-        let stored: Vec<_> = raw.visible.values().flat_map(|pack| &pack.directory.chunks).map(|row| row.id).collect();
-        let distinct: BTreeSet<_> = stored.iter().copied().collect();
-        assert_eq!(stored.len(), distinct.len(), "a chunk is stored twice");
-        assert!(distinct == live(&repository), "chunks are stored that nobody needs");
+        assert_no_chunk_too_many(&repository, &raw);
         assert_eq!(raw.stored, raw.visible.keys().copied().collect(), "packs");
         let names = |folder| image.names(folder).into_iter().map(|name| name.to_string()).collect::<Vec<_>>();
         let indexes: BTreeSet<String> = names(layout::INDEX_FOLDER).into_iter().collect();

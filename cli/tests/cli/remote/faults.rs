@@ -7,6 +7,7 @@ use crate::support::s3_server::S3Server;
 use crate::support::s3_server::fault::Fault;
 use crate::support::servers::Server;
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 /// What a backup puts, in its order.
 const BACKUP_PHASES: [&str; 5] = ["/sessions/", "/packs/", "/index/", "/snapshots/", "/log/"];
@@ -82,6 +83,20 @@ fn a_backup_that_ends_with_0_is_whole_whatever_went_wrong_and_one_that_does_not_
     }
     assert_eq!(place.summary(&["sessions"])["open"], 0);
     place.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_service_that_says_nothing_is_asked_again_after_the_idle_timeout() {
+    let (server, place) = started();
+    place.write("new", &noise(300, 100_000));
+    server.fail("PUT", "/packs/", 1, Fault::SilenceAfterEffect);
+    let begin = Instant::now();
+    place.ok(&["backup", ".", "--idle-timeout", "2"]);
+    let took = begin.elapsed();
+    server.verify_all_faults_reached();
+    // Without the option it would have been a minute.
+    assert!((Duration::from_secs(2)..Duration::from_secs(50)).contains(&took), "{took:?}");
+    place.assert_latest_is_source();
 }
 
 #[test]

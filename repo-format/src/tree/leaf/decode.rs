@@ -12,7 +12,10 @@ use super::{
 };
 use crate::error::FormatError;
 use crate::tree::column::{chunk_id, content_item, count, fits, malformed, number, string, within};
-use crate::tree::entry::{Content, ContentItem, Entry, FileType, Layer, Marks, Metadata, Owner, Timestamp, Xattrs};
+use crate::tree::entry::{
+    Content, ContentItem, Entry, FileType, Layer, MAX_XATTR_NAME_BYTES, MAX_XATTR_VALUE_BYTES, Marks, Metadata, Owner,
+    Timestamp, Xattrs,
+};
 use crate::tree::list::{MAX_FILE_BYTES, MAX_LEVEL};
 use crate::tree::order;
 use crate::wire::Reader;
@@ -318,8 +321,8 @@ fn xattr_set(columns: Columns<'_, '_>) -> Result<Xattrs, FormatError> {
     let pairs = count(columns, "pairs of an xattr set", 1..=u32::MAX.into(), 3)?;
     let mut set = Xattrs::with_capacity(pairs);
     for _ in 0..pairs {
-        let name = string(columns, "length of an xattr name", 1..=u32::MAX.into())?;
-        let value = string(columns, "length of an xattr value", 0..=u32::MAX.into())?;
+        let name = string(columns, "length of an xattr name", 1..=MAX_XATTR_NAME_BYTES as u64)?;
+        let value = string(columns, "length of an xattr value", 0..=MAX_XATTR_VALUE_BYTES as u64)?;
         if set.last().is_some_and(|(last, _)| last.as_slice() >= name) {
             return Err(malformed(WHAT, "xattrs are not in order"));
         }

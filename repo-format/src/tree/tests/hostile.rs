@@ -51,6 +51,20 @@ fn paths_that_lead_elsewhere_are_refused() {
 }
 
 #[test]
+fn attributes_longer_than_the_format_says_are_refused() {
+    let with = |name: usize, value: usize| {
+        refused(|entries| entries[3].metadata.xattrs = Arc::new(vec![(vec![b'a'; name], vec![0; value])]))
+    };
+    assert!(with(256, 1).starts_with("length of an xattr name is 256,"), "{}", with(256, 1));
+    assert!(with(0, 1).starts_with("length of an xattr name is 0,"));
+    let value = (16 << 20) + 1;
+    assert!(with(255, value).starts_with(&format!("length of an xattr value is {value},")));
+    let mut longest = typical(6, 3);
+    longest[3].metadata.xattrs = Arc::new(vec![(vec![b'a'; 255], vec![0; 16 << 20])]);
+    assert_eq!(leaf::decode(&leaf::encode(&longest)).unwrap(), longest);
+}
+
+#[test]
 fn values_out_of_range_are_refused() {
     assert!(refused(|entries| entries[3].metadata.mode = 0o10000).starts_with("mode is 4096,"));
     assert!(refused(|entries| entries[3].metadata.modified.nanos = 1_000_000_000).starts_with("nanoseconds is"));

@@ -209,6 +209,17 @@ fn a_barrier_flushes_each_touched_folder_once_and_new_folders_parents() {
 }
 
 #[test]
+fn what_is_relied_upon_is_flushed_as_if_it_had_been_put() {
+    let planned = Planned::default();
+    let (folder, backend) = backend(&planned);
+    put(&LocalBackend::open(folder.path()).unwrap(), "packs/00/a", b"");
+    backend.rely_on(&name("packs/00/a")).unwrap();
+    backend.barrier().unwrap();
+    // The root (for packs), packs (for 00), packs/00; and not one byte of the object.
+    assert_eq!((planned.count("sync_folder"), planned.count("sync_file"), planned.count("write")), (3, 0, 0));
+}
+
+#[test]
 fn what_another_program_made_is_flushed_too() {
     let planned = Planned::default();
     let (folder, backend) = backend(&planned);
