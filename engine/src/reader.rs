@@ -99,6 +99,12 @@ impl Reader {
         Self { trees, ..self }
     }
 
+    /// With less memory: for base chunks, beside a reader of something else.
+    #[must_use]
+    pub(crate) fn for_bases(self) -> Self {
+        Self { segments: Mutex::new(SegmentCache::new(cache::BASE_CACHE_BYTES)), ..self }
+    }
+
     /// A chunk of file content.
     pub fn data_chunk(&self, id: &ChunkId) -> Result<Chunk> {
         self.chunk(Kind::DataPack, id)

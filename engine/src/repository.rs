@@ -114,7 +114,7 @@ impl Repository {
     /// The same for base chunks of a session's segments: only where it may rely on them.
     pub fn reader_for_bases(&self) -> Arc<Reader> {
         let (backend, keys, index) = (self.backend.clone(), self.keys.clone(), self.index.clone());
-        Arc::new(Reader::new(backend, keys, index, Sees::NotExcluded).with_trees(self.trees.clone()))
+        Arc::new(Reader::new(backend, keys, index, Sees::NotExcluded).with_trees(self.trees.clone()).for_bases())
     }
 
     /// A reader that asks the storage for everything, past what this machine keeps.

@@ -28,7 +28,7 @@ pub struct DeltaLimits {
 
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 8, bytes: 12 << 20, spread_bytes: 4 << 20 }
+        Self { steps: 4, bytes: 12 << 20, spread_bytes: 4 << 20 }
     }
 }
 
