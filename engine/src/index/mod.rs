@@ -10,6 +10,8 @@ mod database;
 mod error;
 mod filter;
 mod lookup;
+#[cfg(test)]
+pub(crate) mod naive;
 mod recent;
 mod row;
 mod rows;

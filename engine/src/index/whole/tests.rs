@@ -1,56 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whole copies against a naive model, which adds chunks to a set until none is left to add.
+//! Whole copies against a naive model.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use keepfast_repo_format::directory::{ChunkRow, Directory, SegmentRow};
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{PackId, SessionId};
-use keepfast_repo_format::keys::KeyRow;
+use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::pack::PackRecord;
-use keepfast_repo_format::segment::{Codec, MAX_DELTA_STEPS};
-use proptest::prelude::{Strategy, prop_assert_eq, proptest};
+use keepfast_repo_format::segment::MAX_DELTA_STEPS;
+use proptest::prelude::{prop_assert_eq, proptest};
 
 use super::super::LocalIndex;
+use super::super::naive::{Segment, packs, record, whole};
 use super::super::tests::{REPOSITORY, chunk, object};
 use super::Fault;
 
-/// A segment: its chunks, and its base chunks.
-type Segment = (Vec<u8>, Vec<u8>);
-
 const CHUNKS: u8 = 10;
-
-fn record(n: u8, segments: &[Segment], length: u32) -> PackRecord {
-    let mut directory = Directory { segments: Vec::new(), chunks: Vec::new(), edges: Vec::new() };
-    let mut offset = 64;
-    for (chunks, edges) in segments {
-        let plain_len = length * chunks.len() as u32;
-        let (codec, stored_len) =
-            if edges.is_empty() { (Codec::Raw, plain_len + 40) } else { (Codec::Delta, plain_len + 39) };
-        let (count, bases) = (chunks.len() as u32, edges.len() as u32);
-        directory.segments.push(SegmentRow {
-            offset,
-            stored_len,
-            plain_len,
-            codec,
-            key_row: 0,
-            chunks: count,
-            edges: bases,
-        });
-        directory.chunks.extend(chunks.iter().map(|c| ChunkRow { id: chunk(*c), length }));
-        directory.edges.extend(edges.iter().map(|c| chunk(*c)));
-        offset += stored_len;
-    }
-    let keys = vec![KeyRow::new([n; 32], [2; 32])];
-    PackRecord {
-        id: PackId([n; 32]),
-        length: 128 << 20,
-        kind: Kind::DataPack,
-        session: SessionId([n; 16]),
-        keys,
-        directory,
-    }
-}
 
 fn index_of(packs: &[PackRecord]) -> LocalIndex {
     let index = LocalIndex::in_memory(REPOSITORY).unwrap();
@@ -59,29 +23,12 @@ fn index_of(packs: &[PackRecord]) -> LocalIndex {
     index
 }
 
-fn whole(segments: &[&Segment]) -> BTreeSet<u8> {
-    let mut whole = BTreeSet::new();
-    loop {
-        let readable = segments.iter().filter(|(_, bases)| bases.iter().all(|base| whole.contains(base)));
-        let more: BTreeSet<u8> = readable.flat_map(|(chunks, _)| chunks.iter().copied()).collect();
-        if more.is_subset(&whole) {
-            return whole;
-        }
-        whole.extend(more);
-    }
-}
-
-fn packs() -> impl Strategy<Value = Vec<Vec<Segment>>> {
-    let ids = |at_least: usize| proptest::collection::btree_set(0..CHUNKS, at_least..4).prop_map(Vec::from_iter);
-    proptest::collection::vec(proptest::collection::vec((ids(1), ids(0)), 1..4), 1..6)
-}
-
 proptest! {
     #[test]
     fn a_chunk_is_found_whole_when_a_naive_search_reaches_it(
-        packs in packs(), excluded in proptest::collection::hash_set(0_u8..6, 0..3), asked_before in proptest::bool::ANY,
+        packs in packs(CHUNKS), excluded in proptest::collection::hash_set(0_u8..6, 0..3), asked_before in proptest::bool::ANY,
     ) {
-        let records: Vec<_> = (0..).zip(&packs).map(|(n, segments)| record(n, segments, 2)).collect();
+        let records: Vec<_> = (0..).zip(&packs).map(|(n, segments)| record(n, segments, 2, chunk)).collect();
         let index = index_of(&records);
         if asked_before {
             // What it remembers of packs that are excluded afterwards must not count.
@@ -111,7 +58,7 @@ proptest! {
 fn chain(deltas: u8) -> LocalIndex {
     let segments: Vec<Segment> =
         (0..=deltas).map(|c| (vec![c], c.checked_sub(1).map(|base| vec![base]).unwrap_or_default())).collect();
-    index_of(&[record(1, &segments, 2)])
+    index_of(&[record(1, &segments, 2, chunk)])
 }
 
 #[test]
@@ -131,8 +78,12 @@ fn a_chain_may_be_as_deep_as_the_format_permits_and_no_deeper() {
 
 #[test]
 fn what_is_lacking_is_named() {
-    let index =
-        index_of(&[record(1, &[(vec![1], vec![2]), (vec![2], vec![3]), (vec![4], vec![5]), (vec![5], vec![4])], 2)]);
+    let index = index_of(&[record(
+        1,
+        &[(vec![1], vec![2]), (vec![2], vec![3]), (vec![4], vec![5]), (vec![5], vec![4])],
+        2,
+        chunk,
+    )]);
     let lacking = |c: u8| {
         let location = index.find(Kind::DataPack, &chunk(c)).unwrap().unwrap();
         index.lacking(&location).unwrap().map(|lacking| (lacking.id, lacking.fault))
@@ -146,7 +97,10 @@ fn what_is_lacking_is_named() {
 fn more_base_chunks_than_a_reader_takes_make_a_segment_unreadable() {
     let nine_mib = 9 << 20;
     let bases: [Segment; 2] = [(vec![1], vec![]), (vec![2], vec![])];
-    let index = index_of(&[record(1, &bases, nine_mib), record(2, &[(vec![3], vec![1, 2]), (vec![4], vec![1])], 2)]);
+    let index = index_of(&[
+        record(1, &bases, nine_mib, chunk),
+        record(2, &[(vec![3], vec![1, 2]), (vec![4], vec![1])], 2, chunk),
+    ]);
     let location = index.find(Kind::DataPack, &chunk(3)).unwrap().unwrap();
     assert_eq!(index.lacking(&location).unwrap().map(|lacking| lacking.fault), Some(Fault::Large));
     assert!(index.find_whole(Kind::DataPack, &chunk(3)).unwrap().is_none());
