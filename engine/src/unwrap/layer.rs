@@ -93,7 +93,9 @@ impl Layer {
     /// Takes what comes next. `input` is the number of the file's bytes so far: what may be spent depends on it.
     pub(super) fn push(&mut self, flow: Flow, input: u64, out: &mut Vec<Flow>) {
         match flow {
-            Flow::Bytes(bytes) if matches!(self.state, State::Passing) => self.raw(bytes, out),
+            Flow::Bytes(bytes) if matches!(self.state, State::Passing) || self.has_nothing_in(&bytes) => {
+                self.raw(bytes, out)
+            }
             Flow::Bytes(bytes) => {
                 self.buffer.drain(..std::mem::take(&mut self.decided));
                 self.buffer.extend_from_slice(&bytes);
@@ -108,6 +110,13 @@ impl Layer {
                 self.state = if edge.is_plaintext { State::Beginning } else { State::Passing };
             }
         }
+    }
+
+    /// Whether these bytes, which come next, can go on as they are. So most of a tar archive is copied nowhere.
+    fn has_nothing_in(&self, bytes: &[u8]) -> bool {
+        matches!(self.state, State::Looking(From::Middle))
+            && self.view().is_empty()
+            && signs::next(bytes, From::Middle, false) == (Sign::None { passed: bytes.len() })
     }
 
     /// Finds nothing more.

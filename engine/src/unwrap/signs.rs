@@ -10,6 +10,8 @@ pub const HEAD_BYTES: usize = 512;
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZIP: [u8; 4] = *b"PK\x03\x04";
+/// Place of the byte of it that text never has: a search for `P` would stop at every hundredth byte of a program.
+const ZIP_RARE: usize = 2;
 /// Bytes of a sign at most; so many at the end of what is in view may be the beginning of one.
 const SIGN_BYTES: usize = ZIP.len();
 
@@ -48,15 +50,21 @@ pub(super) fn next(data: &[u8], from: From, is_last: bool) -> Sign {
         return Sign::Body { body: 2 };
     }
     let mut at = 0;
-    while let Some(found) = memchr::memchr2(GZIP[0], ZIP[0], &data[at..]) {
-        let start = at + found;
+    while let Some(found) = memchr::memchr2(GZIP[0], ZIP[ZIP_RARE], &data[at..]) {
+        let found = at + found;
+        at = found + 1;
+        let start = if data[found] == GZIP[0] { Some(found) } else { found.checked_sub(ZIP_RARE) };
+        let Some(start) = start else { continue };
         match header(&data[start..]) {
             Header::Whole(length) => return Sign::Body { body: start + length },
             Header::Part if !is_last => return Sign::Part { start },
-            Header::Part | Header::None => at = start + 1,
+            Header::Part | Header::None => {}
         }
     }
-    Sign::None { passed: data.len() }
+    match (1..=ZIP_RARE).rev().find(|length| data.ends_with(&ZIP[..*length])) {
+        Some(length) if !is_last => Sign::Part { start: data.len() - length },
+        _ => Sign::None { passed: data.len() },
+    }
 }
 
 enum Header {
@@ -170,6 +178,18 @@ mod tests {
         assert_eq!(next(&data, From::Middle, false), Sign::Body { body: 2 + 36 });
         for other in [zip_header(1, 8), zip_header(0, 0), zip_header(0, 9)] {
             assert_eq!(next(&other, From::Beginning, true), Sign::None { passed: 36 });
+        }
+    }
+
+    #[test]
+    fn a_sign_that_may_begin_at_the_end_of_what_is_in_view_is_waited_for() {
+        for length in 1..ZIP.len() {
+            let data = [b"PK\x03 before".as_slice(), &ZIP[..length]].concat();
+            assert_eq!(next(&data, From::Middle, false), Sign::Part { start: 10 }, "{length}");
+            assert_eq!(next(&data, From::Middle, true), Sign::None { passed: data.len() });
+        }
+        for data in [&b"\x03K"[..], b"K\x03\x04", b"PX", b"PKPK\x03\x05"] {
+            assert_eq!(next(data, From::Middle, false), Sign::None { passed: data.len() }, "{data:?}");
         }
     }
 
