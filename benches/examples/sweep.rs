@@ -73,7 +73,7 @@ fn settings() -> Vec<Setting> {
         let chunker = ChunkerParams { min: min << 10, avg: avg << 10, max: max << 10, normalization: 2 };
         add(format!("chunks {min}/{avg}/{max} KiB"), &|setting| setting.parameters.chunker = chunker);
     }
-    for kib in [256, 512, 1024, 3072] {
+    for kib in [512, 1024, 1536, 3072] {
         add(format!("segments {kib} KiB"), &|setting| setting.parameters.data_segment = kib << 10);
     }
     for kib in [64, 256, 4096] {
