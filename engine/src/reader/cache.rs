@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use keepfast_repo_format::id::PackId;
 
-/// Decoded segments kept in memory, in bytes of plaintext. A segment is about 2 MiB; restore walks them in order, and
+/// Decoded segments kept in memory, in bytes of plaintext. A segment is about 1 MiB; restore walks them in order, and
 /// chunks shared between distant files make it come back to a few older ones.
 const SEGMENT_CACHE_BYTES: usize = 24 << 20;
 

@@ -47,7 +47,7 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             chunker: ChunkerParams { min: 8 << 10, avg: 32 << 10, max: 256 << 10, normalization: 2 },
-            data_segment: 2 << 20,
+            data_segment: 1 << 20,
             tree_segment: 1 << 20,
             pack_size: 16 << 20,
             leaf_target: 16,

@@ -27,7 +27,7 @@ pub enum Compression {
 }
 
 /// Segments of a session that are compressed harder: about 16 MiB, so that the cost is bounded.
-const EARLY_SEGMENTS: u32 = 8;
+const EARLY_SEGMENTS: u32 = 16;
 /// zstd level of the early segments: a first backup of configuration files is 8 % smaller than with level 3.
 const EARLY_LEVEL: i32 = 6;
 /// zstd level of the rest: level 4 saves 0.2 % on source code (`docs/decisions/001-sizes.md`).
