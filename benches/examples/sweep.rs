@@ -89,9 +89,6 @@ fn settings() -> Vec<Setting> {
     for mib in [4, 8, 16, 24] {
         add(format!("delta bytes {mib} MiB"), &|setting| setting.deltas.bytes = mib << 20);
     }
-    for mib in [1, 2, 8] {
-        add(format!("delta spread {mib} MiB"), &|setting| setting.deltas.spread_bytes = mib << 20);
-    }
     add("delta skip".to_string(), &|setting| {
         setting.chain = Chain::Skip;
         setting.deltas.steps = 8;

@@ -21,20 +21,17 @@ pub struct DeltaLimits {
     pub steps: u32,
     /// Plaintext of all segments that have to be decoded for it, without itself, in bytes.
     pub bytes: u64,
-    /// The same where the bases lie in segments that have nothing to do with each other: the edits of a night, from all over a tree, share a
-    /// segment while reading it costs no more than this.
-    pub spread_bytes: u64,
 }
 
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 4, bytes: 12 << 20, spread_bytes: 4 << 20 }
+        Self { steps: 4, bytes: 12 << 20 }
     }
 }
 
 impl DeltaLimits {
     /// Every segment stands alone.
-    pub const NONE: Self = Self { steps: 0, bytes: 0, spread_bytes: 0 };
+    pub const NONE: Self = Self { steps: 0, bytes: 0 };
 }
 
 /// Base chunks of a segment, in bytes: more would not fit into zstd's window beside the segment at the usual levels.
@@ -46,6 +43,10 @@ const MAX_CANDIDATES: usize = 256;
 /// Closures kept in memory; each is some hundred bytes.
 const MAX_KNOWN: usize = 1 << 12;
 
+/// Where a chunk of a delta segment lies among the segment's bases is known only roughly. As much as this share of them, in bytes, counts to
+/// either side of where it would lie if all differences were spread evenly.
+const STRETCH_MARGIN_SHARE: u64 = 32;
+
 type SegmentKey = (PackId, u32);
 
 /// The segments that have to be decoded for one segment, itself included, with their plain lengths.
@@ -54,6 +55,8 @@ struct Closure {
     segments: BTreeMap<SegmentKey, u32>,
     /// Delta segments on the longest way down.
     steps: u32,
+    /// Where each of the segment's own bases ends in the prefix that they make.
+    base_ends: Vec<u32>,
 }
 
 impl Closure {
@@ -65,6 +68,20 @@ impl Closure {
     fn bytes_with(&self, other: &Self) -> u64 {
         let new = other.segments.iter().filter(|(key, _)| !self.segments.contains_key(key));
         self.bytes() + new.map(|(_, plain_len)| u64::from(*plain_len)).sum::<u64>()
+    }
+
+    /// Those bases of the segment that a chunk in it most likely is close to.
+    fn bases_of<'a>(&self, chunk: &'a Location) -> &'a [ChunkId] {
+        let row = chunk.segment as usize;
+        let all = u64::from(self.base_ends.last().copied().unwrap_or(0));
+        let plain = u64::from(chunk.pack.directory.segments[row].plain_len).max(1);
+        let start = u64::from(chunk.offset) * all / plain;
+        let end = (u64::from(chunk.offset) + u64::from(chunk.length)) * all / plain;
+        let margin = all / STRETCH_MARGIN_SHARE;
+        let first = self.base_ends.partition_point(|base| u64::from(*base) + margin <= start);
+        let last = self.base_ends.partition_point(|base| u64::from(*base) < end + margin);
+        let bases = chunk.pack.directory.edges_of(row);
+        bases.get(first..bases.len().min(last + 1)).unwrap_or_default()
     }
 
     fn add(&mut self, other: &Self) {
@@ -96,7 +113,9 @@ impl Bases {
     /// nothing is taken.
     pub(super) fn take(&mut self, candidates: &[Candidate], limits: &DeltaLimits) -> bool {
         let Some(main) = candidates.iter().max_by_key(|candidate| candidate.length) else { return false };
-        if !self.fits(main, limits) {
+        // What the segment has to decode anyway costs nothing. So segments begin and end where those of their bases do, and a chain of
+        // them does not fan out: what lies below one segment is little more than one segment a step.
+        if !(self.ids.is_empty() || self.closure.segments.contains_key(&main.segment)) || !self.fits(main, limits) {
             return false;
         }
         for candidate in candidates {
@@ -109,22 +128,13 @@ impl Bases {
         self.taken.contains(&main.id)
     }
 
+    /// Whether the chunk may be one more base. Those that lie across the end of a segment come from two: without the second one, a chunk at
+    /// every such end would be half new.
     fn fits(&self, candidate: &Candidate, limits: &DeltaLimits) -> bool {
-        if self.taken.contains(&candidate.id) {
-            return true;
-        }
-        // What the segment has to decode anyway costs nothing. So segments begin and end where those of their bases do, and a chain of
-        // them does not fan out: what lies below one segment is one segment a step.
-        let is_cheap = || match self.ids.is_empty() {
-            true => candidate.closure.bytes() <= limits.bytes,
-            false => {
-                self.closure.segments.contains_key(&candidate.segment)
-                    || self.closure.bytes_with(&candidate.closure) <= limits.spread_bytes
-            }
-        };
-        candidate.closure.steps < limits.steps
-            && self.bytes + candidate.length as usize <= MAX_PREFIX_BYTES
-            && is_cheap()
+        self.taken.contains(&candidate.id)
+            || candidate.closure.steps < limits.steps
+                && self.bytes + candidate.length as usize <= MAX_PREFIX_BYTES
+                && self.closure.bytes_with(&candidate.closure) <= limits.bytes
     }
 }
 
@@ -156,8 +166,7 @@ impl BaseFinder {
             let Some(closure) = self.closure(&location, MAX_DELTA_STEPS)? else { continue };
             let is_deep = closure.steps >= steps || closure.bytes() > limits.bytes;
             if is_deep && closure.steps > 0 {
-                wanted
-                    .extend(location.pack.directory.edges_of(location.segment as usize).iter().map(|base| (*base, 1)));
+                wanted.extend(closure.bases_of(&location).iter().map(|base| (*base, 1)));
             } else {
                 let segment = (location.pack.id, location.segment);
                 candidates.push(Candidate { id, length: location.length, segment, closure });
@@ -183,13 +192,13 @@ impl BaseFinder {
         let mut closure = Closure::default();
         if row.codec == Codec::Delta {
             let Some(steps) = steps.checked_sub(1) else { return Ok(None) };
+            let mut end = 0;
             for id in location.pack.directory.edges_of(segment) {
-                let base = match self.index.find(location.pack.kind, id)? {
-                    Some(base) => self.closure(&base, steps)?,
-                    None => None,
-                };
-                let Some(base) = base else { return Ok(None) };
-                closure.add(&base);
+                let Some(base) = self.index.find(location.pack.kind, id)? else { return Ok(None) };
+                let Some(below) = self.closure(&base, steps)? else { return Ok(None) };
+                closure.add(&below);
+                end = base.length.saturating_add(end);
+                closure.base_ends.push(end);
             }
             closure.steps += 1;
         }
