@@ -9,7 +9,7 @@ use keepfast_repo_format::id::SessionId;
 use keepfast_repo_format::layout;
 use keepfast_repo_format::log::{LogBody, LogSlot};
 use keepfast_repo_format::session::{Role as StoredRole, SessionRecord};
-use keepfast_storage::{Listed, Put};
+use keepfast_storage::{ErrorKind, Listed, Put};
 
 use super::{Client, Role, clear_renewals, put_slot};
 use crate::error::{Error, Result};
@@ -37,7 +37,11 @@ pub(super) fn announce(
                 repository.backend.barrier()?;
                 return Ok(sequence);
             }
-            let there = repository.backend.get(&name, None)?;
+            let there = match repository.backend.get(&name, None) {
+                // A collector has just ended that session: its slot is filled, and this place is taken for ever.
+                Err(error) if error.kind == ErrorKind::NotFound => break,
+                there => there?,
+            };
             if there == object {
                 repository.backend.barrier()?;
                 return Ok(sequence);
