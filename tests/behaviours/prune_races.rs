@@ -2,7 +2,9 @@
 //! "Prune runs beside backups, and beside other prunes": every storage operation of every party is a step, and a seed decides who makes
 //! the next one. Whoever was told of a success keeps his snapshot, and a last prune finds nothing that was left behind for ever.
 
+mod deltas;
 mod stops;
+mod story;
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use keepfast_engine::prune::PruneOptions;
 use keepfast_engine::{Error, Result};
 use keepfast_repo_format::id::SnapshotId;
-use keepfast_storage::testing::SimBackend;
+use keepfast_storage::testing::{Operation, SimBackend};
 use keepfast_storage::{Backend, Delete, Listed, Name, Put, StorageError};
 
 use crate::support::collector::{all_of_it, forget, prune_on, undelete};
@@ -21,8 +23,8 @@ use crate::support::random::Random;
 
 /// Says whose step it is.
 trait Schedule: Send + Sync {
-    /// Waits until the party may make its next step.
-    fn step(&self, party: usize);
+    /// Waits until the party may make its next step, which is this one.
+    fn step(&self, party: usize, operation: Operation, name: &str);
 
     /// The party makes no more steps.
     fn finish(&self, party: usize);
@@ -61,7 +63,7 @@ impl Turns {
 }
 
 impl Schedule for Turns {
-    fn step(&self, party: usize) {
+    fn step(&self, party: usize, _: Operation, _: &str) {
         let mut state = self.state.lock().unwrap();
         while state.current != party {
             state = self.changed.wait(state).unwrap();
@@ -90,27 +92,27 @@ struct Stepped {
 
 impl Backend for Stepped {
     fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::Put, name.as_str());
         self.inner.put_if_absent(name, parts)
     }
 
     fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::Get, name.as_str());
         self.inner.get(name, range)
     }
 
     fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::Length, name.as_str());
         self.inner.length(name)
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::List, folder);
         self.inner.list(folder)
     }
 
     fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::Delete, name.as_str());
         self.inner.delete(name)
     }
 
@@ -119,7 +121,7 @@ impl Backend for Stepped {
     }
 
     fn barrier(&self) -> Result<(), StorageError> {
-        self.turns.step(self.party);
+        self.turns.step(self.party, Operation::Barrier, "");
         self.inner.barrier()
     }
 

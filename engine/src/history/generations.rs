@@ -52,6 +52,16 @@ fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generatio
     Ok(plain.and_then(|plain| record::from_cbor::<Generation>(&plain, "index generation").ok()))
 }
 
+impl History {
+    /// Whether there is no newer generation yet.
+    ///
+    /// # Errors
+    /// The storage.
+    pub(crate) fn has_newest_generation(&self, repository: &Repository) -> Result<bool> {
+        Ok(newest_generation(Access::of(repository))?.number == self.generation.number)
+    }
+}
+
 /// Keeps a generation in the catalog. Only once it is durable: a power cut could give its number to another one.
 pub(crate) fn cache_generation(repository: &Repository, generation: &Generation) -> Result<()> {
     store_generation(Access::of(repository), generation)

@@ -57,6 +57,17 @@ impl<'a> Marked<'a> {
         })
     }
 
+    /// Nothing yet, once more.
+    pub(super) fn begin_again(&self, scratch: &Path) -> Result<Self> {
+        Self::new(self.repository, scratch, self.on_damage, self.events)
+    }
+
+    /// Whether a snapshot is marked that is not visible any more.
+    pub(super) fn is_outdated(&self, history: &History) -> bool {
+        let visible: HashSet<SnapshotId> = history.snapshot_ids().collect();
+        !self.snapshots.is_subset(&visible)
+    }
+
     /// Adds what the visible snapshots reach that were not marked before.
     pub(super) fn add(&mut self, history: &History) -> Result<()> {
         let new: Vec<SnapshotId> = history.snapshot_ids().filter(|id| !self.snapshots.contains(id)).collect();

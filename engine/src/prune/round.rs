@@ -134,9 +134,21 @@ impl Rounds<'_> {
         if !self.report.open_sessions.is_empty() {
             return Ok(None);
         }
-        let view = self.look_again(session.id, &eligible)?;
-        let condemned: HashSet<PackId> = view.finishable().flat_map(|list| list.packs.iter().copied()).collect();
-        self.copy_out(session.id, view, condemned, copies).map(Some)
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let view = self.look_again(session.id, &eligible)?;
+            let condemned: HashSet<PackId> = view.finishable().flat_map(|list| list.packs.iter().copied()).collect();
+            match self.copy_out(session.id, view, condemned, copies) {
+                // Somebody forgot a snapshot that is marked, and another collector has deleted what a delta of it needed.
+                Err(Error::Prune(PruneError::UnreadableChunk { .. }))
+                    if attempt < ATTEMPTS && self.marked.is_outdated(&self.repository.history()?) =>
+                {
+                    self.marked = self.marked.begin_again(self.scratch)?;
+                }
+                outcome => return outcome.map(Some),
+            }
+        }
     }
 
     /// What is visible after the sessions have ended, with all that it reaches marked.

@@ -44,15 +44,21 @@ impl View {
     }
 
     fn read_for(repository: &Repository, own: Option<SessionId>, eligible: Option<HashSet<Place>>) -> Result<Self> {
-        let lists = condemned::read_all(repository)?;
-        let history = repository.history()?;
-        let listed = repository.backend.list(layout::PACKS_FOLDER)?;
-        let stored = listed
-            .iter()
-            .filter_map(|object| Some((layout::parse_pack(object.name.as_str())?, object.length)))
-            .collect();
-        let condemned = lists.iter().flat_map(|list| &list.packs).copied().collect();
-        Ok(Self { lists, history, stored, condemned, eligible, own })
+        loop {
+            let lists = condemned::read_all(repository)?;
+            let history = repository.history()?;
+            let listed = repository.backend.list(layout::PACKS_FOLDER)?;
+            let packs = listed.iter().map(|object| (layout::parse_pack(object.name.as_str()), object.length));
+            let stored = packs.filter_map(|(id, length)| Some((id?, length))).collect();
+            let condemned = lists.iter().flat_map(|list| &list.packs).copied().collect();
+            let view = Self { lists, history, stored, condemned, eligible: eligible.clone(), own };
+            // A visible pack that is gone is lost, or another collector has moved what was live in it between two of these looks: then this one
+            // has seen neither the pack nor what took its place, and would take bases of what was moved for dead.
+            let is_complete = repository.index.survey().iter().all(|pack| view.is_stored(pack));
+            if is_complete || view.history.has_newest_generation(repository)? {
+                return Ok(view);
+            }
+        }
     }
 
     /// Whether something that was once there is missing from the log.

@@ -6,18 +6,21 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::layout;
+use keepfast_storage::testing::Operation;
 
+use super::story::{Cue, Story};
 use super::{Outcome, Schedule, Task, act, impatient, prepared, settle};
 use crate::support::collector::{all_of_it, forget};
 use crate::support::prune_place::Place;
 use crate::support::random::Random;
 
 /// To the end.
-const ALL: usize = usize::MAX;
+pub(super) const ALL: usize = usize::MAX;
 
 /// So many steps of a party, then so many of another; in the end all go on at once.
-struct Script {
+pub(super) struct Script {
     state: Mutex<Lines>,
     changed: Condvar,
 }
@@ -30,12 +33,12 @@ struct Lines {
 }
 
 impl Script {
-    fn new(lines: &[(usize, usize)]) -> Self {
+    pub(super) fn new(lines: &[(usize, usize)]) -> Self {
         let lines = lines.iter().copied().filter(|(_, steps)| *steps > 0).collect();
         Self { state: Mutex::new(Lines { lines, finished: Vec::new(), steps: 0 }), changed: Condvar::new() }
     }
 
-    fn steps(&self) -> usize {
+    pub(super) fn steps(&self) -> usize {
         self.state.lock().unwrap().steps
     }
 }
@@ -51,7 +54,7 @@ impl Lines {
 
 impl Schedule for Script {
     /// The next party comes when this one asks for more than its steps: its last step is done then.
-    fn step(&self, party: usize) {
+    fn step(&self, party: usize, _: Operation, _: &str) {
         let mut state = self.state.lock().unwrap();
         state.clear();
         self.changed.notify_all();
@@ -74,7 +77,7 @@ impl Schedule for Script {
 }
 
 /// A folder for one play.
-fn scene() -> String {
+pub(super) fn scene() -> String {
     static PLAYED: AtomicUsize = AtomicUsize::new(0);
     format!("play-{}", PLAYED.fetch_add(1, Ordering::Relaxed))
 }
@@ -110,6 +113,19 @@ fn a_backup_that_sleeps_anywhere_while_others_prune_loses_nothing_but_its_work()
         Task::Prune(impatient()),
     ];
     assert!(stop_everywhere(&place, &tasks) > 15);
+}
+
+/// It finds the record of its machine's dead session, and a prune removes that before it is read.
+#[test]
+fn a_dead_session_that_somebody_ends_while_the_next_one_looks_at_it_does_not_disturb_it() {
+    let (place, ..) = prepared();
+    let repository = place.open(0);
+    drop(Session::open(&repository, place.machines[0].client(), Role::Writer).unwrap());
+    let tasks = [Task::BackUp { who: 0, times: 1 }, Task::Prune(impatient())];
+    let story = [(0, Cue::Before(Operation::Get, layout::SESSIONS_FOLDER)), (1, Cue::End), (0, Cue::End)];
+    let (after, outcomes) = act(&place, &scene(), Arc::new(Story::new(&story)), &tasks);
+    assert_eq!(outcomes[0].committed.len(), 1);
+    settle(&after);
 }
 
 #[test]
