@@ -25,7 +25,7 @@ pub struct DeltaLimits {
 
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 4, bytes: 12 << 20 }
+        Self { steps: 3, bytes: 12 << 20 }
     }
 }
 
