@@ -20,8 +20,9 @@ use keepfast_engine::tree::Root;
 use crate::support::golden::{Abilities, Golden, describe, golden_folder};
 use crate::support::history_script::{options, write_files};
 
-/// Every version of the format that a program was released with. None is ever taken away.
-pub const VERSIONS: [&str; 1] = ["v1"];
+/// Every version of the format that a program was released with, and what later programs began to write of it: delta segments and wrapped
+/// files. None is ever taken away.
+pub const VERSIONS: [&str; 2] = ["v1", "v1-deltas"];
 
 fn snapshots(repository: &Repository) -> Vec<Snapshot> {
     let (snapshots, damaged) = repository.history().unwrap().snapshots(repository).unwrap();

@@ -2,7 +2,7 @@
 //! The golden repositories of `tests/golden`, what they hold as `expected.txt` says it, and the same description of a restored
 //! folder. For the tests that read them; it asserts nothing about keepfast.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -36,6 +36,8 @@ pub struct ExpectedSnapshot {
     pub id: String,
     /// Its entries, as in `expected.txt`.
     pub lines: BTreeSet<String>,
+    /// Compressed files by path, each with length and SHA-256 of what is compressed in it.
+    pub unwrapped: BTreeMap<String, String>,
 }
 
 impl Golden {
@@ -78,9 +80,16 @@ impl Golden {
         let mut snapshots = Vec::new();
         for line in fs::read_to_string(self.folder.join("expected.txt")).unwrap().lines() {
             if let Some(id) = line.strip_prefix("== ").and_then(|line| line.strip_suffix(" ==")) {
-                snapshots.push(ExpectedSnapshot { id: id.to_string(), lines: BTreeSet::new() });
+                let (lines, unwrapped) = (BTreeSet::new(), BTreeMap::new());
+                snapshots.push(ExpectedSnapshot { id: id.to_string(), lines, unwrapped });
+                continue;
+            }
+            let snapshot = snapshots.last_mut().expect("the first line names a snapshot");
+            if let Some(unwrapped) = line.strip_prefix("unwrapped ") {
+                let (content, path) = unwrapped.rsplit_once(' ').unwrap();
+                snapshot.unwrapped.insert(path.to_string(), content.to_string());
             } else {
-                snapshots.last_mut().expect("the first line names a snapshot").lines.insert(line.to_string());
+                snapshot.lines.insert(line.to_string());
             }
         }
         snapshots
