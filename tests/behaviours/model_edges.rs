@@ -48,6 +48,15 @@ enum Follows {
     Never,
 }
 
+/// What a collector makes of a pack that the index named and the storage does not list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// Where there is a newer generation, it may have been moved: all is read again.
+    LooksAgain,
+    /// It is lost.
+    Lost,
+}
+
 /// In which packs the bases of a copy elsewhere must be, where a delta may be one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BasesElsewhere {
@@ -78,6 +87,7 @@ struct Rules {
     elsewhere: Counts,
     bases_elsewhere: BasesElsewhere,
     follows: Follows,
+    gone: Gone,
     moves: Moves,
     /// Packs 0 to 2 at the start.
     start: [Set; 3],
@@ -111,6 +121,7 @@ const PROPOSED: Rules = Rules {
     elsewhere: Counts::Plain,
     bases_elsewhere: BasesElsewhere::Uncondemned,
     follows: Follows::SecondLook,
+    gone: Gone::LooksAgain,
     moves: Moves::PlainFirst,
     start: [Y, X_ON_Y, NONE],
     lost: Set::EMPTY,
@@ -133,6 +144,7 @@ impl Model for Rules {
         let state = State {
             packs,
             visible: Set::EMPTY,
+            generation: 0,
             lists: [Set::EMPTY, Set::EMPTY, self.list_left_behind],
             sessions: [Session::None; CLIENTS],
             clients: [Client::at(ClientAt::Idle); CLIENTS],

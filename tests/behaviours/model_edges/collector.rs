@@ -2,7 +2,7 @@
 //! The steps of a collector in the model with edges, numbered as in `docs/format.md` section 11.2.
 
 use super::state::{Chunk, Collector, CollectorAt, FIRST_OF_COLLECTORS, FIRST_OF_WRITERS, Session, State};
-use super::{BasesElsewhere, Counts, Follows, Moves, Rules, counting};
+use super::{BasesElsewhere, Counts, Follows, Gone, Moves, Rules, counting};
 use crate::support::search::{Set, Take};
 
 /// Every step that the collector with this number can take.
@@ -31,7 +31,13 @@ pub fn steps(rules: &Rules, g: u8, state: &State, take: &mut Take<'_, State>) {
             let next = state.collector(g, |c| (c.read, c.at) = (read, CollectorAt::ReadLists));
             take(format_args!("G{g} reads the condemn lists: {read}"), next);
         }
-        CollectorAt::ReadLists => look_again(rules, g, state, take),
+        CollectorAt::ReadLists => {
+            let (named, generation) = (state.visible, state.generation);
+            let next =
+                state.collector(g, |c| (c.named, c.generation, c.at) = (named, generation, CollectorAt::ReadIndex));
+            take(format_args!("G{g} reads the index: {named}"), next);
+        }
+        CollectorAt::ReadIndex => look_again(rules, g, state, take),
         CollectorAt::MustCopy | CollectorAt::PutCopy => copy_out(g, state, take),
         CollectorAt::Collected | CollectorAt::Deletes => delete(g, state, take),
         CollectorAt::Done => {}
@@ -79,10 +85,15 @@ fn closure(needed: Set, copies: Set) -> Set {
     once | bases(once)
 }
 
-/// Steps 4 and 5: what is live, what has no other place, what has to be moved.
+/// Steps 4 and 5: the packs are listed, then what is live, what has no other place, what has to be moved.
 fn look_again(rules: &Rules, g: u8, state: &State, take: &mut Take<'_, State>) {
-    let Collector { condemns, read, .. } = state.collectors[usize::from(g)];
-    let seen = state.visible & state.stored();
+    let Collector { condemns, read, named, generation, .. } = state.collectors[usize::from(g)];
+    let seen = named & state.stored();
+    if rules.gone == Gone::LooksAgain && seen != named && generation != state.generation {
+        let next = state.collector(g, |c| *c = Collector { condemns, ..Collector::at(CollectorAt::SessionsEnded) });
+        take(format_args!("G{g} misses {}, and there is a newer generation", named - seen), next);
+        return;
+    }
     let here = state.copies_in(state.stored() & condemns);
     let there = state.copies_in(seen - read - condemns);
     let bases = if rules.bases_elsewhere == BasesElsewhere::Visible { state.copies_in(seen) } else { there };
@@ -91,7 +102,7 @@ fn look_again(rules: &Rules, g: u8, state: &State, take: &mut Take<'_, State>) {
     let missing = live - counting(rules.elsewhere, there, bases);
     let go = |moves: Set| {
         let at = if moves.is_empty() { CollectorAt::Collected } else { CollectorAt::MustCopy };
-        state.collector(g, |c| (c.read, c.moves, c.at) = (Set::EMPTY, moves, at))
+        state.collector(g, |c| *c = Collector { condemns, moves, ..Collector::at(at) })
     };
     let whole = counting(Counts::Whole, there | here, there | here);
     let mut choices = vec![Set::EMPTY];
@@ -143,7 +154,10 @@ fn delete(g: u8, state: &State, take: &mut Take<'_, State>) {
     let Collector { at, condemns, .. } = state.collectors[usize::from(g)];
     if at == CollectorAt::Collected {
         let next = state.collector(g, |c| c.at = CollectorAt::Deletes);
-        let next = next.after(|state| state.visible = state.visible - condemns);
+        let next = next.after(|state| {
+            state.visible = state.visible - condemns;
+            state.generation += 1;
+        });
         take(format_args!("G{g} puts a generation without {condemns}"), next);
     } else if let Some(pack) = (state.stored() & condemns).first() {
         take(format_args!("G{g} deletes p{pack}"), state.with_pack(pack, Set::EMPTY));

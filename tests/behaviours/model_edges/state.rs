@@ -94,6 +94,7 @@ pub enum CollectorAt {
     Waits,
     SessionsEnded,
     ReadLists,
+    ReadIndex,
     MustCopy,
     PutCopy,
     Collected,
@@ -109,13 +110,17 @@ pub struct Collector {
     pub awaited: Set,
     /// Packs on condemn lists, as it has read them.
     pub read: Set,
+    /// Packs that the index names, as it has read it, and the generation that it read.
+    pub named: Set,
+    pub generation: u8,
     /// Copies it is going to move.
     pub moves: Set,
 }
 
 impl Collector {
     pub const fn at(at: CollectorAt) -> Self {
-        Self { at, condemns: Set::EMPTY, awaited: Set::EMPTY, read: Set::EMPTY, moves: Set::EMPTY }
+        let none = Set::EMPTY;
+        Self { at, condemns: none, awaited: none, read: none, named: none, generation: 0, moves: none }
     }
 }
 
@@ -125,6 +130,8 @@ pub struct State {
     pub packs: [Set; PACKS],
     /// Packs that the index names.
     pub visible: Set,
+    /// The newest index generation.
+    pub generation: u8,
     /// The condemn list of each collector, and one that a dead collector has left; empty: there is none.
     pub lists: [Set; 3],
     pub sessions: [Session; CLIENTS],
