@@ -50,6 +50,8 @@ struct Window {
     uses: Vec<Use>,
     segments: Vec<Location>,
     numbers: HashMap<(PackId, u32), u32>,
+    /// Places of the file without holes, ascending.
+    ranges: Vec<Range<u64>>,
 }
 
 /// What a worker made of a segment.
@@ -133,6 +135,11 @@ impl Window {
             self.segments.push(location);
         }
         self.uses.push(Use { segment, offset, length, at });
+        let end = at + u64::from(length);
+        match self.ranges.last_mut() {
+            Some(last) if last.end == at => last.end = end,
+            _ => self.ranges.push(at..end),
+        }
     }
 
     fn write<'env>(
@@ -142,6 +149,9 @@ impl Window {
         big: &Arc<Big>,
         wrote: &mut Wrote,
     ) -> Result<()> {
+        if big.opened.is_new() {
+            self.ranges.iter().for_each(|range| big.opened.file.allocate(range));
+        }
         // As many as keep the workers busy while this thread writes.
         let limit = shared.options.threads + 2;
         let (sender, receiver) = crossbeam_channel::unbounded();

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
@@ -21,6 +22,9 @@ use super::{locks, name};
 
 /// Zeros written at once where the file system can not make holes.
 const ZEROS_BYTES: usize = 64 << 10;
+
+/// `f_type` of ext2, ext3 and ext4 (`statfs(2)`).
+const EXT4_MAGIC: rustix::fs::FsWord = 0xEF53;
 
 /// An open regular file of the target.
 pub struct TargetFile {
@@ -122,16 +126,14 @@ impl TargetFile {
         self.file.set_len(len).map_err(|error| self.error("set length of file", error))
     }
 
-    /// Reserves space for `len` bytes from the start without changing the size, so that a full disk shows before the writing and
-    /// the file lies in one piece. File systems that can not do it are let be.
-    pub fn allocate(&self, len: u64) -> Result<(), TargetError> {
-        if len == 0 {
-            return Ok(());
+    /// Reserves space without changing the size, if that makes writing in any order faster: on ext4 it does, by a fifth of the kernel's time for
+    /// a file of 2.7 GB. In memory it would write everything twice, and btrfs would not compress what was reserved. What can not be
+    /// reserved is told by the writing.
+    pub fn allocate(&self, range: &Range<u64>) {
+        if range.is_empty() || !rustix::fs::fstatfs(&self.file).is_ok_and(|found| found.f_type == EXT4_MAGIC) {
+            return;
         }
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            Err(error) => Err(self.error("allocate file", error.into())),
-        }
+        let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, range.start, range.end - range.start);
     }
 
     /// Makes `[offset, offset + len)` read as zeros and, where the file system can, take no space. The file grows to hold the range.
