@@ -35,7 +35,7 @@ pub struct ImportArgs {
     /// Read everything, write nothing, and tell what would be stored
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// zstd level for everything; without it the first 16 MiB get 6, the rest 3
+    /// zstd level for everything; without it the first 16 MiB get 8, the rest 3
     #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression: Option<i32>,
