@@ -25,7 +25,7 @@ use crate::support::random::Random;
 use crate::support::servers::Server;
 
 /// How long a soak of the ordinary tests works, on each storage.
-const SHORT: Duration = Duration::from_secs(22);
+const SHORT: Duration = Duration::from_secs(30);
 
 /// How long `--ignored` ones work unless `KEEPFAST_SOAK_SECONDS` says.
 const LONG: Duration = Duration::from_secs(600);
@@ -65,7 +65,8 @@ struct Crowd {
     collectors: usize,
 }
 
-const FEW: Crowd = Crowd { writers: 3, collectors: 1 };
+/// Two collectors: what one moves the other has to see.
+const FEW: Crowd = Crowd { writers: 3, collectors: 2 };
 const MANY: Crowd = Crowd { writers: 8, collectors: 2 };
 
 /// The program beside this one, or the one that `KEEPFAST_PROGRAM` names; `None`, and a printed reason, where there is none. With

@@ -17,21 +17,30 @@ use crate::index::{LocalIndex, Location};
 /// What a delta segment may cost its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeltaLimits {
-    /// Delta segments from it to one that stands alone, itself included; 0 writes no delta.
+    /// Delta segments of data from it to one that stands alone, itself included; 0 writes no delta.
     pub steps: u32,
+    /// The same for tree and list nodes: their segments are short, and a longer chain keeps what a night adds small.
+    pub tree_steps: u32,
     /// Plaintext of all segments that have to be decoded for it, without itself, in bytes.
     pub bytes: u64,
 }
 
+impl DeltaLimits {
+    /// Those for segments of one kind, in `steps`.
+    pub(super) fn of(self, kind: Kind) -> Self {
+        Self { steps: if kind == Kind::TreePack { self.tree_steps } else { self.steps }, ..self }
+    }
+}
+
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 3, bytes: 12 << 20 }
+        Self { steps: 3, tree_steps: 8, bytes: 12 << 20 }
     }
 }
 
 impl DeltaLimits {
     /// Every segment stands alone.
-    pub const NONE: Self = Self { steps: 0, bytes: 0 };
+    pub const NONE: Self = Self { steps: 0, tree_steps: 0, bytes: 0 };
 }
 
 /// Base chunks of a segment, in bytes: more would not fit into zstd's window beside the segment at the usual levels.

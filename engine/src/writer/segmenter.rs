@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 
-use super::delta::{BaseFinder, Bases, DeltaLimits};
+use super::delta::{BaseFinder, Bases};
 use super::{OpenSegment, Writer};
 use crate::error::Result;
 use crate::pool::Pool;
@@ -77,11 +77,12 @@ impl<'env> Segmenter<'env> {
 
     /// Adds bases to the open delta segment, or to the next one where they do not fit into it; whether a chunk that resembles them belongs there.
     fn take_bases(&mut self, which: usize, bases: &[ChunkId]) -> Result<bool> {
-        let limits = self.writer.deltas;
-        if bases.is_empty() || limits == DeltaLimits::NONE {
+        let kind = self.open[which][DELTA].kind;
+        let limits = self.writer.deltas.of(kind);
+        if bases.is_empty() || limits.steps == 0 {
             return Ok(false);
         }
-        let candidates = self.bases.candidates(self.open[which][DELTA].kind, bases, &limits)?;
+        let candidates = self.bases.candidates(kind, bases, &limits)?;
         if self.open[which][DELTA].bases.take(&candidates, &limits) {
             return Ok(true);
         }
