@@ -40,7 +40,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn goes_on(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         Instant::now() < self.end && !self.over.load(Ordering::Relaxed)
     }
 
