@@ -34,7 +34,7 @@ impl DeltaLimits {
 
 impl Default for DeltaLimits {
     fn default() -> Self {
-        Self { steps: 3, tree_steps: 8, bytes: 12 << 20 }
+        Self { steps: 2, tree_steps: 8, bytes: 12 << 20 }
     }
 }
 
