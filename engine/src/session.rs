@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
         let mut last_sequence = 0;
         for _ in 0..ATTEMPTS {
             let id = SessionId(crypto::random());
-            let sequence = announce(repository, &mut identity, &client, id, role)?;
+            let Some(sequence) = announce(repository, &mut identity, &client, id, role)? else { continue };
             // Condemn lists are read after the session record exists, the index after them: whoever condemns later sees the record.
             let Seen { condemned, history, packs } = look(repository, role)?;
             if history.next_sequence(&identity.writer) != sequence {

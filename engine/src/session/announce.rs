@@ -17,14 +17,15 @@ use crate::history::History;
 use crate::identity::Identity;
 use crate::repository::{Repository, object_name};
 
-/// Puts the session record at the writer's next free sequence; ends dead sessions of its own on the way.
+/// Puts the session record at the writer's next free sequence; ends dead sessions of its own on the way. `None`: somebody has ended the session
+/// that stood there while it was looked at. It may have been this one, if an earlier answer was lost, so the next try needs another id.
 pub(super) fn announce(
     repository: &Repository,
     identity: &mut Identity,
     client: &Client,
     id: SessionId,
     role: Role,
-) -> Result<u64> {
+) -> Result<Option<u64>> {
     loop {
         repository.admit_writer(identity.writer, client.now)?;
         let mut sequence = next_sequence(repository, identity)?;
@@ -35,16 +36,15 @@ pub(super) fn announce(
             let name = object_name(&layout::session(&identity.writer, sequence));
             if repository.backend.put_if_absent(&name, &[&object])? == Put::Created {
                 repository.backend.barrier()?;
-                return Ok(sequence);
+                return Ok(Some(sequence));
             }
             let there = match repository.backend.get(&name, None) {
-                // A collector has just ended that session: its slot is filled, and this place is taken for ever.
-                Err(error) if error.kind == ErrorKind::NotFound => break,
+                Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
                 there => there?,
             };
             if there == object {
                 repository.backend.barrier()?;
-                return Ok(sequence);
+                return Ok(Some(sequence));
             }
             let dead = SessionRecord::open(&repository.keys, identity.writer, sequence, &there)
                 .ok()
