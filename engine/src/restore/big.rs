@@ -23,8 +23,11 @@ use crate::index::Location;
 use crate::pool::Pool;
 use crate::tree::ContentItems;
 
-/// Uses of chunks that are looked at together, 24 bytes each. More would find more segments that are wanted twice.
+/// Uses of chunks that are looked at together, 24 bytes each, and 16 for each place between holes. More would find more segments that are wanted twice.
 const WINDOW_USES: usize = 512 << 10;
+
+/// Shorter places between holes are not reserved, in bytes: a file of many of them costs no system calls for it.
+const LEAST_RESERVED_BYTES: u64 = 8 << 20;
 
 /// A big file that is being written.
 pub(super) struct Big {
@@ -150,7 +153,8 @@ impl Window {
         wrote: &mut Wrote,
     ) -> Result<()> {
         if big.opened.is_new() {
-            self.ranges.iter().for_each(|range| big.opened.file.allocate(range));
+            let long = self.ranges.iter().filter(|range| range.end - range.start >= LEAST_RESERVED_BYTES);
+            long.for_each(|range| big.opened.file.allocate(range));
         }
         // As many as keep the workers busy while this thread writes.
         let limit = shared.options.threads + 2;

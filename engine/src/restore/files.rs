@@ -56,6 +56,13 @@ impl Opened {
     pub(super) fn is_new(&self) -> bool {
         !matches!(self.before, Before::File(_))
     }
+
+    /// Gives back what was reserved beyond the end of a file that is not finished.
+    fn release(&self) {
+        if self.is_new() {
+            let _ = self.file.len().and_then(|len| self.file.set_len(len));
+        }
+    }
 }
 
 /// Hands jobs to the workers; bounded, so that the walk does not run ahead of them.
@@ -134,6 +141,7 @@ impl<'env> Jobs<'env> {
         let finished =
             big::write(shared, &self.pool, &big).and_then(|wrote| finish(shared, &big.job, &big.opened, &wrote));
         if let Err(error) = finished {
+            big.opened.release();
             shared.failed(&big.job.path, error);
         }
         shared.events.path_done(&big.job.path, 0);
