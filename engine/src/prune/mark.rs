@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Marking: everything that visible snapshots reach, and the base chunks of that, as a sorted stream of id prefixes that does not grow with memory.
 //!
-//! For a prune, from its beginning to its end: what became visible meanwhile is added, nothing is ever taken away. Two ids with the
-//! same prefix keep each other alive.
+//! For a prune, from its beginning to its end: what became visible meanwhile is added, and nothing is taken away unless all is marked
+//! anew. Two ids with the same prefix keep each other alive.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -57,7 +57,8 @@ impl<'a> Marked<'a> {
         })
     }
 
-    /// Nothing yet, once more.
+    /// Nothing yet, once more. What was forgotten since is not marked then; whoever brings it back sees the list that was published before, or is
+    /// waited for.
     pub(super) fn begin_again(&self, scratch: &Path) -> Result<Self> {
         Self::new(self.repository, scratch, self.on_damage, self.events)
     }

@@ -49,8 +49,8 @@ const MAX_PREFIX_BYTES: usize = 4 << 20;
 /// Chunks looked at for one new chunk.
 const MAX_CANDIDATES: usize = 256;
 
-/// Closures kept in memory; each is some hundred bytes.
-const MAX_KNOWN: usize = 1 << 12;
+/// Closures kept in memory; each is some hundred bytes, with thousands of small bases some kilobytes.
+const MAX_KNOWN: usize = 1 << 11;
 
 /// Where a chunk of a delta segment lies among the segment's bases is known only roughly. As much as this share of them, in bytes, counts to
 /// either side of where it would lie if all differences were spread evenly.

@@ -38,6 +38,8 @@ pub use segmenter::Segmenter;
 pub struct OpenSegment {
     kind: Kind,
     number: u32,
+    /// Whether it is among what a session compresses harder.
+    is_early: bool,
     plain: Vec<u8>,
     chunks: Vec<ChunkRow>,
     /// What it may be compressed against.
@@ -47,7 +49,8 @@ pub struct OpenSegment {
 impl OpenSegment {
     /// An empty segment; `number` counts the segments of the session.
     pub(crate) fn new(kind: Kind, number: u32) -> Self {
-        Self { kind, number, plain: Vec::new(), chunks: Vec::new(), bases: Bases::default() }
+        let is_early = number < seal::EARLY_SEGMENTS;
+        Self { kind, number, is_early, plain: Vec::new(), chunks: Vec::new(), bases: Bases::default() }
     }
 
     /// Adds a chunk, whose content has this id.

@@ -26,8 +26,10 @@ pub enum Compression {
     Level(i32),
 }
 
-/// Segments of a session that are compressed harder: about 16 MiB, so that the cost is bounded.
-const EARLY_SEGMENTS: u32 = 16;
+/// Plaintext of a session that is compressed harder, in bytes: the cost is bounded.
+pub(super) const EARLY_BYTES: u64 = 16 << 20;
+/// The same in segments of about 1 MiB, for those who seal no short ones.
+pub(super) const EARLY_SEGMENTS: u32 = 16;
 /// zstd level of the early segments: a first backup of configuration files is 10 % smaller than with level 3. Level 9 is no smaller, and slower.
 const EARLY_LEVEL: i32 = 8;
 /// zstd level of the rest: level 4 saves 0.2 % on source code (`docs/decisions/001-sizes.md`).
@@ -38,9 +40,9 @@ const LATER_LEVEL: i32 = 3;
 const DELTA_LEVEL: i32 = 9;
 
 impl Compression {
-    fn level(self, segment: u32) -> i32 {
+    fn level(self, is_early: bool) -> i32 {
         match self {
-            Self::Auto if segment < EARLY_SEGMENTS => EARLY_LEVEL,
+            Self::Auto if is_early => EARLY_LEVEL,
             Self::Auto => LATER_LEVEL,
             Self::Level(level) => level,
         }
@@ -141,7 +143,7 @@ fn compress(open: &OpenSegment, prefix: &[u8], compression: Compression, scratch
     let compressor = &mut scratch.compressor;
     compressor.set_level(compression.delta_level());
     let delta = if prefix.is_empty() { None } else { compressor.compress_delta(&open.plain, prefix) };
-    compressor.set_level(compression.level(open.number));
+    compressor.set_level(compression.level(open.is_early));
     let Some(delta) = delta else { return compressor.compress(&open.plain) };
     let cost = delta.bytes().len() + EDGE_BYTES * open.bases.ids.len();
     if cost * CLEARLY_SMALLER_SHARE <= open.plain.len() {

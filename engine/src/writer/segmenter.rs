@@ -10,6 +10,7 @@ use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 
 use super::delta::{BaseFinder, Bases};
+use super::seal::EARLY_BYTES;
 use super::{OpenSegment, Writer};
 use crate::error::Result;
 use crate::pool::Pool;
@@ -25,6 +26,8 @@ pub struct Segmenter<'env> {
     /// By kind: what stands alone, and what has bases.
     open: [[OpenSegment; 2]; 2],
     next_number: u32,
+    /// Plaintext of the segments before, which may be many and short.
+    sealed_bytes: u64,
     bases: BaseFinder,
 }
 
@@ -43,6 +46,7 @@ impl<'env> Segmenter<'env> {
             session: Default::default(),
             open: [empty(Kind::DataPack), empty(Kind::TreePack)],
             next_number: 0,
+            sealed_bytes: 0,
             bases: BaseFinder::new(writer.index.clone()),
         }
     }
@@ -103,6 +107,8 @@ impl<'env> Segmenter<'env> {
         let mut full = std::mem::replace(open, empty);
         full.number = self.next_number;
         self.next_number += 1;
+        full.is_early = self.sealed_bytes < EARLY_BYTES;
+        self.sealed_bytes += full.plain.len() as u64;
         let writer = self.writer;
         self.pool.urgent(move |scratch| writer.seal(full, scratch));
     }
