@@ -27,7 +27,7 @@ use crate::index::{LocalIndex, SurveyedPack};
 use crate::pool::Scratch;
 use crate::reader::Reader;
 use crate::repository::{Repository, object_name};
-use crate::writer::{OpenSegment, Writer};
+use crate::writer::{Numbering, OpenSegment, Writer};
 
 /// Looks for live chunks of condemned packs.
 pub(super) struct Finder<'a> {
@@ -154,7 +154,7 @@ pub(super) struct Copier<'a> {
     events: &'a dyn Events,
     scratch: Scratch,
     open: [OpenSegment; 2],
-    segments: u32,
+    numbering: Numbering,
     /// Live chunks that could not be read from anywhere, and were given up.
     pub(super) given_up: u64,
 }
@@ -167,9 +167,20 @@ impl<'a> Copier<'a> {
         (move_as_is, on_damage): (MoveAsIs, OnDamage),
         events: &'a dyn Events,
     ) -> Self {
-        let open = [OpenSegment::new(Kind::DataPack, 0), OpenSegment::new(Kind::TreePack, 1)];
+        let open = [Kind::DataPack, Kind::TreePack].map(OpenSegment::new);
         let scratch = Scratch::new();
-        Self { repository, reader, writer, move_as_is, on_damage, events, scratch, open, segments: 2, given_up: 0 }
+        Self {
+            repository,
+            reader,
+            writer,
+            move_as_is,
+            on_damage,
+            events,
+            scratch,
+            open,
+            numbering: Numbering::default(),
+            given_up: 0,
+        }
     }
 
     /// Copies what is needed of one pack.
@@ -249,8 +260,7 @@ impl<'a> Copier<'a> {
         wanted: &[bool],
         edges: &[ChunkId],
     ) -> Result<()> {
-        let mut segment = OpenSegment::new(kind, self.segments);
-        self.segments += 1;
+        let mut segment = OpenSegment::new(kind);
         segment.set_bases(edges);
         let mut rest = plain;
         for (chunk, wanted) in rows.iter().zip(wanted) {
@@ -260,7 +270,7 @@ impl<'a> Copier<'a> {
                 segment.add(chunk.id, bytes);
             }
         }
-        self.writer.seal(segment, &mut self.scratch);
+        self.close(segment);
         self.writer.check()
     }
 
@@ -335,9 +345,13 @@ impl<'a> Copier<'a> {
     fn seal(&mut self, kind: Kind) {
         let open = &mut self.open[usize::from(kind == Kind::TreePack)];
         if open.plain_len() > 0 {
-            let full = std::mem::replace(open, OpenSegment::new(kind, self.segments));
-            self.segments += 1;
-            self.writer.seal(full, &mut self.scratch);
+            let full = std::mem::replace(open, OpenSegment::new(kind));
+            self.close(full);
         }
+    }
+
+    fn close(&mut self, mut full: OpenSegment) {
+        self.numbering.close(&mut full);
+        self.writer.seal(full, &mut self.scratch);
     }
 }

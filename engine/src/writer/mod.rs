@@ -47,10 +47,10 @@ pub struct OpenSegment {
 }
 
 impl OpenSegment {
-    /// An empty segment; `number` counts the segments of the session.
-    pub(crate) fn new(kind: Kind, number: u32) -> Self {
-        let is_early = number < seal::EARLY_SEGMENTS;
-        Self { kind, number, is_early, plain: Vec::new(), chunks: Vec::new(), bases: Bases::default() }
+    /// An empty segment. It gets its place in the session from [`Numbering::close`].
+    pub(crate) fn new(kind: Kind) -> Self {
+        let (plain, chunks) = (Vec::new(), Vec::new());
+        Self { kind, number: 0, is_early: false, plain, chunks, bases: Bases::default() }
     }
 
     /// Adds a chunk, whose content has this id.
@@ -67,6 +67,23 @@ impl OpenSegment {
     /// Bytes of plaintext so far.
     pub(crate) fn plain_len(&self) -> usize {
         self.plain.len()
+    }
+}
+
+/// How many segments a session has closed, and their plaintext: they may be many and short.
+#[derive(Default)]
+pub(crate) struct Numbering {
+    segments: u32,
+    plain_bytes: u64,
+}
+
+impl Numbering {
+    /// Gives a full segment its number, and with it how hard it is compressed.
+    pub(crate) fn close(&mut self, full: &mut OpenSegment) {
+        full.number = self.segments;
+        full.is_early = self.plain_bytes < seal::EARLY_BYTES;
+        self.segments += 1;
+        self.plain_bytes += full.plain.len() as u64;
     }
 }
 

@@ -28,8 +28,6 @@ pub enum Compression {
 
 /// Plaintext of a session that is compressed harder, in bytes: the cost is bounded.
 pub(super) const EARLY_BYTES: u64 = 16 << 20;
-/// The same in segments of about 1 MiB, for those who seal no short ones.
-pub(super) const EARLY_SEGMENTS: u32 = 16;
 /// zstd level of the early segments: a first backup of configuration files is 10 % smaller than with level 3. Level 9 is no smaller, and slower.
 const EARLY_LEVEL: i32 = 8;
 /// zstd level of the rest: level 4 saves 0.2 % on source code (`docs/decisions/001-sizes.md`).

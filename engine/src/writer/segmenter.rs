@@ -10,8 +10,7 @@ use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::ChunkId;
 
 use super::delta::{BaseFinder, Bases};
-use super::seal::EARLY_BYTES;
-use super::{OpenSegment, Writer};
+use super::{Numbering, OpenSegment, Writer};
 use crate::error::Result;
 use crate::pool::Pool;
 use crate::tree::NodeSink;
@@ -25,9 +24,7 @@ pub struct Segmenter<'env> {
     session: [HashSet<ChunkId, BuildHasherDefault<IdHasher>>; 2],
     /// By kind: what stands alone, and what has bases.
     open: [[OpenSegment; 2]; 2],
-    next_number: u32,
-    /// Plaintext of the segments before, which may be many and short.
-    sealed_bytes: u64,
+    numbering: Numbering,
     bases: BaseFinder,
 }
 
@@ -38,15 +35,14 @@ const DELTA: usize = 1;
 impl<'env> Segmenter<'env> {
     /// A segmenter whose segments are sealed by `pool`.
     pub fn new(writer: &'env Writer, pool: Pool<'env>) -> Self {
-        let empty = |kind| [OpenSegment::new(kind, 0), OpenSegment::new(kind, 0)];
+        let empty = |kind| [OpenSegment::new(kind), OpenSegment::new(kind)];
         Self {
             writer,
             pool,
             keys: writer.keys.clone(),
             session: Default::default(),
             open: [empty(Kind::DataPack), empty(Kind::TreePack)],
-            next_number: 0,
-            sealed_bytes: 0,
+            numbering: Numbering::default(),
             bases: BaseFinder::new(writer.index.clone()),
         }
     }
@@ -103,12 +99,9 @@ impl<'env> Segmenter<'env> {
 
     fn seal(&mut self, which: usize, place: usize) {
         let open = &mut self.open[which][place];
-        let empty = OpenSegment::new(open.kind, 0);
+        let empty = OpenSegment::new(open.kind);
         let mut full = std::mem::replace(open, empty);
-        full.number = self.next_number;
-        self.next_number += 1;
-        full.is_early = self.sealed_bytes < EARLY_BYTES;
-        self.sealed_bytes += full.plain.len() as u64;
+        self.numbering.close(&mut full);
         let writer = self.writer;
         self.pool.urgent(move |scratch| writer.seal(full, scratch));
     }
