@@ -2,15 +2,17 @@
 //! For tests: packs with deltas, made up, and which of their chunks can be read as a naive search finds it, which adds chunks to a set
 //! until none is left to add.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keepfast_repo_format::directory::{ChunkRow, Directory, SegmentRow};
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{ChunkId, PackId, SessionId};
+use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId, SessionId};
 use keepfast_repo_format::keys::KeyRow;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::Codec;
 use proptest::prelude::Strategy;
+
+use super::LocalIndex;
 
 /// Its chunks, and its base chunks.
 pub(crate) type Segment = (Vec<u8>, Vec<u8>);
@@ -44,6 +46,15 @@ pub(crate) fn record(n: u8, segments: &[Segment], length: u32, chunk: fn(u8) -> 
         keys: vec![KeyRow::new([n; 32], [2; 32])],
         directory,
     }
+}
+
+/// An index in memory that sees these packs.
+pub(crate) fn index_of(packs: &[PackRecord]) -> LocalIndex {
+    let index = LocalIndex::in_memory(RepositoryId([7; 16])).unwrap();
+    let object = IndexId([1; 32]);
+    index.retain(&HashSet::from([object])).unwrap();
+    index.load(object, packs).unwrap();
+    index
 }
 
 /// Chunks that can be read from these segments.

@@ -25,13 +25,6 @@ pub struct DeltaLimits {
     pub bytes: u64,
 }
 
-impl DeltaLimits {
-    /// Those for segments of one kind, in `steps`.
-    pub(super) fn of(self, kind: Kind) -> Self {
-        Self { steps: if kind == Kind::TreePack { self.tree_steps } else { self.steps }, ..self }
-    }
-}
-
 impl Default for DeltaLimits {
     fn default() -> Self {
         Self { steps: 2, tree_steps: 8, bytes: 12 << 20 }
@@ -41,6 +34,11 @@ impl Default for DeltaLimits {
 impl DeltaLimits {
     /// Every segment stands alone.
     pub const NONE: Self = Self { steps: 0, tree_steps: 0, bytes: 0 };
+
+    /// Those for segments of one kind, in `steps`.
+    pub(super) fn of(self, kind: Kind) -> Self {
+        Self { steps: if kind == Kind::TreePack { self.tree_steps } else { self.steps }, ..self }
+    }
 }
 
 /// Base chunks of a segment, in bytes: more would not fit into zstd's window beside the segment at the usual levels.
@@ -215,3 +213,6 @@ impl BaseFinder {
         Ok(Some(closure))
     }
 }
+
+#[cfg(test)]
+mod tests;

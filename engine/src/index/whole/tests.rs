@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whole copies against a naive model.
 
-use std::collections::HashSet;
-
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::PackId;
-use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::MAX_DELTA_STEPS;
 use proptest::prelude::{prop_assert_eq, proptest};
 
 use super::super::LocalIndex;
-use super::super::naive::{Segment, packs, record, whole};
-use super::super::tests::{REPOSITORY, chunk, object};
+use super::super::naive::{Segment, index_of, packs, record, whole};
+use super::super::tests::chunk;
 use super::Fault;
 
 const CHUNKS: u8 = 10;
-
-fn index_of(packs: &[PackRecord]) -> LocalIndex {
-    let index = LocalIndex::in_memory(REPOSITORY).unwrap();
-    index.retain(&HashSet::from([object(1)])).unwrap();
-    index.load(object(1), packs).unwrap();
-    index
-}
 
 proptest! {
     #[test]

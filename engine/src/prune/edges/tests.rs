@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Closure and broken deltas against naive searches over the same packs.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use keepfast_repo_format::id::{ChunkId, IndexId, RepositoryId};
+use keepfast_repo_format::id::ChunkId;
 use proptest::prelude::{prop_assert_eq, proptest};
 
 use super::{Copy, Edges};
 use crate::index::LocalIndex;
-use crate::index::naive::{Segment, packs, record, whole};
+use crate::index::naive::{Segment, index_of, packs, record, whole};
 use crate::prune::runs::Runs;
 
 const CHUNKS: u8 = 12;
@@ -42,10 +42,8 @@ proptest! {
         reached in proptest::collection::btree_set(0..CHUNKS, 0..5),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let index = LocalIndex::in_memory(RepositoryId([7; 16])).unwrap();
-        index.retain(&HashSet::from([IndexId([1; 32])])).unwrap();
         let records: Vec<_> = (0..).zip(&packs).map(|(n, segments)| record(n, segments, 2, chunk)).collect();
-        index.load(IndexId([1; 32]), &records).unwrap();
+        let index = index_of(&records);
         let is_there = |n: u8| !lost.contains(&n);
         let there: Vec<(u8, &Segment)> = (0..).zip(&packs).filter(|(n, _)| is_there(*n))
             .flat_map(|(n, segments)| segments.iter().map(move |segment| (n, segment))).collect();
