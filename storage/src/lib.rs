@@ -12,6 +12,7 @@ pub mod location;
 mod name;
 pub mod pace;
 pub mod probe;
+pub mod reserve;
 pub mod retry;
 pub mod sftp;
 #[cfg(any(test, feature = "testing"))]

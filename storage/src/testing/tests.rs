@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
+use crate::reserve::Reserve;
 use crate::{Backend, Delete, ErrorKind, Name, Put};
 
 fn name(text: &str) -> Name {
@@ -50,6 +51,7 @@ fn the_recording_backend_keeps_the_contract() {
 #[test]
 fn the_faulty_backend_without_faults_keeps_the_contract() {
     conformance::check(&|| Box::new(FaultyBackend::new(Arc::new(MemBackend::new()), Vec::new())));
+    conformance::check(&|| Box::new(Reserve::new(Arc::new(MemBackend::new()))));
 }
 
 /// What one popular S3 gateway does: it says yes to a conditional put, and overwrites.
