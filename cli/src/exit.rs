@@ -153,7 +153,7 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::SessionVoid { .. } => "run the command again; nothing of this run is visible in the repository",
         EngineError::Unsupported { .. } => "use the version of keepfast that wrote it, or a later one",
         EngineError::Prune(PruneError::Full { .. }) => {
-            "run prune again when there is space; with `--max-unused unlimited` it needs hardly any"
+            "run prune again when there is space; with `--max-unused unlimited` it needs hardly any, and `keepfast repository reserve` sets some aside for the next time"
         }
         EngineError::Prune(PruneError::SelfCheck) => "test this machine's memory; nothing was deleted in this round",
         EngineError::Prune(_) => {

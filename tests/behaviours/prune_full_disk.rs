@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use keepfast_engine::Error;
 use keepfast_storage::local::LocalBackend;
+use keepfast_storage::reserve::{PIECE_BYTES, Reserve, reserved, set_aside};
 use keepfast_storage::{Backend, ErrorKind};
 
 use crate::support::collector::{all_of_it, forget, prune_on};
@@ -23,8 +24,8 @@ fn a_disk_that_is_really_full_is_pruned_free() {
     let other = scratch();
     let disk: Arc<dyn Backend> = Arc::new(LocalBackend::create(&base.path().join("repository")).unwrap());
     let key = init_small(disk.as_ref()).unwrap();
-    // A forget and a prune write a few kilobytes before they delete: an operator who finds the disk full makes room for them.
-    std::fs::write(base.path().join("ballast"), [1; 128 << 10]).unwrap();
+    // A forget and a prune write a few kilobytes before they delete.
+    set_aside(&*disk, PIECE_BYTES).unwrap();
     let machine = Machine::new("alpha", other.path());
     let source = [other.path().join("source")];
     std::fs::create_dir_all(&source[0]).unwrap();
@@ -38,13 +39,21 @@ fn a_disk_that_is_really_full_is_pruned_free() {
         None
     });
     assert!(matches!(full, Some(Error::Storage(ref error)) if error.kind == ErrorKind::Full), "{full:?}");
-    std::fs::remove_file(base.path().join("ballast")).unwrap();
+    // To the last byte.
+    let _ = std::fs::write(base.path().join("filler"), vec![1; 6 << 20]);
     let last = snapshots.pop().unwrap();
     let repository = machine.open(disk.clone(), &key).unwrap();
+    let error = forget(&repository, &machine, &snapshots).unwrap_err();
+    assert!(matches!(error, Error::Storage(ref error) if error.kind == ErrorKind::Full), "{error:?}");
+    drop(repository);
+    let reserve = Arc::new(Reserve::new(disk.clone()));
+    let repository = machine.open(reserve.clone(), &key).unwrap();
     forget(&repository, &machine, &snapshots).unwrap();
     let report = prune_on(&repository, &machine, &all_of_it()).unwrap();
     assert!(report.finished && report.bytes_freed > 2_000_000, "{report:?}");
     drop(repository);
+    assert_eq!((reserve.given_up(), reserved(&*disk).unwrap()), (PIECE_BYTES, 0));
+    assert_eq!(reserve.refill().unwrap(), PIECE_BYTES);
     machine.back_up(disk.clone(), &key, &source).expect("there is space again");
     let repository = machine.open(disk, &key).unwrap();
     let (found, damaged) = repository.history().unwrap().snapshots(&repository).unwrap();

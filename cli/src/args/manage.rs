@@ -160,6 +160,12 @@ pub struct RepositoryArgs {
 pub enum RepositoryCommand {
     /// Find out what the storage guarantees, and what that allows
     Probe,
+    /// Set space aside in a folder or on an SFTP server, so that forget and prune work when it is full
+    Reserve {
+        /// How much, such as 64M; 0 gives all of it back; without it, how much there is
+        #[arg(value_name = "SIZE")]
+        size: Option<String>,
+    },
 }
 
 /// Arguments of `quickstart`.

@@ -21,22 +21,33 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Done, Failure> {
     let policy = retention::policy(&args.keep)?;
     let grouping = Grouping::parse(&args.group_by).map_err(|error| Failure::Usage(format!("--group-by: {error}")))?;
     refuse_nonsense(args, &policy)?;
-    let repository = repository::open(&context.global)?;
+    let (repository, reserve) = repository::open_to_free(&context.global)?;
+    let outcome = run_on(context, args, &repository, (&policy, &grouping));
+    prune::tell_reserve(context, &reserve, args.prune && outcome.is_ok());
+    outcome
+}
+
+fn run_on(
+    context: &Context,
+    args: &ForgetArgs,
+    repository: &Repository,
+    (policy, grouping): (&Policy, &Grouping),
+) -> Result<Done, Failure> {
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
     let client = machine::client(None);
     let selection = if args.snapshots.is_empty() {
         let (scope, zone) = (scope::scope(&args.scope)?, TimeZone::system());
         Selection::Policy { scope, policy: policy.clone(), grouping: grouping.clone(), zone }
     } else {
-        Selection::Named(named(context, &repository, args)?)
+        Selection::Named(named(context, repository, args)?)
     };
-    let outcome = forget(&repository, &client, &selection, mode)?;
+    let outcome = forget(repository, &client, &selection, mode)?;
     if args.snapshots.is_empty() {
-        print_groups(context, args, &policy, &grouping, &outcome);
+        print_groups(context, args, policy, grouping, &outcome);
     }
     print_totals(context, args, &outcome);
     let pruned = match args.prune {
-        true => Some(prune::execute(context, &repository, &prune::defaults(args.dry_run)?)?),
+        true => Some(prune::execute(context, repository, &prune::defaults(args.dry_run)?)?),
         false => None,
     };
     context.output.summary(summary(args, &outcome, pruned));

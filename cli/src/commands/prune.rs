@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use keepfast_engine::backup::Compression;
 use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, SmallPacks, prune};
 use keepfast_engine::repository::Repository;
+use keepfast_engine::storage::reserve::Reserve;
 use serde_json::{Value, json};
 
 use crate::args::PruneArgs;
@@ -18,13 +19,29 @@ use crate::render::text;
 /// Prunes.
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Done, Failure> {
     let options = options(args)?;
-    let repository = repository::open(&context.global)?;
-    let summary = execute(context, &repository, &options)?;
+    let (repository, reserve) = repository::open_to_free(&context.global)?;
+    let outcome = execute(context, &repository, &options);
+    tell_reserve(context, &reserve, outcome.is_ok());
+    let summary = outcome?;
     if options.mode == Mode::DryRun {
         context.output.note("nothing was changed");
     }
     context.output.summary(summary);
     Ok(Done::Complete)
+}
+
+/// Says what became of the reserve; sets aside again what was given up, if space was freed.
+pub fn tell_reserve(context: &Context, reserve: &Reserve, is_freed: bool) {
+    let used = reserve.given_up();
+    if used == 0 {
+        return;
+    }
+    let said = format!("the storage was full: {} of its reserve were used", text::size(used));
+    let is_again = is_freed && reserve.refill().is_ok();
+    context.output.note(&match is_again {
+        true => format!("{said}, and are set aside again"),
+        false => format!("{said}; when there is space, `keepfast repository reserve SIZE` sets them aside again"),
+    });
 }
 
 /// What is done without options of one's own.

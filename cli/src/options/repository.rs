@@ -2,9 +2,13 @@
 //! From the global options to an opened repository.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use keepfast_engine::repository::{Credential, Found, LocalFolders, Repository};
+use keepfast_engine::storage::Backend;
 use keepfast_engine::storage::local::file_system::{FileSystem, StateFolder};
+use keepfast_engine::storage::location::Location;
+use keepfast_engine::storage::reserve::Reserve;
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
@@ -89,7 +93,24 @@ pub fn open(global: &GlobalArgs) -> Result<Repository, Failure> {
 /// There is none, or it does not open with what was given.
 pub fn open_with(global: &GlobalArgs) -> Result<(Repository, Credential), Failure> {
     let location = storage::location(global)?;
-    let backend = storage::backend(global, &location, Access::Open)?;
+    open_on(global, &location, storage::backend(global, &location, Access::Open)?)
+}
+
+/// The same for a command that frees space: it may use what is set aside when the storage is full.
+///
+/// # Errors
+/// There is none, or it does not open with what was given.
+pub fn open_to_free(global: &GlobalArgs) -> Result<(Repository, Arc<Reserve>), Failure> {
+    let location = storage::location(global)?;
+    let reserve = Arc::new(Reserve::new(storage::backend(global, &location, Access::Open)?));
+    Ok((open_on(global, &location, reserve.clone())?.0, reserve))
+}
+
+fn open_on(
+    global: &GlobalArgs,
+    location: &Location,
+    backend: Arc<dyn Backend>,
+) -> Result<(Repository, Credential), Failure> {
     let source = Source::find(global)?;
     let folders = folders(global)?;
     // A key file says which repository it is for, so that what is known of it need not be fetched.
@@ -100,7 +121,7 @@ pub fn open_with(global: &GlobalArgs) -> Result<(Repository, Credential), Failur
         _ => Found::locate(backend)?,
     };
     let credential = early.map_or_else(|| source.read(), Ok)?;
-    let repository = found.at(storage::distance(&location)).open(&credential, &folders)?;
+    let repository = found.at(storage::distance(location)).open(&credential, &folders)?;
     Ok((repository, credential))
 }
 

@@ -13,6 +13,7 @@ mod probe;
 mod quickstart;
 mod read;
 mod remote;
+mod reserve;
 mod retention;
 mod sandbox;
 mod signals;
