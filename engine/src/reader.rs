@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::SegmentCache;
-use delta::Allowance;
+use delta::{Allowance, Prefixes};
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, KeyId, PackId};
 use keepfast_repo_format::keys::{Keys, SessionKey};
@@ -44,6 +44,7 @@ pub struct Reader {
     index: Arc<LocalIndex>,
     session_keys: Mutex<HashMap<(Kind, KeyId), Arc<SessionKey>>>,
     segments: Mutex<SegmentCache>,
+    prefixes: Prefixes,
     /// Held by the one thread that reads anew what is visible.
     refreshing: Mutex<()>,
     refreshes: AtomicU64,
@@ -86,6 +87,7 @@ impl Reader {
             index,
             session_keys: Mutex::default(),
             segments: Mutex::default(),
+            prefixes: Prefixes::default(),
             refreshing: Mutex::default(),
             refreshes: AtomicU64::new(0),
             lost: Mutex::default(),
@@ -218,7 +220,7 @@ impl Reader {
                 None
             }
         });
-        match segment {
+        let outcome = match segment {
             Some(segment) => {
                 let segment = segment.clone();
                 if decoded > 0 {
@@ -234,7 +236,9 @@ impl Reader {
                     None => self.decode(location, &prefix).map(Arc::new),
                 }
             }
-        }
+        };
+        self.prefixes.give_back(prefix);
+        outcome
     }
 
     fn decode(&self, location: &Location, prefix: &[u8]) -> Result<Vec<u8>> {

@@ -179,8 +179,11 @@ impl std::fmt::Debug for Compressor {
 
 /// Decompresses segments; one per thread, because it keeps its context.
 pub struct Decompressor {
-    context: zstd::bulk::Decompressor<'static>,
+    context: DCtx<'static>,
 }
+
+/// Base chunks that begin so would be taken for a dictionary of zstd's own format (RFC 8878 section 5).
+const DICTIONARY_MAGIC: [u8; 4] = 0xEC30_A437_u32.to_le_bytes();
 
 impl Decompressor {
     /// A decompressor.
@@ -188,22 +191,20 @@ impl Decompressor {
     /// # Panics
     /// When there is no memory for a context.
     pub fn new() -> Self {
-        Self { context: zstd::bulk::Decompressor::new().expect("there is memory for a context") }
+        Self { context: DCtx::create() }
     }
 
-    fn decompress(&mut self, payload: &[u8], plain_len: usize) -> Result<Vec<u8>, FormatError> {
+    fn decompress(&mut self, payload: &[u8], plain_len: usize, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
         let mut plain = Vec::with_capacity(plain_len);
-        match self.context.decompress_to_buffer(payload, &mut plain) {
-            Ok(length) if length == plain_len => Ok(plain),
-            _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
-        }
-    }
-
-    fn decompress_delta(&mut self, payload: &[u8], plain_len: usize, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let mut plain = Vec::with_capacity(plain_len);
-        // Bound to the prefix's life, like the compressor's.
-        let mut context = DCtx::create();
-        let taken = context.ref_prefix(prefix).and_then(|_| context.decompress(&mut plain, payload));
+        let taken = if prefix.is_empty() {
+            self.context.decompress(&mut plain, payload)
+        } else if prefix.starts_with(&DICTIONARY_MAGIC) {
+            // A context that has a prefix is bound to the prefix's life, like the compressor's.
+            let mut context = DCtx::create();
+            context.ref_prefix(prefix).and_then(|_| context.decompress(&mut plain, payload))
+        } else {
+            self.context.decompress_using_dict(&mut plain, payload, prefix)
+        };
         match taken {
             Ok(length) if length == plain_len => Ok(plain),
             _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
@@ -280,9 +281,9 @@ pub fn open(
             stored.drain(..NONCE_LEN);
             Ok(stored)
         }
-        Codec::Zstd => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len),
-        Codec::Delta => decompressor.decompress_delta(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix),
-        _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
+        Codec::Zstd => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, &[]),
+        Codec::Delta => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix),
+        Codec::Raw => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
     }
 }
 

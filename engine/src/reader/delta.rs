@@ -4,6 +4,7 @@
 //! They are not compared with their ids here: that the chunk that is asked for has its own id proves the prefix as well.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use keepfast_repo_format::id::ChunkId;
@@ -33,6 +34,27 @@ impl Default for Allowance {
     }
 }
 
+/// Memory that prefixes were in, for the next ones: fresh memory costs as much as filling it.
+#[derive(Default)]
+pub(super) struct Prefixes(Mutex<Vec<Vec<u8>>>);
+
+/// Prefixes whose memory is kept: as many as there are threads, with some steps each.
+const MAX_KEPT: usize = 8;
+
+impl Prefixes {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().expect("no holder panics").pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&self, mut prefix: Vec<u8>) {
+        prefix.clear();
+        let mut kept = self.0.lock().expect("no holder panics");
+        if kept.len() < MAX_KEPT && prefix.capacity() > 0 {
+            kept.push(prefix);
+        }
+    }
+}
+
 impl Reader {
     /// The plaintext of a segment of a pack, from its stored bytes; its chunks are not compared with their ids.
     ///
@@ -48,10 +70,12 @@ impl Reader {
             }
             prefix => prefix?,
         };
-        self.open_segment(record, segment, stored, &prefix)
+        let plain = self.open_segment(record, segment, stored, &prefix);
+        self.prefixes.give_back(prefix);
+        plain
     }
 
-    /// The base chunks of a segment, one after the other.
+    /// The base chunks of a segment, one after the other, in memory that is to be given back.
     pub(super) fn prefix(&self, record: &PackRecord, segment: usize, allowance: &mut Allowance) -> Result<Vec<u8>> {
         if record.directory.segments[segment].codec != Codec::Delta {
             return Ok(Vec::new());
@@ -62,13 +86,29 @@ impl Reader {
             return Err(refused(record, "its base chunks lie deeper than any writer puts them, or in a circle"));
         };
         allowance.bytes = bytes;
-        let mut prefix = Vec::new();
+        self.decode_ahead(record, segment, steps, allowance)?;
+        let mut prefix = self.prefixes.take();
         for id in record.directory.edges_of(segment) {
             allowance.steps = steps;
             let fail = |error| Error::Base { object: layout::pack(&record.id), id: *id, source: Box::new(error) };
             self.append_base(record, id, &mut prefix, allowance).map_err(fail)?;
         }
         Ok(prefix)
+    }
+
+    /// Decodes those segments of the bases that no other thread is at. Whoever opens a neighbour of the segment needs the same ones in the same
+    /// order, and both would wait for each other at every one of them. What can not be decoded fails when it is needed.
+    fn decode_ahead(&self, record: &PackRecord, segment: usize, steps: u32, allowance: &mut Allowance) -> Result<()> {
+        let mut last = None;
+        for id in record.directory.edges_of(segment) {
+            let Some(location) = self.index.find(record.kind, id)? else { continue };
+            let key = location.segment_key();
+            if last.replace(key) != Some(key) && self.segments.lock().expect("no holder panics").is_new(&key) {
+                allowance.steps = steps;
+                let _ = self.segment_within(&location, allowance);
+            }
+        }
+        Ok(())
     }
 
     /// Appends a base chunk, from wherever it can be had.

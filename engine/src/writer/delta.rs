@@ -4,6 +4,8 @@
 //! A base is taken only where the whole chain below it is short: whoever opens the new segment decodes all of it. Why these limits:
 //! `docs/decisions/004-delta.md`.
 
+pub(super) mod overlap;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -52,7 +54,7 @@ const MAX_KNOWN: usize = 1 << 11;
 
 /// Where a chunk of a delta segment lies among the segment's bases is known only roughly. As much as this share of them, in bytes, counts to
 /// either side of where it would lie if all differences were spread evenly.
-const STRETCH_MARGIN_SHARE: u64 = 32;
+const STRETCH_MARGIN_SHARE: u64 = 4;
 
 type SegmentKey = (PackId, u32);
 

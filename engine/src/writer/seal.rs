@@ -11,6 +11,7 @@ use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::keys::SessionKey;
 use keepfast_repo_format::segment::{self, Codec, Payload, Sealed};
 
+use super::delta::overlap;
 use super::{OpenSegment, Writer, packs};
 use crate::error::{Error, Result};
 use crate::pool::Scratch;
@@ -77,10 +78,10 @@ impl Writer {
     fn try_seal(&self, open: OpenSegment, scratch: &mut Scratch) -> Result<()> {
         let key = &self.session_keys[usize::from(open.kind == Kind::TreePack)];
         let ids: Vec<ChunkId> = open.chunks.iter().map(|chunk| chunk.id).collect();
-        let prefix = self.prefix(&open)?;
-        let payload = compress(&open, &prefix, self.compression, scratch);
-        let (prefix, edges) = match payload.codec() {
-            Codec::Delta => (&prefix[..], &open.bases.ids[..]),
+        let (edges, prefix) = self.bases(&open)?;
+        let payload = compress(&open, &prefix, edges.len(), self.compression, scratch);
+        let (edges, prefix) = match payload.codec() {
+            Codec::Delta => (&edges[..], &prefix[..]),
             Codec::Raw | Codec::Zstd => (&[][..], &[][..]),
         };
         let sealed = segment::seal(key, &self.keys.repository(), open.number, payload, &ids);
@@ -90,22 +91,28 @@ impl Writer {
         full.map_or(Ok(()), |builder| self.send(packs::finish_full(builder, &self.keys)))
     }
 
-    /// The content of the segment's bases, each compared with its id: any copy of them must do for readers. Empty if there are none, or one can not
-    /// be read: the segment then stands alone.
-    fn prefix(&self, open: &OpenSegment) -> Result<Vec<u8>> {
-        let mut prefix = Vec::new();
+    /// Those bases of the segment that a delta would take something from, and their content, each compared with its id: any copy of them must do
+    /// for readers. None if one can not be read: the segment then stands alone.
+    fn bases(&self, open: &OpenSegment) -> Result<(Vec<ChunkId>, Vec<u8>)> {
+        let mut contents = Vec::with_capacity(open.bases.ids.len());
         for id in &open.bases.ids {
             let base = match open.kind {
                 Kind::TreePack => self.reader.tree_chunk(id),
                 _ => self.reader.data_chunk(id),
             };
             match base {
-                Ok(base) => prefix.extend_from_slice(&base),
-                Err(error) if error.is_damage() => return Ok(Vec::new()),
+                Ok(base) => contents.push(base),
+                Err(error) if error.is_damage() => return Ok((Vec::new(), Vec::new())),
                 Err(error) => return Err(error),
             }
         }
-        Ok(prefix)
+        let used = overlap::used(&open.plain, &contents);
+        let (mut edges, mut prefix) = (Vec::new(), Vec::new());
+        for ((id, content), _) in open.bases.ids.iter().zip(&contents).zip(used).filter(|(_, is_used)| *is_used) {
+            edges.push(*id);
+            prefix.extend_from_slice(content);
+        }
+        Ok((edges, prefix))
     }
 
     /// Takes the sealed bytes all the way back: bad memory or a broken compressor must not reach the repository.
@@ -137,13 +144,19 @@ impl Writer {
 }
 
 /// The smaller payload, where the delta has to be clearly smaller.
-fn compress(open: &OpenSegment, prefix: &[u8], compression: Compression, scratch: &mut Scratch) -> Payload {
+fn compress(
+    open: &OpenSegment,
+    prefix: &[u8],
+    edges: usize,
+    compression: Compression,
+    scratch: &mut Scratch,
+) -> Payload {
     let compressor = &mut scratch.compressor;
     compressor.set_level(compression.delta_level());
     let delta = if prefix.is_empty() { None } else { compressor.compress_delta(&open.plain, prefix) };
     compressor.set_level(compression.level(open.is_early));
     let Some(delta) = delta else { return compressor.compress(&open.plain) };
-    let cost = delta.bytes().len() + EDGE_BYTES * open.bases.ids.len();
+    let cost = delta.bytes().len() + EDGE_BYTES * edges;
     if cost * CLEARLY_SMALLER_SHARE <= open.plain.len() {
         return delta;
     }

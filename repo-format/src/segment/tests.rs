@@ -144,6 +144,34 @@ proptest! {
     }
 }
 
+/// A file may hold a dictionary that `zstd --train` made, and a chunk of it begin a prefix.
+#[test]
+fn base_chunks_that_look_like_a_dictionary_of_zstd_are_taken_as_they_are() {
+    let key = session_key(Kind::DataPack);
+    for length in [4, 5, 7, 8, 40, 50_000] {
+        let prefix = [&[0x37, 0xA4, 0x30, 0xEC][..], &noise(50_000)[..length - 4]].concat();
+        let plain = [&prefix[..], &noise(1000).repeat(3)].concat();
+        let segment = sealed_delta(&key, &plain, &prefix, 3).unwrap();
+        assert_eq!(opened_delta(&key, &segment, &prefix), Ok(plain), "{length}");
+    }
+}
+
+#[test]
+fn one_decompressor_opens_deltas_and_others_in_any_order() {
+    let key = session_key(Kind::DataPack);
+    let (base, mut decompressor) = (noise(30_000), Decompressor::new());
+    let plain = [&base[..], b"new"].concat();
+    let (delta, alone) = (sealed_delta(&key, &plain, &base, 9).unwrap(), sealed(&key, &[5; 9000]));
+    for _ in 0..3 {
+        for (segment, prefix, expected) in [(&delta, &base[..], &plain[..]), (&alone, &[], &[5; 9000])] {
+            let stored = segment.stored.clone();
+            let (codec, plain_len) = (segment.codec, segment.plain_len);
+            let opened = open(&key, &REPOSITORY, stored, codec, plain_len, prefix, &mut decompressor);
+            assert_eq!(opened.as_deref(), Ok(expected));
+        }
+    }
+}
+
 #[test]
 fn a_prefix_beyond_the_limit_is_refused() {
     let key = session_key(Kind::DataPack);
