@@ -2,13 +2,14 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`], [`compare`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
 pub mod backup;
 pub mod capability;
 pub mod check;
+pub mod compare;
 pub mod copy;
 pub mod diff;
 pub mod dump;

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Certificates and keys made for the tests by OpenSSL 3.0 and OpenSSH; nothing uses the keys.
+//!
+//! `openssl req -x509 -newkey ec|ed25519|rsa:1024`, `openssl pkey|pkcs8|rsa`, `ssh-keygen -t ed25519`.
+
+/// For www.example.org, with names, uses and no authority.
+pub(in super::super) const EC_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIICXDCCAgGgAwIBAgIIEjRWeJCrze8wCgYIKoZIzj0EAwIwPzELMAkGA1UEBhMC
+REUxFjAUBgNVBAoMDUV4YW1wbGUsIEluYy4xGDAWBgNVBAMMD3d3dy5leGFtcGxl
+Lm9yZzAeFw0yNjExMjkwMjM4MTVaFw0zNjExMjYwMjM4MTVaMD8xCzAJBgNVBAYT
+AkRFMRYwFAYDVQQKDA1FeGFtcGxlLCBJbmMuMRgwFgYDVQQDDA93d3cuZXhhbXBs
+ZS5vcmcwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATgMusnNkaw0vQwpAzqCdbK
+iZnzhrdBa++9j7D8fq7lkCw77YxA+1xz8tDJsEqxNUBbMQyZpvq6nC2p/K3BliqJ
+o4HmMIHjMB0GA1UdDgQWBBSPBozbXYmqevoUJI4VhjJ+3iuVLTAfBgNVHSMEGDAW
+gBSPBozbXYmqevoUJI4VhjJ+3iuVLTBkBgNVHREEXTBbgg93d3cuZXhhbXBsZS5v
+cmeCC2V4YW1wbGUub3JnhwTAAAIBhxAgAQ24AAAAAAAAAAAAAAABgQ1hQGV4YW1w
+bGUub3JnhhRodHRwczovL2V4YW1wbGUub3JnLzAOBgNVHQ8BAf8EBAMCBaAwHQYD
+VR0lBBYwFAYIKwYBBQUHAwEGCCsGAQUFBwMCMAwGA1UdEwEB/wQCMAAwCgYIKoZI
+zj0EAwIDSQAwRgIhAJ8Zhx+wbsysmE8ImvVWDEmwPpF1WCwNVCtIcDoIUCmSAiEA
+p2hNyu5V4YBvLqeHFv5pC8JDnJZKaRPE7JHtgsSmo7g=
+-----END CERTIFICATE-----
+";
+
+/// Its key in PKCS#8.
+pub(in super::super) const EC_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgA1nup2c4XZ71mhXk
+92KbXOgHCnHDKvIbKv740JU0hfuhRANCAATgMusnNkaw0vQwpAzqCdbKiZnzhrdB
+a++9j7D8fq7lkCw77YxA+1xz8tDJsEqxNUBbMQyZpvq6nC2p/K3BliqJ
+-----END PRIVATE KEY-----
+";
+
+/// Its key in SEC 1.
+pub(in super::super) const EC_KEY_SEC1: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIANZ7qdnOF2e9ZoV5Pdim1zoBwpxwyryGyr++NCVNIX7oAoGCCqGSM49
+AwEHoUQDQgAE4DLrJzZGsNL0MKQM6gnWyomZ84a3QWvvvY+w/H6u5ZAsO+2MQPtc
+c/LQybBKsTVAWzEMmab6upwtqfytwZYqiQ==
+-----END EC PRIVATE KEY-----
+";
+
+/// Its key, encrypted.
+pub(in super::super) const EC_KEY_ENCRYPTED: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgkCRcMUG9XPAICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEMSxIWepPMUkNIW2lvsagZMEgZAW
+YuSQmWMoQK8Wd/JoWkDmCn1QuF8mt1Ek693J7LLj05vybxDZ5/3Wjeh/uR0GLD/a
+RfMDwe9RfN9OH+/57X3SNIoJ38o07qVehUir5ta2dfobfvHFpGpy5m91HQjlsbAv
+snKlPF3P9xOgJNJubl7UBnZs9ZTCOc3xZYZAqjjFSyA+Ux/f4PMN9dV+D9sll2A=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+/// Of an authority with an Ed25519 key, until 2126.
+pub(in super::super) const CA_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBJzCB2qADAgECAgEBMAUGAytlcDASMRAwDgYDVQQDDAdUZXN0IENBMCAXDTI2
+MTEyOTAyMzgxNVoYDzIxMjYxMTA1MDIzODE1WjASMRAwDgYDVQQDDAdUZXN0IENB
+MCowBQYDK2VwAyEAasvsbNNZO22NonFVyw5ffphPY3tCfhueLRNjqvrj062jUzBR
+MB0GA1UdDgQWBBQolYSSZs1elFEQCMDPukYX8zkZSzAfBgNVHSMEGDAWgBQolYSS
+Zs1elFEQCMDPukYX8zkZSzAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAHdpeJnk
+ZmohNaW+UCf16c/FfRcId7LDTWwnERWgWczdBsCy1hwGIA/DPhQ4FckchtOtrQn5
+UMrc+45u7dM6igo=
+-----END CERTIFICATE-----
+";
+
+/// Its key.
+pub(in super::super) const CA_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIMPGLzSQm2qmwC737iwxz7jGWfRbNM0GupPWfiKjQmMY
+-----END PRIVATE KEY-----
+";
+
+/// The public part of its key.
+pub(in super::super) const CA_PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAasvsbNNZO22NonFVyw5ffphPY3tCfhueLRNjqvrj060=
+-----END PUBLIC KEY-----
+";
+
+/// A request with a name.
+pub(in super::super) const RSA_REQUEST: &str = "\
+-----BEGIN CERTIFICATE REQUEST-----
+MIIBhjCB8AIBADAaMRgwFgYDVQQDDA9yZXEuZXhhbXBsZS5vcmcwgZ8wDQYJKoZI
+hvcNAQEBBQADgY0AMIGJAoGBAMXbJqTYb/qBx14xdU3/Gp3aSnYWL9wMFx5ABV8G
+TH4h5JejrsuOXUf3ez55udOV5HIX5uxGkz6dpbTcdre03Z86k1lzzCFKGC2wBuLu
+xGkKf8XfPNbdzFM+K4lDAHqbT8E/WR8WeddyxnliEk87V7QJXS6+tThVxzj2Qlbw
+3PcBAgMBAAGgLTArBgkqhkiG9w0BCQ4xHjAcMBoGA1UdEQQTMBGCD3JlcS5leGFt
+cGxlLm9yZzANBgkqhkiG9w0BAQsFAAOBgQC56k0I+BsUSTpuVF4tfdlxvqihGtGl
+5dh8uyaPJtw7yCtIwCo6e48srCi2chHmZ2//dXpQ8OA0vw/UZich60ENJd95Zc4u
+3CS0kevqEJaOtyYjxjDXDp89ev7xSllsU/x0NOV3jwuDvsYj07zOsjqmhs1ao0GW
+gB03Rmv3QalbRA==
+-----END CERTIFICATE REQUEST-----
+";
+
+/// Its key in PKCS#8.
+pub(in super::super) const RSA_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBAMXbJqTYb/qBx14x
+dU3/Gp3aSnYWL9wMFx5ABV8GTH4h5JejrsuOXUf3ez55udOV5HIX5uxGkz6dpbTc
+dre03Z86k1lzzCFKGC2wBuLuxGkKf8XfPNbdzFM+K4lDAHqbT8E/WR8Weddyxnli
+Ek87V7QJXS6+tThVxzj2Qlbw3PcBAgMBAAECgYEAsij9ajCu3I7h/FJiw6Hz0LJQ
+nHasD+QfKRETBRcB6A4S7ezpJ8iA/J2/r2kiyIDPnWEigh2m1xpTrUFb8V3+tJ2v
+8JjGy4TBxFVToWrN9v252l0TJ2tkpAsS2jLwKvrXgJdBr1A0INdJJtNIKD1Ek53d
+0NSQXdIMtPc95ZNKGMECQQDuGarXuQFfGCQdmgH//j2N6Ut+sW3lM5sXH1wdMIG6
+NhWQsoaJjBB2UQFOE+QlNmXuHOQtDFkyruj5K2dtR42JAkEA1Lr32HDk6gBMGpic
+hSeNAKWOf0kyU7DGseC+KzqfePa+SOR4lqGNugxMJR/wuMxZhJOZnoRHWQOtKBsn
+KDV3uQJBAJ5bq+j2PxdEMyENAS+FpOLxuyh0UacTf58NWHKBhIaY2hb25cwtv/Ux
+QzDuwdqOJ5UK2iesAtdWxdSTLaLc6CECQDPyxHtydjQ+hlcoVXCey+wQgc/LjCKr
+1JmzjDz6P99GQgmC4X/HS9jXD/Ew75PxMxsRAD6ZhuLR5wMYPmOvSuECQGfvRRPb
+oU9DrGppx+0TEpP1vvhv1cn+mL591/OU5+UC+60HsoQ2oq1s5ZPYV1p5Dlu6qSsk
+KOfjfMFORosUJ08=
+-----END PRIVATE KEY-----
+";
+
+/// Its key in PKCS#1.
+pub(in super::super) const RSA_KEY_PKCS1: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIICXQIBAAKBgQDF2yak2G/6gcdeMXVN/xqd2kp2Fi/cDBceQAVfBkx+IeSXo67L
+jl1H93s+ebnTleRyF+bsRpM+naW03Ha3tN2fOpNZc8whShgtsAbi7sRpCn/F3zzW
+3cxTPiuJQwB6m0/BP1kfFnnXcsZ5YhJPO1e0CV0uvrU4Vcc49kJW8Nz3AQIDAQAB
+AoGBALIo/WowrtyO4fxSYsOh89CyUJx2rA/kHykREwUXAegOEu3s6SfIgPydv69p
+IsiAz51hIoIdptcaU61BW/Fd/rSdr/CYxsuEwcRVU6Fqzfb9udpdEydrZKQLEtoy
+8Cr614CXQa9QNCDXSSbTSCg9RJOd3dDUkF3SDLT3PeWTShjBAkEA7hmq17kBXxgk
+HZoB//49jelLfrFt5TObFx9cHTCBujYVkLKGiYwQdlEBThPkJTZl7hzkLQxZMq7o
++StnbUeNiQJBANS699hw5OoATBqYnIUnjQCljn9JMlOwxrHgvis6n3j2vkjkeJah
+jboMTCUf8LjMWYSTmZ6ER1kDrSgbJyg1d7kCQQCeW6vo9j8XRDMhDQEvhaTi8bso
+dFGnE3+fDVhygYSGmNoW9uXMLb/1MUMw7sHajieVCtonrALXVsXUky2i3OghAkAz
+8sR7cnY0PoZXKFVwnsvsEIHPy4wiq9SZs4w8+j/fRkIJguF/x0vY1w/xMO+T8TMb
+EQA+mYbi0ecDGD5jr0rhAkBn70UT26FPQ6xqacftExKT9b74b9XJ/pi+fdfzlOfl
+AvutB7KENqKtbOWT2FdaeQ5buqkrJCjn43zBTkaLFCdP
+-----END RSA PRIVATE KEY-----
+";
+
+/// Its key in PKCS#1, encrypted as long ago.
+pub(in super::super) const RSA_KEY_ENCRYPTED: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-128-CBC,A579553A7C2C93A3156707383334F91B
+
+DyzPvGg9QfOh3aN2WvzePcVmPmi/eToNiaKG+IWL0sX3iZmc0hEGBJRSryoTDas7
+P1fqNS8ET7ibYW/jbrJp8SfCpRKn+P/PwucdHX5wHm8FxNVGUOS79TtvPl9Ejwuz
+YVYeudP33u0KG+jkhA6L+lKZAf3e5gvixwEUgcgqVLRBIwsEW+vPA9yD880kp3Ql
+qeMIRKVguma/Fo46GS71m58TExh2ZHj11SuGwAP5qSCTsQGGpwFWj1AjQ6cgEqYb
+YWY+3Jz1AHXMlADQIbNleCdl4WXYcDe1NdIr7Cqb/QDMZJBMtP7QwrR2VPyUnuXZ
+VnQbSlnFJQQWKx0qt+jqouFjlY2xsMXSxw8Gc+qnFQ6aMrvCXqEC7Td/8jo6TNkb
+rbi39wVhIftmB3MAWbJQeYSYK9qcpHUiWEyAoCms40ATpUj5kQvpcelQmpi+/9Gp
+UgTrYBQfqbPiKV777wzacOfZaD0tBiCpL5R2gi+F8BDodYF4GaTFXK4T5bPxA+Ab
+UHtRXhbpn5YtTEAdSjXhWUXCkR8CPQv5z8LgKM6Yzu1w3HSwx8okQjADmNXNvlY2
+oy/cGUof1L+lfcEg6ECTLXq+5idAyQtfSgr3omSpsx+blSQofv/bTU8TT9k34eLl
+iVz5a9/rino3ai2SpYTCge1CMPOKlF9iq8h60Dzk5X9Qsva1SNwSju1jo3d4/dug
+r+BXzpqdbEy3Jq6xMfSJ+Q5Mj/FpH/RkzTK8IJT9WBAhAmOTxc7Vn+h8nIK0yu1C
+4xDV6992UdLjiat2JV8Dk7J+wCJKEeN2cl29MzJ4eFWCP5jan9pNzLrh6qRYZB1K
+-----END RSA PRIVATE KEY-----
+";
+
+/// The public part of its key.
+pub(in super::super) const RSA_PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDF2yak2G/6gcdeMXVN/xqd2kp2
+Fi/cDBceQAVfBkx+IeSXo67Ljl1H93s+ebnTleRyF+bsRpM+naW03Ha3tN2fOpNZ
+c8whShgtsAbi7sRpCn/F3zzW3cxTPiuJQwB6m0/BP1kfFnnXcsZ5YhJPO1e0CV0u
+vrU4Vcc49kJW8Nz3AQIDAQAB
+-----END PUBLIC KEY-----
+";
+
+/// The same in PKCS#1.
+pub(in super::super) const RSA_PUBLIC_KEY_PKCS1: &str = "\
+-----BEGIN RSA PUBLIC KEY-----
+MIGJAoGBAMXbJqTYb/qBx14xdU3/Gp3aSnYWL9wMFx5ABV8GTH4h5JejrsuOXUf3
+ez55udOV5HIX5uxGkz6dpbTcdre03Z86k1lzzCFKGC2wBuLuxGkKf8XfPNbdzFM+
+K4lDAHqbT8E/WR8WeddyxnliEk87V7QJXS6+tThVxzj2Qlbw3PcBAgMBAAE=
+-----END RSA PUBLIC KEY-----
+";
+
+/// A public key with a comment.
+pub(in super::super) const SSH_PUBLIC_KEY: &str = "\
+ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPwsDsVCBRvD59Rt0kW2pfyMuoR1bkpyZe8UB/s/oM3z root@host
+";
+
+/// Its private key.
+pub(in super::super) const SSH_KEY: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACD8LA7FQgUbw+fUbdJFtqX8jLqEdW5KcmXvFAf7P6DN8wAAAJDTLha50y4W
+uQAAAAtzc2gtZWQyNTUxOQAAACD8LA7FQgUbw+fUbdJFtqX8jLqEdW5KcmXvFAf7P6DN8w
+AAAEDkmYP5hY21PAUQ0WqK7fcsl9BBLsDEpdV1UmbhaHoxgPwsDsVCBRvD59Rt0kW2pfyM
+uoR1bkpyZe8UB/s/oM3zAAAACXJvb3RAaG9zdAECAwQ=
+-----END OPENSSH PRIVATE KEY-----
+";
+
+/// Another private key, encrypted.
+pub(in super::super) const SSH_KEY_ENCRYPTED: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABA4HGT4Yx
+NsfRUGKp+NBLzCAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIEXMc8qSODZw1kQJ
+Jy8MCQA1e+eUGeITSz5BV3iBZvUEAAAAkJFsKXkQmmNA+7xZV4axZRj1t4imSnBIaV4t3U
+LRNn6vue8eG1Pyk+eaNSmksKlnjHkKXZfd1Bjl++xtdBs9Xr7bx0gpnpWcu6Z6/qky5J6x
+Mncj0pzfQNBM0yLssvea5gwMvJKX/bgoHLZ6QjlQpy+z7AAI2rQR6f5ka4AZVopaNTkPjU
+cKISCli57HNdMAaQ==
+-----END OPENSSH PRIVATE KEY-----
+";

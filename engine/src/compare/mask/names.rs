@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Names that secrets stand under: keys of documents, columns of tables, options of programs. Read word by word, however the words are joined.
+
+/// Words that make a secret of what stands under a name.
+const SECRET_WORDS: [&str; 22] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "passwort",
+    "pwd",
+    "pass",
+    "pw",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "credential",
+    "credentials",
+    "psk",
+    "apikey",
+    "privatekey",
+    "secretkey",
+    "accesskey",
+    "authkey",
+    "rootpw",
+    "keystorepass",
+    "userpassword",
+];
+
+/// Two words that do so together.
+const SECRET_PAIRS: [(&str, &str); 13] = [
+    ("api", "key"),
+    ("private", "key"),
+    ("access", "key"),
+    ("auth", "key"),
+    ("encryption", "key"),
+    ("signing", "key"),
+    ("shared", "key"),
+    ("preshared", "key"),
+    ("session", "key"),
+    ("master", "key"),
+    ("root", "key"),
+    ("snmp", "community"),
+    ("connection", "string"),
+];
+
+/// Last words that say what is there: not the secret, but something of it.
+const HARMLESS_ENDS: [&str; 30] = [
+    "file",
+    "files",
+    "path",
+    "dir",
+    "directory",
+    "url",
+    "uri",
+    "endpoint",
+    "ttl",
+    "timeout",
+    "expiry",
+    "expires",
+    "age",
+    "length",
+    "size",
+    "count",
+    "policy",
+    "type",
+    "name",
+    "id",
+    "enabled",
+    "required",
+    "algorithm",
+    "method",
+    "min",
+    "max",
+    "days",
+    "command",
+    "prompt",
+    "encryption",
+];
+
+/// Keys under which a map says what it is about, and those under which it then has the value.
+pub const NAME_KEYS: [&str; 6] = ["name", "key", "@name", "@key", "@id", "option"];
+/// See [`NAME_KEYS`].
+pub const VALUE_KEYS: [&str; 5] = ["value", "@value", "val", "values", TEXT_KEY];
+/// Where the text of an element of XML stands that has attributes too.
+pub const TEXT_KEY: &str = "#text";
+
+/// Whether what stands under this name is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    let words = words(name);
+    if words.last().is_some_and(|last| HARMLESS_ENDS.contains(&last.as_str())) {
+        return false;
+    }
+    let glued = |word: &String| ["password", "passwd", "passphrase", "secret"].iter().any(|end| word.ends_with(end));
+    words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()) || glued(word))
+        || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())))
+}
+
+/// `dbPassword`, `DB_PASSWORD`, `db-password` and `db.password` are the same two words.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        let begins = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
+        if begins && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase() || c.is_numeric();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
