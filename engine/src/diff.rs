@@ -2,8 +2,16 @@
 //! What differs between two snapshots. Equal subtrees are recognised by their id and never read, so the work follows the
 //! number of changed leaves, not the size of the trees.
 
+mod bytes;
+mod contents;
+mod renames;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+pub use bytes::FileBytes;
+pub use contents::{contents, mask};
+pub use renames::{Renamed, Renames};
 
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
@@ -139,6 +147,13 @@ impl Sides {
 }
 
 impl Summary {
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.paths.iter_mut().zip(other.paths).for_each(|(sum, paths)| *sum += paths);
+        self.added_bytes = self.added_bytes.saturating_add(other.added_bytes);
+        self.removed_bytes = self.removed_bytes.saturating_add(other.removed_bytes);
+    }
+
     fn count(&mut self, difference: Difference, old: Option<&Entry>, new: Option<&Entry>) {
         self.paths[difference as usize] += 1;
         if difference != Difference::Metadata {

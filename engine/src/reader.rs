@@ -122,6 +122,11 @@ impl Reader {
         self.keys.data_chunk_id(data) == *id
     }
 
+    /// A key of the repository for fingerprints that are shown and never stored.
+    pub fn fingerprint_key(&self) -> [u8; 32] {
+        blake3::derive_key("keepfast 2026 fingerprints of secrets in output", self.keys.data_chunk_id(b"").as_bytes())
+    }
+
     /// The index behind this reader.
     pub fn index(&self) -> &LocalIndex {
         &self.index

@@ -49,7 +49,7 @@ impl Span {
     }
 
     /// The moment this long before `time`; the earliest there is if the calendar ends before.
-    pub(super) fn before(&self, time: &Zoned) -> Zoned {
+    pub fn before(&self, time: &Zoned) -> Zoned {
         let calendar = jiff::Span::new().years(self.years).months(self.months).days(self.days);
         time.saturating_sub(calendar).saturating_sub(jiff::Span::new().hours(self.hours))
     }
