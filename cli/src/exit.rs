@@ -38,6 +38,8 @@ pub enum Done {
     Complete,
     /// Not everything; the problems have been told.
     Incomplete,
+    /// Everything, and the answer to what was asked is no.
+    Differs,
 }
 
 impl Done {
@@ -177,6 +179,7 @@ pub fn report(context: &Context, result: Result<Done, Failure>) -> ExitCode {
     let failure = match result {
         Ok(Done::Complete) => return ExitCode::SUCCESS,
         Ok(Done::Incomplete) => return ExitCode::from(INCOMPLETE),
+        Ok(Done::Differs) => return ExitCode::from(FAILURE),
         Err(failure) => failure,
     };
     let code = failure.code();

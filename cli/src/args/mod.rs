@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod copy;
+mod diff;
 mod forget;
 mod global;
 mod manage;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 pub use archive::{CodingArg, ExportArgs, ImportArgs};
 pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
 pub use copy::CopyArgs;
+pub use diff::{ColorArg, DiffArgs};
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
 pub use global::{GlobalArgs, Whose};
 pub use manage::{
@@ -26,7 +28,7 @@ pub use manage::{
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
 pub use prune::PruneArgs;
-pub use read::{CatArgs, CatCommand, CheckArgs, DiffArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
+pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
 
@@ -74,7 +76,7 @@ pub enum Command {
     /// Write a snapshot, or a folder or file of it, as a tar archive
     Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
-    Diff(DiffArgs),
+    Diff(Box<DiffArgs>),
     /// Check that everything in the repository is there and readable
     Check(CheckArgs),
     /// Free the space of what no snapshot needs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that only read: `snapshots ls dump diff check stats cat`.
+//! Arguments of the commands that only read: `snapshots ls dump check stats cat`.
 
 use std::path::PathBuf;
 
@@ -50,26 +50,6 @@ pub struct DumpArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Which snapshots `latest` and `tag:` look at.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-}
-
-/// Arguments of `diff`.
-#[derive(Clone, Debug, Args)]
-pub struct DiffArgs {
-    /// The earlier snapshot
-    #[arg(value_name = "A")]
-    pub before: String,
-    /// The later snapshot
-    #[arg(value_name = "B")]
-    pub after: String,
-    /// Only at and below this path
-    #[arg(value_name = "PATH")]
-    pub inside: Option<PathBuf>,
-    /// Show paths of which only metadata differs, too
-    #[arg(long)]
-    pub metadata: bool,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub struct Output {
     verb: &'static str,
     quiet: bool,
     stdout: Mutex<BufWriter<Box<dyn Write + Send>>>,
+    /// What shows the text page by page, if anything does.
+    pager: Mutex<Option<Child>>,
     /// What a thread that could not return it met while writing.
     failed: Mutex<Option<io::Error>>,
 }
@@ -45,7 +48,7 @@ impl Output {
     /// The streams of this process, for the command `verb`.
     pub fn new(format: Format, verb: &'static str, global: &GlobalArgs) -> Self {
         let stdout = Mutex::new(buffered(Box::new(io::stdout())));
-        Self { format, verb, quiet: global.quiet, stdout, failed: Mutex::default() }
+        Self { format, verb, quiet: global.quiet, stdout, pager: Mutex::default(), failed: Mutex::default() }
     }
 
     /// From here on nothing else of this process prints to standard output: what takes archives apart tells its developers there
@@ -147,7 +150,14 @@ impl Output {
     /// Standard output could not be written.
     pub fn finish(&self) -> Result<(), io::Error> {
         self.check()?;
-        self.stdout.lock().expect("no holder panics").flush()
+        let mut stdout = self.stdout.lock().expect("no holder panics");
+        let flushed = stdout.flush();
+        if let Some(mut pager) = self.pager.lock().expect("no holder panics").take() {
+            // Its input ends here; it stays until the reader has seen enough.
+            *stdout = buffered(Box::new(io::stdout()));
+            let _ = pager.wait();
+        }
+        flushed
     }
 
     /// Columns that a table may take: those of the terminal, or no limit for a file or pipe.
@@ -159,9 +169,39 @@ impl Output {
         rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| if size.ws_col == 0 { 80 } else { size.ws_col.into() })
     }
 
+    /// Prints bytes of a result as they are, in text mode.
+    pub fn bytes(&self, bytes: &[u8]) {
+        if self.format == Format::Text {
+            self.write_all(&[bytes]);
+        }
+    }
+
+    /// From here on a text is shown page by page, by the program that `PAGER` names, or `less`. Without one it is printed.
+    pub fn page(&self) {
+        if self.is_json() {
+            return;
+        }
+        let program = std::env::var("PAGER").ok().filter(|program| !program.is_empty());
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(program.unwrap_or_else(|| "command -v less >/dev/null && exec less || exec cat".to_string()));
+        if std::env::var_os("LESS").is_none() {
+            command.env("LESS", "FRX");
+        }
+        let Ok(mut pager) = command.stdin(Stdio::piped()).spawn() else { return };
+        let Some(input) = pager.stdin.take() else { return };
+        *self.stdout.lock().expect("no holder panics") = buffered(Box::new(input));
+        *self.pager.lock().expect("no holder panics") = Some(pager);
+    }
+
     fn write(&self, line: &str) {
+        self.write_all(&[line.as_bytes(), b"\n"]);
+    }
+
+    fn write_all(&self, parts: &[&[u8]]) {
         let mut stdout = self.stdout.lock().expect("no holder panics");
-        let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
+        let written = parts.iter().try_for_each(|part| stdout.write_all(part));
         if let Err(error) = written {
             self.failed.lock().expect("no holder panics").get_or_insert(error);
         }

@@ -7,6 +7,7 @@ mod also;
 mod archives;
 mod backup;
 mod credentials;
+mod diff;
 mod guides;
 mod json;
 mod probe;

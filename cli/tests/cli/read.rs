@@ -111,7 +111,7 @@ fn diff_shows_what_changed() {
     fs::create_dir(sandbox.path("src/sub/c.o")).unwrap();
     sandbox.ok(&["backup", "."]);
     let lines = |arguments: &[&str]| {
-        let out = sandbox.ok(&[&["-q", "diff", "latest~1", "latest"], arguments].concat()).out;
+        let out = sandbox.ok(&[&["-q", "diff", "latest~1", "latest", "--name-status"], arguments].concat()).out;
         out.lines().map(str::to_string).collect::<Vec<_>>()
     };
     assert_eq!(lines(&[]), ["M    /a.txt", "-    /sub/b.txt", "T    /sub/c.o/", "+    /sub/new"]);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Arguments of `diff`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::args::ScopeArgs;
+
+/// Arguments of `diff`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]..."
+)]
+pub struct DiffArgs {
+    /// The earlier snapshot, the later one, and paths to look at and below; with --since only paths
+    #[arg(value_name = "A[:PATH] B[:PATH] [PATH]", required_unless_present = "since")]
+    pub what: Vec<PathBuf>,
+    /// The newest snapshot against the newest that is this much older, of the same host and paths: 12h, 7d, 2w, 1m
+    #[arg(long, value_name = "AGE")]
+    pub since: Option<String>,
+    /// Show what changed inside: keys of documents, rows of database dumps, members of archives, lines of texts
+    #[arg(long)]
+    pub patch: bool,
+    /// With --patch: lines only, so that `patch -p1` can apply them with --reveal
+    #[arg(long, requires = "patch")]
+    pub text: bool,
+    /// With --patch: so many equal lines around a change
+    #[arg(short = 'U', long, value_name = "N", requires = "patch", default_value_t = 3)]
+    pub unified: u16,
+    /// Show passwords, keys and tokens, which else appear as fingerprints
+    #[arg(long, requires = "patch")]
+    pub reveal: bool,
+    /// Show only the kind of change and the path
+    #[arg(long, conflicts_with = "patch")]
+    pub name_status: bool,
+    /// Do not look for files that only have another path now
+    #[arg(long)]
+    pub no_renames: bool,
+    /// Show paths of which only metadata differs, too
+    #[arg(long)]
+    pub metadata: bool,
+    /// End with 1 if there are differences
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+    /// Do not show it page by page
+    #[arg(long)]
+    pub no_pager: bool,
+    /// Which snapshots `latest` and `tag:` look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The list of paths that differ: kind, path, and how much larger or smaller; a file that only has another path now is one row.
+
+use keepfast_engine::diff::{Difference, Renames};
+use keepfast_engine::format::tree::entry::{Entry, FileType};
+use serde_json::json;
+
+use crate::args::DiffArgs;
+use crate::context::Context;
+use crate::render::{json as js, text};
+
+/// Rows that are held back until all are known, about 600 bytes each; with more, they are printed as they come, and renames are not looked for.
+const MAX_ROWS: usize = 200_000;
+
+/// A path that differs.
+pub struct Row {
+    /// The sign that people and scripts read.
+    pub sign: &'static str,
+    /// Before.
+    pub old: Option<Entry>,
+    /// After.
+    pub new: Option<Entry>,
+}
+
+impl Row {
+    /// The path that it stands under: the new one.
+    pub fn path(&self) -> Vec<u8> {
+        self.new.as_ref().or(self.old.as_ref()).map(Entry::path).unwrap_or_default()
+    }
+}
+
+/// Collects and prints.
+pub struct Listing<'a> {
+    context: &'a Context,
+    args: &'a DiffArgs,
+    rows: Vec<Row>,
+    renames: Option<Renames>,
+}
+
+impl<'a> Listing<'a> {
+    /// An empty one.
+    pub fn new(context: &'a Context, args: &'a DiffArgs) -> Self {
+        Self { context, args, rows: Vec::new(), renames: (!args.no_renames).then(Renames::default) }
+    }
+
+    /// Takes a difference.
+    pub fn take(&mut self, difference: Difference, old: Option<&Entry>, new: Option<&Entry>) {
+        let sign = match difference {
+            Difference::Added => "+",
+            Difference::Removed => "-",
+            Difference::Modified => "M",
+            Difference::TypeChanged => "T",
+            Difference::Metadata => "U",
+        };
+        if let (Some(renames), "+" | "-", Some(entry)) = (&mut self.renames, sign, new.or(old))
+            && renames.take(entry, sign == "+")
+        {
+            return;
+        }
+        self.rows.push(Row { sign, old: old.cloned(), new: new.cloned() });
+        if self.rows.len() >= MAX_ROWS && !self.args.patch {
+            self.pair();
+            self.renames = None;
+            std::mem::take(&mut self.rows).iter().for_each(|row| self.print(row, 0));
+        }
+    }
+
+    /// Prints what was held back, unless the patch will; all rows in the order of their paths.
+    pub fn finish(mut self) -> Vec<Row> {
+        self.pair();
+        let rows = std::mem::take(&mut self.rows);
+        if !self.args.patch || self.context.output.is_json() {
+            let widths = rows.iter().map(|row| shown_path(row).chars().count());
+            let width = widths.max().unwrap_or(0).min(self.context.output.columns().min(100).saturating_sub(28));
+            rows.iter().for_each(|row| self.print(row, width));
+        }
+        rows
+    }
+
+    fn pair(&mut self) {
+        let Some(renames) = self.renames.take() else { return };
+        let (pairs, gone, new) = renames.pairs();
+        let row = |sign, old, new| Row { sign, old, new };
+        self.rows.extend(pairs.into_iter().map(|pair| {
+            let sign = if pair.is_copy { "C" } else { "R" };
+            row(sign, Some(pair.from), Some(pair.to))
+        }));
+        self.rows.extend(gone.into_iter().map(|entry| row("-", Some(entry), None)));
+        self.rows.extend(new.into_iter().map(|entry| row("+", None, Some(entry))));
+        self.rows.sort_by_cached_key(Row::path);
+    }
+
+    fn print(&self, row: &Row, width: usize) {
+        if self.context.output.is_json() {
+            return self.print_json(row);
+        }
+        let path = shown_path(row);
+        match size_change(row).filter(|_| !self.args.name_status) {
+            Some(change) => self.context.output.line(&format!("{}    {path:width$} | {change}", row.sign)),
+            None => self.context.output.line(&format!("{}    {path}", row.sign)),
+        }
+    }
+
+    fn print_json(&self, row: &Row) {
+        let size = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.metadata.size);
+        let mut object = json!({ "change": row.sign, "size_before": size(&row.old), "size_after": size(&row.new) });
+        js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
+        if let ("R" | "C", Some(old)) = (row.sign, &row.old) {
+            js::put_path(&mut object, "from", &[b"/", &old.path()[..]].concat());
+        }
+        self.context.output.object(object);
+    }
+}
+
+/// The path, of a folder with a slash, of a rename with both.
+pub fn shown_path(row: &Row) -> String {
+    let Some(entry) = row.new.as_ref().or(row.old.as_ref()) else { return String::new() };
+    let slash = if entry.metadata.file_type == FileType::Directory { "/" } else { "" };
+    let path = format!("{}{slash}", text::stored_path(&entry.path()));
+    match (&row.old, row.sign) {
+        (Some(old), "R" | "C") => format!("{} -> {path}", text::stored_path(&old.path())),
+        _ => path,
+    }
+}
+
+fn size_change(row: &Row) -> Option<String> {
+    let size = |entry: &Option<Entry>| {
+        entry.as_ref().filter(|entry| entry.metadata.file_type == FileType::File).map(|entry| entry.metadata.size)
+    };
+    match (row.sign, size(&row.old), size(&row.new)) {
+        ("R" | "C" | "U", ..) | (_, None, None) => None,
+        (_, None, Some(new)) => Some(format!("+{}", text::size(new))),
+        (_, Some(old), None) => Some(format!("-{}", text::size(old))),
+        (_, Some(old), Some(new)) if new >= old => Some(format!("{} +{}", text::size(new), text::size(new - old))),
+        (_, Some(old), Some(new)) => Some(format!("{} -{}", text::size(new), text::size(old - new))),
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What changed inside files: in the terms of their format, or as a unified patch. On a terminal in colour and page by page, with nothing in it
+//! that would command the terminal; into a pipe byte by byte, so that `patch` can take it.
+
+use std::io::{self, IsTerminal};
+
+use keepfast_engine::compare::text::{PatchLine, TextDiff};
+use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers};
+use keepfast_engine::diff::{contents, mask};
+use keepfast_engine::format::tree::entry::{Entry, FileType};
+use keepfast_engine::reader::Reader;
+use serde_json::{Value, json};
+
+use super::listing::{Row, shown_path};
+use crate::args::{ColorArg, DiffArgs};
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::render::{json as js, text};
+
+/// Shows contents.
+pub struct Patch<'a> {
+    context: &'a Context,
+    reader: &'a Reader,
+    mask: Mask,
+    readers: Readers,
+    lines_around: usize,
+    is_colored: bool,
+    is_terminal: bool,
+}
+
+const BOLD: &str = "1";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const CYAN: &str = "36";
+
+impl<'a> Patch<'a> {
+    /// As the user wants it; starts the pager.
+    pub fn new(context: &'a Context, args: &DiffArgs, reader: &'a Reader) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let is_colored = match args.color {
+            ColorArg::Always => true,
+            ColorArg::Never => false,
+            ColorArg::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        if is_terminal && !args.no_pager {
+            context.output.page();
+        }
+        Self {
+            context,
+            reader,
+            mask: if args.reveal { Mask::reveal() } else { mask(reader) },
+            readers: if args.text { Readers::Plain } else { Readers::All },
+            lines_around: args.unified.into(),
+            is_colored,
+            is_terminal,
+        }
+    }
+
+    /// Prints all rows; the number of those whose content can not be read.
+    pub fn print(&self, rows: &[Row]) -> Result<usize, Failure> {
+        let mut problems = 0;
+        for row in rows {
+            self.context.output.check().map_err(Failure::Output)?;
+            problems += usize::from(!self.print_row(row));
+        }
+        Ok(problems)
+    }
+
+    fn print_row(&self, row: &Row) -> bool {
+        self.head(row);
+        let is_file = |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| e.metadata.file_type == FileType::File);
+        if matches!(row.sign, "R" | "C" | "U") || !(is_file(&row.old) || is_file(&row.new)) {
+            return true;
+        }
+        match contents(self.reader, row.old.as_ref(), row.new.as_ref(), self.readers, &self.mask) {
+            Ok((outcome, gave_up)) => {
+                gave_up.iter().for_each(|why| self.gave_up(row, why));
+                match &outcome {
+                    Outcome::Structured { format, changes } => self.changes(row, format, changes),
+                    Outcome::Text { before, after } => self.text(row, before, after),
+                    Outcome::Binary(binary) => self.binary(row, binary),
+                }
+                true
+            }
+            Err(error) => {
+                self.context.output.warn(&format!("{}: {}", shown_path(row), text::error(&error)));
+                false
+            }
+        }
+    }
+
+    fn head(&self, row: &Row) {
+        self.colored(BOLD, &format!("{} {}", row.sign, shown_path(row)));
+    }
+
+    fn gave_up(&self, row: &Row, why: &GaveUp) {
+        let mut object = json!({ "note": why.to_string() });
+        js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
+        self.context.output.object(object);
+        self.context.output.line(&format!("    ({})", text::plain(&why.to_string())));
+    }
+
+    fn changes(&self, row: &Row, format: &str, changes: &[Change]) {
+        let count = text::counted(changes.len() as u64, "change");
+        self.context.output.line(&format!("    {format}, {count}"));
+        for change in changes {
+            if self.context.output.is_json() {
+                self.context.output.object(change_object(row, format, change));
+                continue;
+            }
+            let place = if change.place.0.is_empty() { "(all of it)".to_string() } else { change.place.to_string() };
+            let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or_default());
+            let (old, new) = (shown(&change.before), shown(&change.after));
+            let place = text::plain(&place);
+            match change.kind {
+                ChangeKind::Added => self.colored(GREEN, &format!("  + {place}: {new}")),
+                ChangeKind::Removed => self.colored(RED, &format!("  - {place}: {old}")),
+                ChangeKind::Changed => self.context.output.line(&format!("  ~ {place}: {old} -> {new}")),
+            }
+        }
+    }
+
+    fn text(&self, row: &Row, before: &[u8], after: &[u8]) {
+        let Ok(diff) = TextDiff::new(before, after) else { return };
+        if self.context.output.is_json() {
+            let (added, removed) = diff.counts();
+            let mut object = json!({ "format": "text", "lines_added": added, "lines_removed": removed });
+            js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
+            let mut patch = Vec::new();
+            diff.patch(self.lines_around, |line| patch.extend(patch_line(&line)));
+            object["patch"] = String::from_utf8_lossy(&patch).into();
+            return self.context.output.object(object);
+        }
+        let name = |side: &str, entry: &Option<Entry>| match entry {
+            Some(entry) => format!("{side}{}", text::stored_path(&entry.path())),
+            None => "/dev/null".to_string(),
+        };
+        self.colored(BOLD, &format!("--- {}", name("a", &row.old)));
+        self.colored(BOLD, &format!("+++ {}", name("b", &row.new)));
+        diff.patch(self.lines_around, |line| self.line(&line));
+    }
+
+    fn line(&self, line: &PatchLine) {
+        let color = match line {
+            PatchLine::Hunk { .. } => CYAN,
+            PatchLine::Context(_) => "",
+            PatchLine::Removed(_) => RED,
+            PatchLine::Added(_) => GREEN,
+        };
+        let mut bytes = patch_line(line);
+        if self.is_terminal {
+            let shown = String::from_utf8_lossy(&bytes);
+            let lines = shown
+                .trim_end_matches('\n')
+                .split('\n')
+                .map(|line| line.split('\t').map(text::plain).collect::<Vec<_>>().join("\t"));
+            bytes = (lines.collect::<Vec<_>>().join("\n") + "\n").into_bytes();
+        }
+        if self.is_colored && !color.is_empty() {
+            let end = bytes.len() - 1;
+            bytes = [format!("\x1b[{color}m").as_bytes(), &bytes[..end], b"\x1b[0m\n"].concat();
+        }
+        self.context.output.bytes(&bytes);
+    }
+
+    fn binary(&self, row: &Row, binary: &BinaryDiff) {
+        let (old, new) = binary.lengths;
+        let ranges = text::counted(binary.ranges.len() as u64, "range");
+        let mut object =
+            json!({ "format": "binary", "size_before": old, "size_after": new, "bytes_differ": binary.bytes() });
+        js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
+        self.context.output.object(object);
+        let differ = text::size(binary.bytes());
+        self.context.output.line(&format!(
+            "    binary, {} -> {}, {differ} differ in {ranges}",
+            text::size(old),
+            text::size(new)
+        ));
+    }
+
+    fn colored(&self, color: &str, line: &str) {
+        match self.is_colored {
+            true => self.context.output.line(&format!("\x1b[{color}m{line}\x1b[0m")),
+            false => self.context.output.line(line),
+        }
+    }
+}
+
+/// A line of a patch as `patch` takes it.
+fn patch_line(line: &PatchLine) -> Vec<u8> {
+    let (sign, content) = match line {
+        PatchLine::Hunk { before, after } => {
+            return format!("@@ -{},{} +{},{} @@\n", before.0, before.1, after.0, after.1).into_bytes();
+        }
+        PatchLine::Context(line) => (" ", line),
+        PatchLine::Removed(line) => ("-", line),
+        PatchLine::Added(line) => ("+", line),
+    };
+    let end: &[u8] = if content.ends_with(b"\n") { b"" } else { b"\n\\ No newline at end of file\n" };
+    [sign.as_bytes(), content, end].concat()
+}
+
+fn change_object(row: &Row, format: &str, change: &Change) -> Value {
+    let kind = match change.kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Changed => "changed",
+    };
+    let mut object = json!({
+        "format": format,
+        "place": change.place.to_string(),
+        "kind": kind,
+        "before": change.before,
+        "after": change.after,
+    });
+    js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
+    object
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is compared with what: two snapshots that were named, or the newest and the one before a span of time.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use keepfast_engine::history::Snapshot;
+use keepfast_engine::retention::Span;
+use keepfast_engine::select::{select, trim};
+
+use crate::args::DiffArgs;
+use crate::exit::Failure;
+use crate::options::scope;
+use crate::render::text;
+
+/// Two snapshots, and the paths that are compared; the empty one is all of them.
+pub struct Sides<'a> {
+    /// The earlier one.
+    pub before: &'a Snapshot,
+    /// The later one.
+    pub after: &'a Snapshot,
+    /// Without slashes at their ends.
+    pub paths: Vec<Vec<u8>>,
+}
+
+/// Finds them.
+///
+/// # Errors
+/// A selector fits none or several; paths are given twice; there is no snapshot that is old enough.
+pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Failure> {
+    let trimmed = |paths: &[PathBuf]| paths.iter().map(|path| trim(path.as_os_str().as_bytes()).to_vec()).collect();
+    if let Some(age) = &args.since {
+        let (before, after) = since(snapshots, age, args)?;
+        let paths: Vec<Vec<u8>> = trimmed(&args.what);
+        return Ok(Sides { before, after, paths: if paths.is_empty() { vec![Vec::new()] } else { paths } });
+    }
+    let [before, after, inside @ ..] = args.what.as_slice() else {
+        return Err(Failure::Usage("name two snapshots to compare, or --since AGE".to_string()));
+    };
+    let [before, after] = [before, after].map(|selector| selector_text(selector.as_os_str()));
+    let (before, after) = (before?, after?);
+    let (before, old_path) = scope::one(snapshots, before, &args.scope)?;
+    let (after, new_path) = scope::one(snapshots, after, &args.scope)?;
+    if old_path != new_path {
+        return Err(Failure::Usage("both snapshots must be given with the same path".to_string()));
+    }
+    let paths = match inside {
+        [] => vec![old_path.to_vec()],
+        _ if !old_path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
+        inside => trimmed(inside),
+    };
+    Ok(Sides { before, after, paths })
+}
+
+fn selector_text(selector: &OsStr) -> Result<&str, Failure> {
+    selector.to_str().ok_or_else(|| Failure::Usage(format!("{} is not a snapshot", text::path(selector.as_bytes()))))
+}
+
+/// The newest snapshot in the scope, and the newest of its host and paths that was started a span of time before it, or earlier.
+fn since<'a>(snapshots: &'a [Snapshot], age: &str, args: &DiffArgs) -> Result<(&'a Snapshot, &'a Snapshot), Failure> {
+    let span = Span::parse(age).map_err(|error| Failure::Usage(format!("--since: {error}")))?;
+    let scope = scope::scope(&args.scope)?;
+    let after = select(snapshots, "latest", &scope)?;
+    let started = Timestamp::from_nanosecond(i128::from(after.manifest.started));
+    let started =
+        started.map_err(|_| Failure::other(format!("snapshot {} has no valid time", text::short(after.id))))?;
+    let limit = span.before(&started.to_zoned(TimeZone::system())).timestamp().as_nanosecond();
+    let is_older = |other: &&&Snapshot| {
+        let (own, other) = (&after.manifest, &other.manifest);
+        own.host == other.host && own.paths == other.paths && i128::from(other.started) <= limit
+    };
+    let before = scope.filter(snapshots).iter().rev().find(is_older).copied();
+    let place = || {
+        format!(
+            "{} has no snapshot of the same paths that is {age} older than {}",
+            after.manifest.host,
+            text::short(after.id)
+        )
+    };
+    Ok((before.ok_or_else(|| Failure::other(place()))?, after))
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `diff` with what changed inside files: formats, patches, secrets, renames.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::sandbox::Sandbox;
+
+/// A sandbox with a snapshot of these files, and a second one after `change`.
+fn changed(files: &[(&str, &str)], change: impl FnOnce(&dyn Fn(&str) -> std::path::PathBuf)) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    sandbox.ok(&["init"]);
+    for (name, content) in files {
+        let path = sandbox.path(&format!("src/{name}"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    sandbox.ok(&["backup", "."]);
+    change(&|name| sandbox.path(&format!("src/{name}")));
+    sandbox.ok(&["backup", "."]);
+    sandbox
+}
+
+fn patch(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    sandbox.ok(&[&["-q", "diff", "latest~1", "latest", "--patch"], arguments].concat()).out
+}
+
+#[test]
+fn files_with_another_path_are_one_row_and_sizes_stand_behind_the_others() {
+    let sandbox = changed(&[("a", "the content"), ("b", "old"), ("gone", "x")], |path| {
+        fs::create_dir(path("deep")).unwrap();
+        fs::rename(path("a"), path("deep/moved")).unwrap();
+        fs::copy(path("deep/moved"), path("copy")).unwrap();
+        fs::write(path("b"), "older").unwrap();
+        fs::remove_file(path("gone")).unwrap();
+    });
+    let lines = |arguments: &[&str]| {
+        let out = sandbox.ok(&[&["-q", "diff", "latest~1", "latest"], arguments].concat()).out;
+        out.lines().map(str::to_string).collect::<Vec<_>>()
+    };
+    let shown = lines(&[]);
+    assert!(shown[0].starts_with("M    /b") && shown[0].ends_with("| 5 B +2 B"), "{shown:?}");
+    let rows = lines(&["--name-status"]);
+    assert_eq!(rows, ["M    /b", "R    /a -> /copy", "+    /deep/", "C    /a -> /deep/moved", "-    /gone"]);
+    let plain = lines(&["--name-status", "--no-renames"]);
+    assert_eq!(plain, ["-    /a", "M    /b", "+    /copy", "+    /deep/", "-    /gone", "+    /deep/moved"]);
+    let objects = sandbox.json(0, &["diff", "latest~1", "latest"]);
+    let copy = objects.iter().find(|object| object["change"] == "C").unwrap();
+    assert_eq!((&copy["path"], &copy["from"]), (&"/deep/moved".into(), &"/a".into()));
+}
+
+#[test]
+fn documents_are_compared_by_key_whatever_their_layout() {
+    let sandbox =
+        changed(&[("app.json", r#"{"db": {"port": 5432, "host": "a"}, "users": [{"id": 1, "name": "x"}]}"#)], |path| {
+            let new = r#"{"users": [{"name": "y", "id": 1}, {"id": 2, "name": "z"}],
+  "db": {"host": "a", "port": 5433}}"#;
+            fs::write(path("app.json"), new).unwrap();
+        });
+    let shown = patch(&sandbox, &[]);
+    for line in ["  ~ db.port: 5432 -> 5433", "  ~ users[id=1].name: \"x\" -> \"y\"", "  + users[id=2]: "] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let objects = sandbox.json(0, &["diff", "latest~1", "latest", "--patch"]);
+    let port = objects.iter().find(|object| object["place"] == "db.port").unwrap();
+    assert_eq!((&port["before"], &port["after"], &port["kind"]), (&"5432".into(), &"5433".into(), &"changed".into()));
+}
+
+#[test]
+fn no_secret_is_shown_unless_it_is_asked_for() {
+    let files = [
+        ("app.json", r#"{"password": "hunter2", "list": [{"id": 1, "token": "hunter2"}]}"#),
+        ("app.ini", "[db]\nuser = me\npassword = hunter2\nport = 1\n"),
+        ("app.yaml", "db:\n  password: hunter2\n  port: 1\n"),
+        ("env.sh", "#!/bin/sh\nexport DB_PASSWORD=hunter2\ntrue\n"),
+        ("key.pem", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"),
+    ];
+    let sandbox = changed(&files, |path| {
+        for (name, content) in files {
+            fs::write(path(name), content.replace("hunter2", "hunter3")).unwrap();
+        }
+    });
+    for arguments in [&[][..], &["--text"], &["--json"], &["--text", "--json"]] {
+        let shown = patch(&sandbox, arguments);
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert!(shown.matches("<secret ").count() >= 4, "{shown}");
+    }
+    let revealed = patch(&sandbox, &["--reveal", "--text"]);
+    assert!(revealed.matches("hunter2").count() == 6 && revealed.matches("hunter3").count() == 6, "{revealed}");
+}
+
+#[test]
+fn the_patch_applied_to_the_old_tree_gives_the_new_one() {
+    let text: String = (0..200).map(|line| format!("line {line}\n")).collect();
+    let files = [("long", text.as_str()), ("sub/end", "no line feed"), ("gone", "a\nb\n"), ("crlf", "a\r\nb\r\n")];
+    let sandbox = changed(&files, |path| {
+        fs::write(path("long"), text.replace("line 7\n", "").replace("line 150\n", "line 150\nmore\n")).unwrap();
+        fs::write(path("sub/end"), "no line feed\nhere").unwrap();
+        fs::write(path("new"), "x\ny\n").unwrap();
+        fs::write(path("crlf"), "a\r\nc\r\n").unwrap();
+        fs::remove_file(path("gone")).unwrap();
+    });
+    let shown = patch(&sandbox, &["--text", "--reveal", "--no-renames"]);
+    sandbox.ok(&["restore", "latest~1", "--target", "old"]);
+    let old = sandbox.path("src/old");
+    let mut child =
+        match Command::new("patch").args(["-p1", "--binary"]).current_dir(&old).stdin(Stdio::piped()).spawn() {
+            Ok(child) => child,
+            Err(_) => return println!("skipped: there is no `patch` here"),
+        };
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), shown.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{shown}");
+    for name in ["long", "sub/end", "new", "crlf"] {
+        assert_eq!(
+            fs::read(old.join(name)).unwrap(),
+            fs::read(sandbox.path(&format!("src/{name}"))).unwrap(),
+            "{name}"
+        );
+    }
+    assert!(!Path::new(&old.join("gone")).exists());
+}
+
+#[test]
+fn what_a_reader_can_not_read_is_compared_as_text_and_that_is_said() {
+    let sandbox = changed(&[("broken.json", "{\"a\": 1, \"b\": 2}\n")], |path| {
+        fs::write(path("broken.json"), "{\"a\": 1, \"b\": }\n").unwrap();
+    });
+    let shown = patch(&sandbox, &[]);
+    assert!(shown.contains("JSON reader gave up at byte 14") && shown.contains("+{\"a\": 1, \"b\": }"), "{shown}");
+}
+
+#[test]
+fn binary_files_are_compared_by_ranges() {
+    let sandbox = changed(&[("data", "\0\u{1}\u{2}".repeat(9000).as_str())], |path| {
+        let mut data = fs::read(path("data")).unwrap();
+        data[20_000] ^= 1;
+        fs::write(path("data"), data).unwrap();
+    });
+    assert!(patch(&sandbox, &[]).contains("binary, 26.4 KiB -> 26.4 KiB, "), "{}", patch(&sandbox, &[]));
+}
+
+#[test]
+fn the_exit_code_tells_whether_there_are_differences_if_it_is_asked() {
+    let sandbox = changed(&[("a", "1")], |path| fs::write(path("a"), "2").unwrap());
+    assert_eq!(sandbox.run(&["diff", "latest~1", "latest", "--exit-code"]).code, 1);
+    assert_eq!(sandbox.run(&["diff", "latest", "latest", "--exit-code"]).code, 0);
+    assert_eq!(sandbox.run(&["diff", "latest~1", "latest"]).code, 0);
+}
+
+#[test]
+fn since_compares_with_the_newest_that_is_old_enough() {
+    let sandbox = changed(&[("a", "1")], |path| fs::write(path("a"), "2").unwrap());
+    let run = sandbox.run(&["diff", "--since", "1d"]);
+    assert!(run.code == 1 && run.err.contains("has no snapshot of the same paths that is 1d older than"), "{run:?}");
+    assert_eq!(sandbox.run(&["diff", "--since", "soon"]).code, 2);
+    assert_eq!(sandbox.run(&["diff", "latest"]).code, 2);
+}
+
+#[test]
+fn what_a_file_says_does_not_command_the_terminal() {
+    let sandbox = changed(&[("a", "one\n")], |path| fs::write(path("a"), "\u{1b}]0;owned\u{7}\n").unwrap());
+    let shown = patch(&sandbox, &[]);
+    assert!(shown.contains("+\u{1b}]0;owned\u{7}\n"), "a pipe gets the bytes: {shown}");
+}
