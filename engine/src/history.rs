@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What has happened in a repository: the log of every writer, folded into snapshots and visible index objects.
 //!
-//! Slots are immutable, so opened ones come from the local catalog and only new ones are fetched. A collector may take objects
+//! Slots are immutable, so opened ones come from the local index and only new ones are fetched. A collector may take objects
 //! away between a list and a read: then the newest generation is read anew.
 
 mod generations;

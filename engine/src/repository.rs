@@ -27,7 +27,7 @@ pub use init::{FirstKey, InitOptions, Parameters, init};
 /// Where this machine keeps what belongs to a repository but is not in it.
 #[derive(Clone, Debug)]
 pub struct LocalFolders {
-    /// For the index and catalog, which can be lost at any time. `None`: in memory only.
+    /// For the local index, which can be lost at any time. `None`: in memory only.
     pub cache: Option<PathBuf>,
     /// For the writer's identity.
     pub state: PathBuf,
@@ -72,7 +72,7 @@ pub struct Repository {
     pub config: Config,
     /// The config's generation, as log slots name it.
     pub config_generation: u64,
-    /// Local index and catalog.
+    /// The local index.
     pub index: Arc<LocalIndex>,
     /// Where the writer's identity is kept.
     pub state: PathBuf,

@@ -287,7 +287,7 @@ fn refuse_unknown_features(repository: &Repository, role: Role) -> Result<()> {
     known.map_err(Error::object(layout::config(repository.config_generation)))
 }
 
-/// The catalog knows slots that are not there: they must not choose the place of the next session again.
+/// The local index knows slots that are not there: they must not choose the place of the next session again.
 fn forget_slots_from(repository: &Repository, identity: &Identity, sequence: u64) -> Result<()> {
     for name in repository.index.cached_names(&layout::log_folder(&identity.writer))? {
         if layout::parse_log(&name).is_some_and(|(_, known)| known >= sequence) {

@@ -125,7 +125,7 @@ fn look_up(repository: &Repository, snapshot: &Snapshot, events: &dyn Events) ->
 
 fn read_forgotten(repository: &Repository, history: &History, condemned: &HashSet<SnapshotId>) -> Result<Forgotten> {
     let listed = repository.backend.list(layout::SNAPSHOTS_FOLDER)?;
-    // From the storage, not from the catalog, which remembers manifests for ever.
+    // From the storage, not from the local index, which remembers manifests for ever.
     let there: HashSet<SnapshotId> =
         listed.iter().filter_map(|object| layout::parse_snapshot(object.name.as_str())).collect();
     let stands = |id: &SnapshotId| there.contains(id) && !condemned.contains(id);

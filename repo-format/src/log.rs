@@ -131,7 +131,7 @@ impl LogSlot {
 }
 
 impl LogSlot {
-    /// The unsigned payload, for a local catalog of slots that were opened once.
+    /// The unsigned payload, for the local index, which keeps slots that were opened once.
     pub fn to_payload(&self) -> Vec<u8> {
         to_cbor(&Payload::from(self))
     }

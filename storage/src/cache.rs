@@ -6,7 +6,7 @@
 //! reader. It must never be asked by whoever wants to know what the storage holds.
 //!
 //! **Why here and why only this.** Index objects, manifests, generations and log slots live, decoded, in the engine's
-//! local index (`engine/src/index/catalog.rs`); a copy of their bytes would serve nobody. Segments of tree packs are
+//! local index (`engine/src/index/cached.rs`); a copy of their bytes would serve nobody. Segments of tree packs are
 //! what remains. They do not go into that database: they are a hundred times larger than its rows, are thrown away one by
 //! one when space is short, which would fragment the file that every look-up needs, and each use would be a write
 //! transaction that other processes wait for. One file a segment needs no lock and no repair. And it is not a wrapper

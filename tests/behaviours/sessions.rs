@@ -158,7 +158,7 @@ fn what_is_not_forgotten_can_not_come_back() {
 fn a_snapshot_without_its_manifest_is_gone() {
     let (sandbox, made) = two_forgotten();
     let cached = sandbox.open_cached_on(sandbox.objects.clone()).unwrap();
-    assert_eq!(forgotten(&cached).unwrap().snapshots.len(), 2, "the catalog has seen them");
+    assert_eq!(forgotten(&cached).unwrap().snapshots.len(), 2, "the local index has seen them");
     sandbox.objects.edit(|image| drop(image.remove(&name(&layout::snapshot(&made[0])))));
     let found = forgotten(&cached).unwrap();
     assert_eq!((found.snapshots[0].id, &found.gone[..]), (made[1], &made[..1]));

@@ -57,7 +57,7 @@ impl Machine {
         let _ = fs::remove_dir_all(self.folder.join("state"));
     }
 
-    /// Forgets the local index and catalog.
+    /// Forgets the local index.
     pub fn lose_cache(&self) {
         let _ = fs::remove_dir_all(self.folder.join("cache"));
     }

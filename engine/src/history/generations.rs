@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The newest generation: found, kept in the catalog once it is durable, and made durable together with the ends of logs.
+//! The newest generation: found, kept in the local index once it is durable, and made durable together with the ends of logs.
 //!
 //! For `history` and for whoever builds upon what is visible. It makes no generation.
 
@@ -62,7 +62,7 @@ impl History {
     }
 }
 
-/// Keeps a generation in the catalog. Only once it is durable: a power cut could give its number to another one.
+/// Keeps a generation in the local index. Only once it is durable: a power cut could give its number to another one.
 pub(crate) fn cache_generation(repository: &Repository, generation: &Generation) -> Result<()> {
     store_generation(Access::of(repository), generation)
 }

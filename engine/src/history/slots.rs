@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every slot of every log, fetched once: opened slots are immutable and come from the local catalog afterwards.
+//! Every slot of every log, fetched once: opened slots are immutable and come from the local index afterwards.
 //!
-//! For `history` only. A slot is kept in the catalog only when no power cut can give its name to other bytes.
+//! For `history` only. A slot is kept there only when no power cut can give its name to other bytes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

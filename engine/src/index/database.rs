@@ -187,7 +187,7 @@ fn is_ours(connection: &Connection, repository: RepositoryId) -> Result<bool, In
         return Ok(false);
     }
     // Names every table and column: a file that lacks one is not ours, whatever its number says.
-    for sql in [fact, super::rows::PROBE, super::catalog::PROBE] {
+    for sql in [fact, super::rows::PROBE, super::cached::PROBE] {
         connection.prepare(sql)?.query([])?.next()?;
     }
     Ok(true)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local index and catalog: which chunk lies where, and small objects that need not be fetched again.
+//! The local index: which chunk lies where, and small objects that need not be fetched again.
 //!
 //! For every operation that looks chunks up. A cache in `SQLite`, outside the repository: it is filled from index objects, and
 //! made anew whenever it is lost, foreign or damaged. It must never say that a chunk is there on the word of an index object that the caller did
 //! not call visible, or of a row that was changed by anything but this program; a lost row only costs work.
 
-mod catalog;
+mod cached;
 mod database;
 mod error;
 mod filter;
@@ -216,7 +216,7 @@ impl LocalIndex {
     /// The database.
     pub fn cached(&self, name: &str) -> Result<Option<Vec<u8>>, IndexError> {
         let store = self.store();
-        self.noted(&store, catalog::get(&store.connection, name))
+        self.noted(&store, cached::get(&store.connection, name))
     }
 
     /// Stores an immutable object. Not for packs: the bytes are copied whole.
@@ -225,7 +225,7 @@ impl LocalIndex {
     /// The database.
     pub fn cache(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
         let store = self.store();
-        self.noted(&store, catalog::put(&store.connection, name, bytes))
+        self.noted(&store, cached::put(&store.connection, name, bytes))
     }
 
     /// Names of stored objects that begin with `prefix`, sorted.
@@ -234,7 +234,7 @@ impl LocalIndex {
     /// The database.
     pub fn cached_names(&self, prefix: &str) -> Result<Vec<String>, IndexError> {
         let store = self.store();
-        self.noted(&store, catalog::names(&store.connection, prefix))
+        self.noted(&store, cached::names(&store.connection, prefix))
     }
 
     /// Lets go of a stored object; fine if there is none.
@@ -243,7 +243,7 @@ impl LocalIndex {
     /// The database.
     pub fn forget_cached(&self, name: &str) -> Result<(), IndexError> {
         let store = self.store();
-        self.noted(&store, catalog::forget(&store.connection, name))
+        self.noted(&store, cached::forget(&store.connection, name))
     }
 
     /// Reads anew what is visible: `work` calls [`retain`](Self::retain) and [`load`](Self::load), and look-ups wait until it is done.

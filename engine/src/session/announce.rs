@@ -92,7 +92,7 @@ fn next_sequence(repository: &Repository, identity: &Identity) -> Result<u64> {
         return Ok(0);
     }
     if identity.unfinished.is_empty() {
-        // The session before came to its end, and the catalog knows which slot that was: no need to ask. If it is wrong, the log
+        // The session before came to its end, and the local index knows which slot that was: no need to ask. If it is wrong, the log
         // says so as soon as it is read.
         let known = repository.index.cached_names(&layout::log_folder(&writer))?;
         if let Some((_, last)) = known.iter().filter_map(|name| layout::parse_log(name)).max() {
