@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The file of the local index: opened, checked, and made anew when it is not ours or damaged.
+//! A database of the cache folder: opened, checked, and made anew when it is not ours or damaged.
 //!
-//! For the local index only. A lock file beside it says who uses it: nobody removes a file, or rows, that another process
+//! For the local index and the catalog. A lock file beside it says who uses it: nobody removes a file, or rows, that another process
 //! stands on.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -15,11 +15,28 @@ use rusqlite::Connection;
 
 use super::IndexError;
 
-/// Raised with every change of `SCHEMA`: a file with another number is made anew.
-const SCHEMA_VERSION: i64 = 2;
+/// What tells one database from others.
+pub(crate) struct Form {
+    /// Begins the names of its files.
+    pub(crate) stem: &'static str,
+    /// Tells the file from other programs' databases.
+    pub(crate) application_id: i64,
+    /// Raised with every change of `schema`: a file with another number is made anew.
+    pub(crate) version: i64,
+    /// Its tables, among them `facts`.
+    pub(crate) schema: &'static str,
+    /// Questions that name every table and column: a file that lacks one is not ours, whatever its number says.
+    pub(crate) probes: &'static [&'static str],
+}
 
-/// "kfix" in ASCII: tells the file from other programs' databases.
-const APPLICATION_ID: i64 = 0x6b66_6978;
+/// Of the local index; "kfix" in ASCII.
+pub(super) const INDEX: Form = Form {
+    stem: "index",
+    application_id: 0x6b66_6978,
+    version: 2,
+    schema: SCHEMA,
+    probes: &[super::rows::PROBE, super::cached::PROBE],
+};
 
 /// How long a statement waits for another process's transaction; the longest is the loading of one index object.
 const BUSY_LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +64,7 @@ INSERT INTO facts VALUES('dead rows', 0);
 
 /// Whether other handles, in this process or others, stand on the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Company {
+pub(crate) enum Company {
     /// Nobody else, until the lock is shared again.
     Alone,
     /// Somebody else, or it can not be known.
@@ -55,25 +72,26 @@ pub(super) enum Company {
 }
 
 /// The lock beside the file; shared as long as a handle lives.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     folder: PathBuf,
+    stem: &'static str,
     file: Option<File>,
 }
 
 impl Lock {
-    fn open(folder: &Path) -> Result<Self, IndexError> {
-        let path = folder.join("index.lock");
+    fn open(folder: &Path, stem: &'static str) -> Result<Self, IndexError> {
+        let path = folder.join(format!("{stem}.lock"));
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(|source| IndexError::Folder { path, source })?;
-        Ok(Self { folder: folder.to_owned(), file: Some(file) })
+        Ok(Self { folder: folder.to_owned(), stem, file: Some(file) })
     }
 
     fn none() -> Self {
-        Self { folder: PathBuf::new(), file: None }
+        Self { folder: PathBuf::new(), stem: "", file: None }
     }
 
     /// The folder of the file; `None` if the index is in memory.
-    pub(super) fn folder(&self) -> Option<&Path> {
+    pub(crate) fn folder(&self) -> Option<&Path> {
         self.file.is_some().then_some(&*self.folder)
     }
 
@@ -100,10 +118,10 @@ impl Lock {
     }
 
     /// Leaves a mark for the next one who opens: the file is not to be trusted.
-    pub(super) fn mark_damaged(&self) {
+    pub(crate) fn mark_damaged(&self) {
         if self.file.is_some() {
             // Without the mark the next run meets the same damage, and tries again.
-            let _ = File::create(self.folder.join(MARK));
+            let _ = File::create(self.folder.join(mark_name(self.stem)));
         }
     }
 
@@ -112,44 +130,54 @@ impl Lock {
     }
 }
 
-const FILE: &str = "index.sqlite";
-const MARK: &str = "index.damaged";
+fn file_name(stem: &str) -> String {
+    format!("{stem}.sqlite")
+}
+
+fn mark_name(stem: &str) -> String {
+    format!("{stem}.damaged")
+}
 
 /// Opens the file in `folder`, or makes it.
-pub(super) fn open(folder: &Path, repository: RepositoryId) -> Result<(Connection, Lock), IndexError> {
+pub(crate) fn open(
+    form: &'static Form,
+    folder: &Path,
+    repository: RepositoryId,
+) -> Result<(Connection, Lock), IndexError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| IndexError::Folder { path: folder.to_owned(), source })?;
-    let lock = Lock::open(folder)?;
+    let lock = Lock::open(folder, form.stem)?;
     let company = lock.seek_solitude()?;
-    let marked = folder.join(MARK).exists();
-    if !marked && let Some(connection) = existing(&folder.join(FILE), repository)? {
+    let marked = folder.join(mark_name(form.stem)).exists();
+    let path = folder.join(file_name(form.stem));
+    if !marked && let Some(connection) = existing(form, &path, repository)? {
         lock.share()?;
         return Ok((connection, lock));
     }
     if company == Company::Shared {
         // Somebody still stands on a file that this program can not use: it stays, and this run does without.
-        return in_memory(repository);
+        return in_memory(form, repository);
     }
-    remove(folder)?;
-    let connection = create(&folder.join(FILE), repository)?;
+    remove(folder, form.stem)?;
+    let connection = create(form, &path, repository)?;
     lock.share()?;
     Ok((connection, lock))
 }
 
-/// An index that ends with the handle.
-pub(super) fn in_memory(repository: RepositoryId) -> Result<(Connection, Lock), IndexError> {
+/// A database that ends with the handle.
+pub(crate) fn in_memory(form: &Form, repository: RepositoryId) -> Result<(Connection, Lock), IndexError> {
     let connection = Connection::open_in_memory()?;
-    fill(&connection, repository)?;
+    fill(form, &connection, repository)?;
     Ok((connection, Lock::none()))
 }
 
 /// The file as it is; `None` if it is not there or not usable.
-fn existing(path: &Path, repository: RepositoryId) -> Result<Option<Connection>, IndexError> {
+fn existing(form: &Form, path: &Path, repository: RepositoryId) -> Result<Option<Connection>, IndexError> {
     if !path.exists() {
         return Ok(None);
     }
     let connection = Connection::open(path)?;
-    match configure(&connection).and_then(|()| is_ours(&connection, repository)) {
+    match configure(&connection).and_then(|()| is_ours(form, &connection, repository)) {
         Ok(true) => Ok(Some(connection)),
         Err(IndexError::Database { source }) if is_environment(&source) => Err(source.into()),
         _ => Ok(None),
@@ -176,9 +204,9 @@ fn is_environment(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn is_ours(connection: &Connection, repository: RepositoryId) -> Result<bool, IndexError> {
+fn is_ours(form: &Form, connection: &Connection, repository: RepositoryId) -> Result<bool, IndexError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id")? != APPLICATION_ID || pragma("user_version")? != SCHEMA_VERSION {
+    if pragma("application_id")? != form.application_id || pragma("user_version")? != form.version {
         return Ok(false);
     }
     let fact = "SELECT value FROM facts WHERE name = 'repository'";
@@ -186,16 +214,17 @@ fn is_ours(connection: &Connection, repository: RepositoryId) -> Result<bool, In
     if found.is_ok_and(|found| found != repository.0) {
         return Ok(false);
     }
-    // Names every table and column: a file that lacks one is not ours, whatever its number says.
-    for sql in [fact, super::rows::PROBE, super::cached::PROBE] {
+    for sql in std::iter::once(&fact).chain(form.probes) {
         connection.prepare(sql)?.query([])?.next()?;
     }
     Ok(true)
 }
 
-fn remove(folder: &Path) -> Result<(), IndexError> {
+fn remove(folder: &Path, stem: &str) -> Result<(), IndexError> {
+    let file = file_name(stem);
+    let beside = ["-wal", "-shm", "-journal"].map(|end| format!("{file}{end}"));
     // The mark goes last: whoever is interrupted here leaves it.
-    for name in ["index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal", FILE, MARK] {
+    for name in beside.into_iter().chain([file, mark_name(stem)]) {
         let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(IndexError::Folder { path, source }),
@@ -205,13 +234,13 @@ fn remove(folder: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-fn create(path: &Path, repository: RepositoryId) -> Result<Connection, IndexError> {
+fn create(form: &Form, path: &Path, repository: RepositoryId) -> Result<Connection, IndexError> {
     // SQLite gives the rights of this file to those that it makes beside it.
     let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
     made.map_err(|source| IndexError::Folder { path: path.to_owned(), source })?;
     let connection = Connection::open(path)?;
     configure(&connection)?;
-    fill(&connection, repository)?;
+    fill(form, &connection, repository)?;
     Ok(connection)
 }
 
@@ -227,12 +256,12 @@ fn configure(connection: &Connection) -> Result<(), IndexError> {
     Ok(())
 }
 
-fn fill(connection: &Connection, repository: RepositoryId) -> Result<(), IndexError> {
+fn fill(form: &Form, connection: &Connection, repository: RepositoryId) -> Result<(), IndexError> {
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(form.schema)?;
     transaction.execute("INSERT INTO facts VALUES('repository', ?1)", [&repository.0[..]])?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.pragma_update(None, "application_id", form.application_id)?;
+    transaction.pragma_update(None, "user_version", form.version)?;
     transaction.commit()?;
     Ok(())
 }

@@ -33,10 +33,13 @@ pub enum IndexError {
 
 impl From<rusqlite::Error> for IndexError {
     fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        match source.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged { what: source.to_string() },
-            _ => Self::Database { source },
-        }
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
+        let contradicts =
+            matches!(source.sqlite_error_code(), Some(ConstraintViolation | DatabaseCorrupt | NotADatabase));
+        // A value that this program did not write.
+        let is_foreign =
+            matches!(source, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
+        if contradicts || is_foreign { Self::Damaged { what: source.to_string() } } else { Self::Database { source } }
     }
 }

@@ -6,7 +6,7 @@
 //! not call visible, or of a row that was changed by anything but this program; a lost row only costs work.
 
 mod cached;
-mod database;
+pub(crate) mod database;
 mod error;
 mod filter;
 mod lookup;
@@ -133,7 +133,7 @@ impl LocalIndex {
     /// # Errors
     /// The folder can not be made or written, the disk is full, another process does not let go of the file for a minute.
     pub fn open(folder: &Path, repository: RepositoryId) -> Result<Self, IndexError> {
-        database::open(folder, repository).map(Self::new)
+        database::open(&database::INDEX, folder, repository).map(Self::new)
     }
 
     /// An index that ends with the handle: for `--no-cache` and where [`open`](Self::open) fails.
@@ -141,7 +141,7 @@ impl LocalIndex {
     /// # Errors
     /// None that are known; `SQLite` may lack memory.
     pub fn in_memory(repository: RepositoryId) -> Result<Self, IndexError> {
-        database::in_memory(repository).map(Self::new)
+        database::in_memory(&database::INDEX, repository).map(Self::new)
     }
 
     /// The index objects whose rows are here, seen or not.

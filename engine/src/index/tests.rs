@@ -138,7 +138,7 @@ impl Model {
 fn run(steps: Vec<Step>, recent_bytes: usize) -> Result<(), TestCaseError> {
     let folder = tempdir().unwrap();
     let reopen = || {
-        let (connection, lock) = database::open(folder.path(), REPOSITORY).unwrap();
+        let (connection, lock) = database::open(&database::INDEX, folder.path(), REPOSITORY).unwrap();
         LocalIndex::with_limit(connection, lock, recent_bytes)
     };
     let (mut index, mut model, mut loaded) = (reopen(), Model::default(), BTreeMap::<u8, Vec<u8>>::new());
@@ -350,7 +350,7 @@ fn the_filter_hides_nothing_that_is_loaded_before_or_after_it_is_built() {
 #[test]
 fn look_ups_from_many_threads_agree() {
     let folder = tempdir().unwrap();
-    let (connection, lock) = database::open(folder.path(), REPOSITORY).unwrap();
+    let (connection, lock) = database::open(&database::INDEX, folder.path(), REPOSITORY).unwrap();
     let index = LocalIndex::with_limit(connection, lock, 6000);
     let mut model = Model::default();
     for n in 0..12 {
