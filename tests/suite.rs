@@ -17,6 +17,8 @@ mod behaviours {
     mod archives_hostile;
     mod archives_stored;
     mod big_files;
+    mod catalog;
+    mod catalog_states;
     mod cloud;
     mod copy;
     mod crash;

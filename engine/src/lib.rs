@@ -2,12 +2,14 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`]; [`archive`], [`source`], [`target`], [`filter`], [`retention`], [`compare`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
 pub mod backup;
+pub mod blame;
 pub mod capability;
+pub mod catalog;
 pub mod check;
 pub mod compare;
 pub mod copy;
@@ -17,6 +19,7 @@ pub mod error;
 pub mod events;
 pub mod export;
 pub mod filter;
+pub mod find;
 pub mod forget;
 pub mod history;
 pub mod identity;
@@ -36,9 +39,11 @@ pub mod source;
 pub mod stats;
 pub mod tag;
 pub mod target;
+pub mod text;
 pub mod tree;
 pub mod undelete;
 pub mod unwrap;
+pub mod versions;
 pub mod writer;
 
 pub use error::{Error, Result};
