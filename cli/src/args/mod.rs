@@ -10,6 +10,7 @@ mod diff;
 mod forget;
 mod global;
 mod manage;
+mod paths;
 mod prune;
 mod read;
 mod restore;
@@ -27,6 +28,7 @@ pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
@@ -77,6 +79,14 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
     Diff(Box<DiffArgs>),
+    /// Show which snapshots changed a file or folder, and how
+    History(HistoryArgs),
+    /// Show which snapshot brought each line of a text
+    Blame(BlameArgs),
+    /// Find paths in all snapshots by name, size, time, type or content
+    Find(FindArgs),
+    /// Show what a snapshot says of a path, and its text
+    Show(ShowArgs),
     /// Check that everything in the repository is there and readable
     Check(CheckArgs),
     /// Free the space of what no snapshot needs
@@ -122,6 +132,10 @@ impl Command {
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Diff(_) => "diff",
+            Self::History(_) => "history",
+            Self::Blame(_) => "blame",
+            Self::Find(_) => "find",
+            Self::Show(_) => "show",
             Self::Check(_) => "check",
             Self::Prune(_) => "prune",
             Self::Stats(_) => "stats",

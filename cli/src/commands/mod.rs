@@ -2,13 +2,16 @@
 //! One file per verb: options, engine, render. No verb uses another one's file; what they share is in `options` and `render`.
 
 mod backup;
+mod blame;
 mod cat;
 mod check;
 mod copy;
 mod diff;
 mod dump;
 mod export;
+mod find;
 mod forget;
+mod history;
 mod import;
 mod init;
 mod key;
@@ -18,6 +21,7 @@ mod quickstart;
 mod repository;
 mod restore;
 mod sessions;
+mod show;
 mod snapshots;
 mod stats;
 mod tag;
@@ -43,6 +47,10 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::History(args) => history::run(context, args),
+        Command::Blame(args) => blame::run(context, args),
+        Command::Find(args) => find::run(context, args),
+        Command::Show(args) => show::run(context, args),
         Command::Check(args) => check::run(context, args),
         Command::Prune(args) => prune::run(context, args),
         Command::Stats(args) => stats::run(context, args),

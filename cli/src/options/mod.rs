@@ -3,6 +3,7 @@
 
 pub mod also;
 pub mod backup;
+pub mod catalog;
 pub mod cloud;
 pub mod credential;
 pub mod key_file;

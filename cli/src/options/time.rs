@@ -15,22 +15,36 @@ use crate::exit::Failure;
 /// # Errors
 /// Not a time.
 pub fn parse_until(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
+    span(text, zone).map(|(_, end)| end)
+}
+
+/// Its beginning, for `--newer` and `--older`.
+///
+/// # Errors
+/// Not a time.
+pub fn parse_from(text: &str, zone: &TimeZone) -> Result<i64, Failure> {
+    span(text, zone).map(|(start, _)| start)
+}
+
+/// First and last nanosecond.
+fn span(text: &str, zone: &TimeZone) -> Result<(i64, i64), Failure> {
     let refuse = || {
         Failure::Usage(format!("{text:?} is not a time; write 2026-11-01T03:00, 2026-11-01 or 2026-11-01T03:00:00Z"))
     };
-    let instant = |local: DateTime| local.to_zoned(zone.clone()).map(|zoned| zoned.timestamp());
-    let end = if let Ok(exact) = text.parse::<Timestamp>() {
-        exact.as_nanosecond()
-    } else if let (10, Ok(date)) = (text.len(), text.parse::<Date>()) {
-        let next = date.tomorrow().and_then(|next| instant(next.to_datetime(jiff::civil::Time::midnight())));
-        next.map_err(|_| refuse())?.as_nanosecond() - 1
-    } else {
-        let local: DateTime = text.parse().map_err(|_| refuse())?;
-        let start = instant(local).map_err(|_| refuse())?.as_nanosecond();
-        let names_seconds = text.bytes().filter(|byte| *byte == b':').count() > 1;
-        start + if names_seconds { 999_999_999 } else { 59_999_999_999 }
+    let instant = |local: DateTime| {
+        local.to_zoned(zone.clone()).map(|zoned| zoned.timestamp().as_nanosecond()).map_err(|_| refuse())
     };
-    i64::try_from(end).map_err(|_| refuse())
+    let (start, end) = if let Ok(exact) = text.parse::<Timestamp>() {
+        (exact.as_nanosecond(), exact.as_nanosecond())
+    } else if let (10, Ok(date)) = (text.len(), text.parse::<Date>()) {
+        let midnight = |date: Date| instant(date.to_datetime(jiff::civil::Time::midnight()));
+        (midnight(date)?, midnight(date.tomorrow().map_err(|_| refuse())?)? - 1)
+    } else {
+        let start = instant(text.parse().map_err(|_| refuse())?)?;
+        let names_seconds = text.bytes().filter(|byte| *byte == b':').count() > 1;
+        (start, start + if names_seconds { 999_999_999 } else { 59_999_999_999 })
+    };
+    Ok((i64::try_from(start).map_err(|_| refuse())?, i64::try_from(end).map_err(|_| refuse())?))
 }
 
 /// Now, as it is stored.
@@ -49,7 +63,7 @@ pub fn now_seconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_until;
+    use super::{parse_from, parse_until};
     use jiff::tz::{Offset, TimeZone};
 
     const HOUR: i64 = 3_600_000_000_000;
@@ -65,6 +79,10 @@ mod tests {
         assert_eq!(until("2026-11-01T03:00"), DAY + HOUR + 59_999_999_999);
         assert_eq!(until("2026-11-01 03:00:07"), DAY + HOUR + 7_999_999_999);
         assert_eq!(until("2026-11-01"), DAY + 22 * HOUR - 1);
+        let from = |text| parse_from(text, &east).unwrap();
+        assert_eq!(from("2026-11-01T03:00Z"), DAY + 3 * HOUR);
+        assert_eq!(from("2026-11-01T03:00"), DAY + HOUR);
+        assert_eq!(from("2026-11-01"), DAY - 2 * HOUR);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn owner(name: &[u8], number: u32) -> String {
 }
 
 /// Type and permissions in ten characters.
-fn mode(metadata: &Metadata) -> String {
+pub fn mode(metadata: &Metadata) -> String {
     let kind = match metadata.file_type {
         FileType::File => '-',
         FileType::Directory => 'd',
@@ -66,7 +66,7 @@ fn mode(metadata: &Metadata) -> String {
 }
 
 /// Word for a type, in JSON.
-fn type_word(file_type: FileType) -> &'static str {
+pub fn type_word(file_type: FileType) -> &'static str {
     match file_type {
         FileType::File => "file",
         FileType::Directory => "folder",
@@ -139,7 +139,7 @@ fn items(content: &Content) -> Value {
 }
 
 /// Seconds may be out of what a date can say; then they are a number.
-fn time(time: Timestamp) -> Value {
+pub fn time(time: Timestamp) -> Value {
     let nanoseconds = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     match i64::try_from(nanoseconds) {
         Ok(nanoseconds) => text::rfc3339(nanoseconds).into(),

@@ -3,6 +3,7 @@
 //! but `progress` (the terminal) and `dump` (bytes).
 
 pub mod capability;
+pub mod content;
 pub mod entry;
 pub mod json;
 pub mod object;
@@ -11,5 +12,6 @@ pub mod snapshot;
 pub mod table;
 pub mod text;
 pub mod verdict;
+pub mod version;
 
 pub use output::{Format, Output};

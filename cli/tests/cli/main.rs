@@ -10,6 +10,7 @@ mod credentials;
 mod diff;
 mod guides;
 mod json;
+mod paths;
 mod probe;
 mod quickstart;
 mod read;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 24] = [
     "init",
     "backup",
     "snapshots",
@@ -17,6 +17,10 @@ const VERBS: [&str; 20] = [
     "import",
     "export",
     "diff",
+    "history",
+    "blame",
+    "find",
+    "show",
     "check",
     "stats",
     "tag",

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `keepfast blame`: which snapshot brought each line of a text.
+
+use std::os::unix::ffi::OsStrExt;
+
+use keepfast_engine::Error;
+use keepfast_engine::blame::{Line, blame};
+use keepfast_engine::events::Silent;
+use keepfast_engine::history::Snapshot;
+use keepfast_engine::select::{select, trim};
+use serde_json::json;
+
+use crate::args::BlameArgs;
+use crate::context::Context;
+use crate::exit::{Done, Failure};
+use crate::options::catalog::{Asked, in_no_snapshot};
+use crate::options::scope;
+use crate::render::{content, json as js, text};
+
+/// Shows each line with its snapshot.
+pub fn run(context: &Context, args: &BlameArgs) -> Result<Done, Failure> {
+    let asked = Asked::open(context)?;
+    let chosen = scope::several(&asked.snapshots, &[], &args.scope)?;
+    let path = trim(args.inside.as_os_str().as_bytes());
+    let at = args.snapshot.as_ref().map(|selector| position(&asked, args, &chosen, selector)).transpose()?;
+    let reader = asked.repository.reader();
+    let answer = asked.ask(context, |catalog| blame(catalog, &reader, &chosen, at, path, &Silent));
+    let (lines, done) = answer.map_err(|failure| match failure {
+        Failure::Engine(Error::NoPath { .. } | Error::NoSnapshot { .. }) if at.is_none() => {
+            in_no_snapshot(path, chosen.len())
+        }
+        other => other,
+    })?;
+    print(context, &chosen, &lines);
+    let mut summary = json!({ "lines": lines.len() });
+    js::put_path(&mut summary, "path", &[b"/", path].concat());
+    context.output.summary(summary);
+    Ok(done)
+}
+
+/// Where the named snapshot stands among those that are looked at.
+fn position(asked: &Asked, args: &BlameArgs, chosen: &[&Snapshot], selector: &str) -> Result<usize, Failure> {
+    let named = select(&asked.snapshots, selector, &scope::scope(&args.scope)?)?;
+    let position = chosen.iter().position(|snapshot| snapshot.id == named.id);
+    position.ok_or_else(|| {
+        Failure::Usage(format!(
+            "snapshot {} is none of those that --host, --tag, --path or --at leave",
+            text::short(named.id)
+        ))
+    })
+}
+
+fn print(context: &Context, chosen: &[&Snapshot], lines: &[Line]) {
+    let out = &context.output;
+    let host = |line: &Line| text::plain(&chosen[line.snapshot].manifest.host);
+    let (hosts, numbers) =
+        (lines.iter().map(|line| host(line).chars().count()).max().unwrap_or(0), lines.len().to_string().len());
+    for (number, line) in (1_u64..).zip(lines) {
+        let snapshot = chosen[line.snapshot];
+        let (short, started) = (text::short(snapshot.id), snapshot.manifest.started);
+        if out.is_json() {
+            let mut object = json!({
+                "line": number,
+                "snapshot": snapshot.id.to_string(),
+                "short_id": short,
+                "started": text::rfc3339(started),
+                "host": snapshot.manifest.host,
+            });
+            let bytes = line.bytes.strip_suffix(b"\n").unwrap_or(&line.bytes);
+            object["text"] = content::text(bytes).into();
+            out.object(object);
+        } else {
+            let (time, host, bytes) = (text::time(started), host(line), content::line(&line.bytes));
+            out.line(&format!("{short}  {time}  {host:hosts$}  {number:numbers$}  {bytes}"));
+        }
+    }
+}
