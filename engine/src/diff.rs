@@ -9,7 +9,7 @@ mod renames;
 use std::sync::Arc;
 
 pub use bytes::FileBytes;
-pub use contents::{contents, mask};
+pub use contents::contents;
 use keepfast_repo_format::tree::entry::Entry;
 pub use renames::{Renamed, Renames};
 

@@ -3,8 +3,6 @@
 //!
 //! What is told comes from the catalog; who shows what a version held reads it from the repository, with [`crate::text`].
 
-mod patch;
-
 use std::collections::BTreeMap;
 
 use keepfast_repo_format::tree::entry::FileType;
@@ -12,8 +10,6 @@ use keepfast_repo_format::tree::entry::FileType;
 use crate::catalog::{Catalog, Course, Path, Step, Timeline, Version};
 use crate::error::Result;
 use crate::history::Snapshot;
-pub use patch::unified;
-
 /// Which snapshots are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {

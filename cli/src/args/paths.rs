@@ -19,6 +19,9 @@ pub struct HistoryArgs {
     /// Show what changed in the text
     #[arg(short = 'P', long)]
     pub patch: bool,
+    /// Show passwords, keys and tokens, which else appear as fingerprints
+    #[arg(long, requires = "patch")]
+    pub reveal: bool,
     /// Which snapshots.
     #[command(flatten)]
     pub scope: ScopeArgs,
@@ -33,6 +36,9 @@ pub struct BlameArgs {
     /// The file as it is in this snapshot, instead of the newest one that has it
     #[arg(long, value_name = "SNAPSHOT")]
     pub snapshot: Option<String>,
+    /// Show passwords, keys and tokens, which else appear as fingerprints
+    #[arg(long)]
+    pub reveal: bool,
     /// Which snapshots.
     #[command(flatten)]
     pub scope: ScopeArgs,
@@ -44,6 +50,9 @@ pub struct ShowArgs {
     /// The snapshot, and a file or folder in it
     #[arg(value_name = "SNAPSHOT:PATH")]
     pub snapshot: String,
+    /// Show passwords, keys and tokens, which else appear as fingerprints
+    #[arg(long)]
+    pub reveal: bool,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use keepfast_engine::Error;
 use keepfast_engine::blame::{Line, blame};
+use keepfast_engine::compare::Mask;
 use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::select::{select, trim};
@@ -14,7 +15,7 @@ use crate::args::BlameArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::catalog::{Asked, in_no_snapshot};
-use crate::options::scope;
+use crate::options::{reveal, scope};
 use crate::render::{content, json as js, text};
 
 /// Shows each line with its snapshot.
@@ -25,17 +26,27 @@ pub fn run(context: &Context, args: &BlameArgs) -> Result<Done, Failure> {
     let at = args.snapshot.as_ref().map(|selector| position(&asked, args, &chosen, selector)).transpose()?;
     let reader = asked.repository.reader();
     let answer = asked.ask(context, |catalog| blame(catalog, &reader, &chosen, at, path, &Silent));
-    let (lines, done) = answer.map_err(|failure| match failure {
+    let (mut lines, done) = answer.map_err(|failure| match failure {
         Failure::Engine(Error::NoPath { .. } | Error::NoSnapshot { .. }) if at.is_none() => {
             in_no_snapshot(path, chosen.len())
         }
         other => other,
     })?;
+    hide_secrets(&mut lines, &reveal::mask(&reader, args.reveal));
     print(context, &chosen, &lines);
     let mut summary = json!({ "lines": lines.len() });
     js::put_path(&mut summary, "path", &[b"/", path].concat());
     context.output.summary(summary);
     Ok(done)
+}
+
+/// The text is looked at as a whole: a line of a private key is one only between the first and the last.
+fn hide_secrets(lines: &mut [Line], mask: &Mask) {
+    let text: Vec<u8> = lines.iter().flat_map(|line| line.bytes.iter().copied()).collect();
+    let hidden = mask.text(&text);
+    for (line, shown) in lines.iter_mut().zip(hidden.split_inclusive(|byte| *byte == b'\n')) {
+        line.bytes = shown.to_vec();
+    }
 }
 
 /// Where the named snapshot stands among those that are looked at.

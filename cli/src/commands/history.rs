@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use keepfast_engine::catalog::{self, Version};
+use keepfast_engine::compare::Mask;
+use keepfast_engine::compare::text::TextDiff;
 use keepfast_engine::events::Events;
 use keepfast_engine::format::tree::entry::FileType;
 use keepfast_engine::history::Snapshot;
@@ -13,7 +15,7 @@ use keepfast_engine::index::IndexError;
 use keepfast_engine::reader::Reader;
 use keepfast_engine::select::trim;
 use keepfast_engine::text::{self as content, Text};
-use keepfast_engine::versions::{Change, Which, unified, versions};
+use keepfast_engine::versions::{Change, Which, versions};
 use keepfast_engine::{Error, Result};
 use serde_json::{Value, json};
 
@@ -21,7 +23,7 @@ use crate::args::HistoryArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::catalog::{Asked, in_no_snapshot};
-use crate::options::scope;
+use crate::options::{reveal, scope};
 use crate::progress::Progress;
 use crate::render::table::{Side, Table};
 use crate::render::{content as shown, json as js, text, version};
@@ -40,7 +42,7 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Result<Done, Failure> {
         return Err(in_no_snapshot(path, chosen.len()));
     }
     if args.patch {
-        with_patches(context, &asked, &chosen, path, &changes)?;
+        with_patches(context, &asked, &chosen, path, &changes, &reveal::mask(&asked.repository.reader(), args.reveal))?;
     } else {
         print(context, &chosen, &changes);
     }
@@ -104,6 +106,7 @@ fn with_patches(
     chosen: &[&Snapshot],
     path: &[u8],
     changes: &[Change],
+    mask: &Mask,
 ) -> Result<(), Failure> {
     let progress = Progress::start(context);
     let reader = asked.repository.reader();
@@ -114,7 +117,7 @@ fn with_patches(
         let host = snapshot.manifest.host.as_str();
         let before = change.before.as_ref().zip(earlier.get(host).map(|number| chosen[*number]));
         let after = change.after.as_ref().map(|version| (version, snapshot));
-        let patch = patch(&reader, path, before, after, &progress);
+        let patch = patch(&reader, path, before, after, mask, &progress);
         if let Err(Error::Index(IndexError::Damaged { .. })) = &patch {
             catalog::distrust(&asked.repository);
         }
@@ -139,6 +142,7 @@ fn patch(
     path: &[u8],
     before: Option<(&Version, &Snapshot)>,
     after: Option<(&Version, &Snapshot)>,
+    mask: &Mask,
     events: &dyn Events,
 ) -> Result<Option<Vec<u8>>> {
     let is_file = |side: &(&Version, &Snapshot)| side.0.file_type == FileType::File;
@@ -152,8 +156,20 @@ fn patch(
         Some((version, snapshot)) => content::of_version(reader, snapshot, path, version, MAX_TEXT_BYTES, events),
     };
     Ok(Some(match (read(before)?, read(after)?) {
-        (Text::Lines(before), Text::Lines(after)) => unified(&before, &after),
+        (Text::Lines(before), Text::Lines(after)) => unified(&mask.text(&before), &mask.text(&after)),
         (Text::Binary, _) | (_, Text::Binary) => b"(binary)\n".to_vec(),
         _ => format!("(more than {MAX_TEXT_BYTES} bytes)\n").into_bytes(),
     }))
+}
+
+/// Lines around a change that stay to show where it is; what `diff -u` does.
+const CONTEXT_LINES: usize = 3;
+
+/// Both are far shorter than what can be compared.
+fn unified(before: &[u8], after: &[u8]) -> Vec<u8> {
+    let mut patch = Vec::new();
+    if let Ok(diff) = TextDiff::new(before, after) {
+        diff.patch(CONTEXT_LINES, |line| patch.extend(line.bytes()));
+    }
+    patch
 }

@@ -15,7 +15,7 @@ use crate::args::ShowArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::catalog::Asked;
-use crate::options::scope;
+use crate::options::{reveal, scope};
 use crate::render::{content as shown, entry, json as js, text, version};
 
 /// Largest text that is shown, in bytes: more than anybody reads on a terminal; `dump` writes what is larger.
@@ -41,6 +41,11 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Done, Failure> {
         FileType::File => Some(content::of_entry(&reader, &found, MAX_TEXT_BYTES, &Silent)?),
         _ => None,
     };
+    let mask = reveal::mask(&reader, args.reveal);
+    let text = text.map(|text| match text {
+        Text::Lines(bytes) => Text::Lines(mask.text(&bytes).into_owned()),
+        other => other,
+    });
     if context.output.is_json() {
         context.output.object(to_json(&found, &all, elsewhere));
     } else {

@@ -13,6 +13,7 @@ pub mod new_repository;
 pub mod question;
 pub mod repository;
 pub mod retention;
+pub mod reveal;
 pub mod scope;
 pub mod size;
 pub mod storage;

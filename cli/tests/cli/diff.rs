@@ -86,6 +86,14 @@ fn no_secret_is_shown_unless_it_is_asked_for() {
         assert!(!shown.contains("hunter"), "{shown}");
         assert!(shown.matches("<secret ").count() >= 4, "{shown}");
     }
+    for (name, _) in files {
+        let latest = format!("latest:{name}");
+        for command in [&["history", name, "--patch"][..], &["blame", name], &["show", &latest]] {
+            let shown = sandbox.ok(command).out;
+            assert!(!shown.contains("hunter") && shown.contains("<secret "), "{command:?}: {shown}");
+            assert!(sandbox.ok(&[command, &["--reveal"]].concat()).out.contains("hunter3"), "{command:?}");
+        }
+    }
     let revealed = patch(&sandbox, &["--reveal", "--text"]);
     assert!(revealed.matches("hunter2").count() == 6 && revealed.matches("hunter3").count() == 6, "{revealed}");
 }

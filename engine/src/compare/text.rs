@@ -46,6 +46,26 @@ pub enum PatchLine<'a> {
     Added(&'a [u8]),
 }
 
+impl PatchLine<'_> {
+    /// The line, or two, as `patch` takes it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let (sign, content) = match self {
+            PatchLine::Hunk { before, after } => {
+                let span = |(start, count): (usize, usize)| match count {
+                    1 => start.to_string(),
+                    count => format!("{start},{count}"),
+                };
+                return format!("@@ -{} +{} @@\n", span(*before), span(*after)).into_bytes();
+            }
+            PatchLine::Context(line) => (" ", line),
+            PatchLine::Removed(line) => ("-", line),
+            PatchLine::Added(line) => ("+", line),
+        };
+        let end: &[u8] = if content.ends_with(b"\n") { b"" } else { b"\n\\ No newline at end of file\n" };
+        [sign.as_bytes(), content, end].concat()
+    }
+}
+
 impl<'a> TextDiff<'a> {
     /// Compares.
     ///

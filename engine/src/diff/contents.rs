@@ -8,11 +8,6 @@ use crate::compare::{Bytes, GaveUp, Mask, Outcome, Readers, compare};
 use crate::error::{Error, Result};
 use crate::reader::Reader;
 
-/// The key of the fingerprints that stand for secrets: the same in each comparison within a repository, and in no other.
-pub fn mask(reader: &Reader) -> Mask {
-    Mask::keyed(reader.fingerprint_key())
-}
-
 /// Compares the contents of two files; what is missing counts as empty, and so does what is no file.
 ///
 /// # Errors

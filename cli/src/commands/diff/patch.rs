@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 
 use keepfast_engine::compare::text::{PatchLine, TextDiff};
 use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers};
-use keepfast_engine::diff::{contents, mask};
+use keepfast_engine::diff::contents;
 use keepfast_engine::format::tree::entry::{Entry, FileType};
 use keepfast_engine::reader::Reader;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::listing::{Row, shown_path};
 use crate::args::{ColorArg, DiffArgs};
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::options::reveal;
 use crate::render::{json as js, text};
 
 /// Shows contents.
@@ -48,7 +49,7 @@ impl<'a> Patch<'a> {
         Self {
             context,
             reader,
-            mask: if args.reveal { Mask::reveal() } else { mask(reader) },
+            mask: reveal::mask(reader, args.reveal),
             readers: if args.text { Readers::Plain } else { Readers::All },
             lines_around: args.unified.into(),
             is_colored,
@@ -127,7 +128,7 @@ impl<'a> Patch<'a> {
             let mut object = json!({ "format": "text", "lines_added": added, "lines_removed": removed });
             js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
             let mut patch = Vec::new();
-            diff.patch(self.lines_around, |line| patch.extend(patch_line(&line)));
+            diff.patch(self.lines_around, |line| patch.extend(line.bytes()));
             object["patch"] = String::from_utf8_lossy(&patch).into();
             return self.context.output.object(object);
         }
@@ -147,7 +148,7 @@ impl<'a> Patch<'a> {
             PatchLine::Removed(_) => RED,
             PatchLine::Added(_) => GREEN,
         };
-        let mut bytes = patch_line(line);
+        let mut bytes = line.bytes();
         if self.is_terminal {
             let shown = String::from_utf8_lossy(&bytes);
             let lines = shown
@@ -184,20 +185,6 @@ impl<'a> Patch<'a> {
             false => self.context.output.line(line),
         }
     }
-}
-
-/// A line of a patch as `patch` takes it.
-fn patch_line(line: &PatchLine) -> Vec<u8> {
-    let (sign, content) = match line {
-        PatchLine::Hunk { before, after } => {
-            return format!("@@ -{},{} +{},{} @@\n", before.0, before.1, after.0, after.1).into_bytes();
-        }
-        PatchLine::Context(line) => (" ", line),
-        PatchLine::Removed(line) => ("-", line),
-        PatchLine::Added(line) => ("+", line),
-    };
-    let end: &[u8] = if content.ends_with(b"\n") { b"" } else { b"\n\\ No newline at end of file\n" };
-    [sign.as_bytes(), content, end].concat()
 }
 
 fn change_object(row: &Row, format: &str, change: &Change) -> Value {
