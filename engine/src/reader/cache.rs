@@ -43,11 +43,6 @@ impl SegmentCache {
         cell.clone()
     }
 
-    /// Whether nobody has the segment, or is at it: only the first who asks may decode it ahead of need.
-    pub(super) fn is_new(&self, key: &SegmentKey) -> bool {
-        !self.cells.contains_key(key)
-    }
-
     /// Counts a decoded segment, and lets the least recently used ones go.
     pub(super) fn account(&mut self, key: SegmentKey, bytes: usize) {
         self.bytes += bytes;

@@ -86,7 +86,6 @@ impl Reader {
             return Err(refused(record, "its base chunks lie deeper than any writer puts them, or in a circle"));
         };
         allowance.bytes = bytes;
-        self.decode_ahead(record, segment, steps, allowance)?;
         let mut prefix = self.prefixes.take();
         for id in record.directory.edges_of(segment) {
             allowance.steps = steps;
@@ -94,21 +93,6 @@ impl Reader {
             self.append_base(record, id, &mut prefix, allowance).map_err(fail)?;
         }
         Ok(prefix)
-    }
-
-    /// Decodes those segments of the bases that no other thread is at. Whoever opens a neighbour of the segment needs the same ones in the same
-    /// order, and both would wait for each other at every one of them. What can not be decoded fails when it is needed.
-    fn decode_ahead(&self, record: &PackRecord, segment: usize, steps: u32, allowance: &mut Allowance) -> Result<()> {
-        let mut last = None;
-        for id in record.directory.edges_of(segment) {
-            let Some(location) = self.index.find(record.kind, id)? else { continue };
-            let key = location.segment_key();
-            if last.replace(key) != Some(key) && self.segments.lock().expect("no holder panics").is_new(&key) {
-                allowance.steps = steps;
-                let _ = self.segment_within(&location, allowance);
-            }
-        }
-        Ok(())
     }
 
     /// Appends a base chunk, from wherever it can be had.
