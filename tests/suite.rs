@@ -53,6 +53,7 @@ mod behaviours {
     mod model_edges;
     mod model_generations;
     mod model_prune;
+    mod mount;
     mod probe;
     mod prune;
     mod prune_crash;

@@ -9,6 +9,7 @@ use keepfast_storage::{ErrorKind, StorageError};
 
 use crate::archive::ArchiveError;
 use crate::index::IndexError;
+use crate::mount::MountError;
 use crate::prune::PruneError;
 use crate::source::SourceError;
 use crate::target::TargetError;
@@ -241,6 +242,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Nothing was mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// Output could not be written.
     #[error("can not write the output")]
     Output(#[source] std::io::Error),

@@ -26,6 +26,7 @@ pub mod identity;
 pub mod import;
 pub mod index;
 pub mod key;
+pub mod mount;
 mod pool;
 pub mod prune;
 pub mod reader;

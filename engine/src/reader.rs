@@ -205,6 +205,12 @@ impl Reader {
         self.segment_within(location, &mut Allowance::default())
     }
 
+    /// Whether the segment at `location` is in memory, opened.
+    pub fn has_segment(&self, location: &Location) -> bool {
+        let segments = self.segments.lock().expect("no holder panics");
+        segments.cells.get(&location.segment_key()).is_some_and(|(cell, _)| matches!(cell.get(), Some(Some(_))))
+    }
+
     fn segment_within(&self, location: &Location, allowance: &mut Allowance) -> Result<Arc<Vec<u8>>> {
         let key = location.segment_key();
         let cell = self.segments.lock().expect("no holder panics").cell(key);

@@ -14,7 +14,7 @@ use crate::support::child::again_as_ordinary_user;
 use crate::support::forest::set_times;
 use crate::support::sandbox::Sandbox;
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -38,7 +38,7 @@ fn attribute(path: &Path, name: &str, value: &[u8]) {
 }
 
 /// What an ordinary user can make, too.
-fn ordinary(source: &Path) {
+pub(super) fn ordinary(source: &Path) {
     for (number, mode) in [0o644, 0o600, 0o400, 0o755, 0o4755, 0o2755, 0o1644, 0o777].into_iter().enumerate() {
         let path = source.join(format!("mode {number}"));
         fs::write(&path, format!("{mode:o}")).unwrap();
@@ -80,7 +80,7 @@ fn acl(path: &Path, name: &str) {
     attribute(path, name, &bytes);
 }
 
-fn times(source: &Path) {
+pub(super) fn times(source: &Path) {
     let moments = [(0, 0), (0, 1), (-1, 999_999_999), (-2_000_000_000, 5), (1 << 33, 123_456_789), (1_700_000_000, 0)];
     for (number, (seconds, nanoseconds)) in moments.into_iter().enumerate() {
         let path = source.join(format!("time {number}"));
@@ -95,7 +95,7 @@ fn times(source: &Path) {
 }
 
 /// What only root can make.
-fn privileged(source: &Path) {
+pub(super) fn privileged(source: &Path) {
     for (number, (uid, gid)) in [(0, 0), (1, 1), (54_321, 12_345), (u32::MAX - 2, 7)].into_iter().enumerate() {
         let path = source.join(format!("owner {number}"));
         fs::write(&path, b"").unwrap();

@@ -52,6 +52,11 @@ impl Ownership {
         self.privileged
     }
 
+    /// User and group id that a file of this owner has here: those that a restore would give it, or the recorded ones.
+    pub(crate) fn here(&self, owner: &Owner) -> (u32, u32) {
+        self.wanted(owner).unwrap_or((owner.uid, owner.gid))
+    }
+
     /// User and group id that a file should get; `None` if owners are to be left alone.
     pub(super) fn wanted(&self, owner: &Owner) -> Option<(u32, u32)> {
         match self.mode {

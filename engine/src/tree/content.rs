@@ -108,21 +108,27 @@ impl<'a> ContentItems<'a> {
 
     fn descend(&mut self, height: u8, item: ContentItem) -> Result<()> {
         let id = item.id.expect("the decoder allows holes only at height 0");
-        let node = self.reader.tree_chunk(&id)?;
-        let malformed = |why: &str| FormatError::Malformed { what: "list node", why: why.to_string() };
-        let (level, mut items) = list::decode(&node).map_err(|source| Error::Node { id, source })?;
-        let length = items.iter().map(|item| item.length).fold(0, u64::saturating_add);
-        if level + 1 != height {
-            return Err(Error::Node { id, source: malformed("its level does not fit where it stands") });
-        }
-        if length != item.length {
-            return Err(Error::Node { id, source: malformed("its length is not what its parent says") });
-        }
+        let mut items = read_list(self.reader, height, id, item.length)?;
         items.reverse();
-        self.stack.push((level, items));
+        self.stack.push((height - 1, items));
         self.node = Some(id);
         Ok(())
     }
+}
+
+/// The items of the list node that stands for so many bytes at a height.
+pub(crate) fn read_list(reader: &Reader, height: u8, id: ChunkId, bytes: u64) -> Result<Vec<ContentItem>> {
+    let node = reader.tree_chunk(&id)?;
+    let malformed = |why: &str| FormatError::Malformed { what: "list node", why: why.to_string() };
+    let (level, items) = list::decode(&node).map_err(|source| Error::Node { id, source })?;
+    let length = items.iter().map(|item| item.length).fold(0, u64::saturating_add);
+    if level + 1 != height {
+        return Err(Error::Node { id, source: malformed("its level does not fit where it stands") });
+    }
+    if length != bytes {
+        return Err(Error::Node { id, source: malformed("its length is not what its parent says") });
+    }
+    Ok(items)
 }
 
 impl Iterator for ContentItems<'_> {

@@ -15,6 +15,7 @@ mod writer;
 
 pub use below::{Below, below, is_inside};
 pub use bytes::{bytes_of, data_of};
+pub(crate) use content::read_list;
 pub use content::{ContentBuilder, ContentItems};
 pub use cursor::{Cursor, Direction};
 pub use differences::{Difference, EachDifference, compare, differences};
