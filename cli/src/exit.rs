@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use keepfast_engine::Error as EngineError;
 use keepfast_engine::archive::Fault;
+use keepfast_engine::mount::MountError;
 use keepfast_engine::prune::PruneError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
@@ -161,6 +162,10 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Prune(_) => {
             "`keepfast check` names everything that is damaged; what leads nowhere any more goes with `--ignore-damage`"
         }
+        EngineError::Mount(MountError::NoDevice) => "`modprobe fuse` loads it; a container must be given the device",
+        EngineError::Mount(MountError::Denied) => "root decides who may; in a container, who started it",
+        EngineError::Mount(MountError::NoHelper) => "it comes with the package fuse3",
+        EngineError::Mount(MountError::NoOthers) => "root can set it, or mount",
         EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
         EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {

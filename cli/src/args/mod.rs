@@ -30,7 +30,7 @@ pub use manage::{
 };
 pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
 pub use prune::PruneArgs;
-pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, SnapshotsArgs, StatsArgs};
+pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
 
@@ -73,6 +73,8 @@ pub enum Command {
     Restore(Box<RestoreArgs>),
     /// Write a file, or a folder as a tar archive, to standard output
     Dump(DumpArgs),
+    /// Show snapshots as folders and files at a mountpoint
+    Mount(Box<MountArgs>),
     /// Make a snapshot of an archive: as it is, or its members as files
     Import(Box<ImportArgs>),
     /// Write a snapshot, or a folder or file of it, as a tar archive
@@ -129,6 +131,7 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Restore(_) => "restore",
             Self::Dump(_) => "dump",
+            Self::Mount(_) => "mount",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Diff(_) => "diff",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Arguments of the commands that only read: `snapshots ls dump check stats cat`.
+//! Arguments of the commands that only read: `snapshots ls dump mount check stats cat`.
 
 use std::path::PathBuf;
 
@@ -51,6 +51,23 @@ pub struct DumpArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Which snapshots `latest` and `tag:` look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Arguments of `mount`.
+#[derive(Clone, Debug, Args)]
+pub struct MountArgs {
+    /// An empty folder to mount at
+    #[arg(value_name = "MOUNTPOINT")]
+    pub mountpoint: PathBuf,
+    /// Let other users look, too, at what modes and owners of the files allow
+    #[arg(long)]
+    pub allow_other: bool,
+    /// Show owners by the recorded numbers, not by the numbers that their names have here
+    #[arg(long)]
+    pub numeric_ids: bool,
+    /// Which snapshots are shown.
     #[command(flatten)]
     pub scope: ScopeArgs,
 }

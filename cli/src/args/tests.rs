@@ -21,6 +21,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "ls latest",
         "restore latest -t x",
         "dump latest:a",
+        "mount x",
         "import x.tar --as-tree",
         "export latest x.tar",
         "diff a b",

@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod key;
 mod ls;
+mod mount;
 mod prune;
 mod quickstart;
 mod repository;
@@ -44,6 +45,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Restore(args) => restore::run(context, args),
         Command::Ls(args) => ls::run(context, args),
         Command::Dump(args) => dump::run(context, args),
+        Command::Mount(args) => mount::run(context, args),
         Command::Import(args) => import::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),

@@ -43,6 +43,18 @@ pub fn folders(global: &GlobalArgs) -> Result<LocalFolders, Failure> {
     Ok(LocalFolders { cache: cache.filter(|cache| on_this_machine(cache)), state })
 }
 
+/// Where bytes are put that are needed for a while and may be many: beside the local index, which is on a disk.
+///
+/// # Errors
+/// No folder was named and the user has none.
+pub fn scratch_folder(global: &GlobalArgs) -> Result<PathBuf, Failure> {
+    match &global.cache_dir {
+        _ if global.no_cache => Ok(std::env::temp_dir()),
+        Some(folder) => Ok(folder.clone()),
+        None => user_folder(UserFolder::Cache),
+    }
+}
+
 /// Two machines that share the folder, and locks that neither sees: each could take the other's session for a dead one of its own and
 /// end it. That costs a backup, never data, and reading works: so it is told and not refused.
 fn warn_of_network(state: &Path) {

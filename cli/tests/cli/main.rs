@@ -11,6 +11,7 @@ mod diff;
 mod guides;
 mod json;
 mod paths;
+mod mount;
 mod probe;
 mod quickstart;
 mod read;
