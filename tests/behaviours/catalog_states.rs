@@ -58,7 +58,9 @@ fn nights(count: usize) -> Sandbox {
         fs::write(sandbox.source().join(number.to_string()), format!("{number}")).unwrap();
     }
     let_time_pass();
-    (0..count).for_each(|number| drop(night(&sandbox, &format!("night {number}"))));
+    for number in 0..count {
+        night(&sandbox, &format!("night {number}"));
+    }
     sandbox
 }
 
@@ -144,6 +146,7 @@ fn a_snapshot_is_compared_with_one_that_is_still_there() {
     history(&cached(&sandbox), b"7");
     let gone = night(&sandbox, "gone");
     fs::remove_file(sandbox.source().join("8")).unwrap();
+    fs::write(sandbox.source().join("only there"), "").unwrap();
     let also_gone = night(&sandbox, "also gone");
     assert_eq!(history(&cached(&sandbox), b"8").0, [(0, "created"), (3, "removed")]);
     // What was learned last is deleted with its trees; the file 8 is back.
@@ -151,10 +154,12 @@ fn a_snapshot_is_compared_with_one_that_is_still_there() {
     forget(&sandbox.open(), &client(), &selection, forget::Mode::Write).unwrap();
     prune(&sandbox.open(), &client(), &all_of_it(), &Silent).unwrap();
     fs::write(sandbox.source().join("8"), "8").unwrap();
+    fs::remove_file(sandbox.source().join("only there")).unwrap();
     night(&sandbox, "night 1");
     assert_eq!(history(&cached(&sandbox), b"7").0.len(), 3, "its time has changed");
     assert_eq!(history(&cached(&sandbox), b"8").0, [(0, "created"), (2, "changed")]);
     assert_eq!(history(&cached(&sandbox), b"9").0, [(0, "created")]);
+    assert_eq!(history(&cached(&sandbox), b"only there").0, []);
     // And when nothing of it is left at all.
     let all = sandbox.snapshots().iter().map(|snapshot| snapshot.id).collect();
     forget(&sandbox.open(), &client(), &Selection::Named(all), forget::Mode::Write).unwrap();
@@ -169,7 +174,9 @@ fn a_snapshot_is_compared_with_one_that_is_still_there() {
 fn what_only_forgotten_snapshots_had_is_swept_out() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.source().join("early"), "").unwrap();
-    (0..70).for_each(|number| drop(night(&sandbox, &format!("{number}"))));
+    for number in 0..70 {
+        night(&sandbox, &format!("{number}"));
+    }
     history(&cached(&sandbox), b"7");
     let rows = |table: &str| {
         let connection = rusqlite::Connection::open(file(&sandbox)).unwrap();
