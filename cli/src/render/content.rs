@@ -20,7 +20,7 @@ fn escaped(bytes: &[u8]) -> String {
     text
 }
 
-/// The lines of a text, each as [`line`] makes it.
+/// The lines of a text, each as [`line()`] makes it.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(line)
 }
