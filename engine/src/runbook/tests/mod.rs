@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runbooks against real shells, real processes and a real sshd.
 
+mod actions;
+mod checks;
 mod commands;
+mod guardian;
 mod remote;
 mod sshd;
 
