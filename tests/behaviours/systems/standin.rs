@@ -168,3 +168,88 @@ fn a_folder_serves_as_a_snapshot_of_a_tar() {
     let found = keepfast_engine::runbook::Contents::matching(&contents, "a", "etc/*/a.*").unwrap();
     assert_eq!(found, ["etc/x/a.conf"]);
 }
+
+const IN_A_BOX: &str = r#"
+[variables.box]
+value = "box"
+[roles.server]
+[runbooks.empty]
+title = "Empty a folder of the container"
+[[runbooks.empty.steps]]
+id = "stop"
+title = "Stop what runs"
+on = "each server"
+container = "{{box}}"
+unless = "! service store status"
+run = "service store stop"
+undo = "service store start"
+[[runbooks.empty.steps]]
+id = "save"
+title = "Save aside"
+on = "all server"
+container = "{{box}}"
+save_aside = { path = "{{root}}/var/lib/store", to = "{{root}}/var/lib/store-save" }
+[[runbooks.empty.steps]]
+id = "wipe"
+title = "Wipe"
+on = "all server"
+container = "{{box}}"
+wipe = { inside = "{{root}}/var/lib/store", saved_by = "save" }
+[[runbooks.empty.steps]]
+id = "start"
+title = "Start what ran"
+on = "each server"
+container = "{{box}}"
+only_where_done = "stop"
+run = "service store start"
+undo = "service store stop"
+"#;
+
+#[test]
+fn folders_of_a_container_are_saved_and_wiped_inside_of_it_and_only_what_ran_is_started() {
+    let build = |world: &World| {
+        for (name, service) in [("a", "running"), ("b", "stopped")] {
+            let standin = world.add(name);
+            standin.container("box").service("box.store", service).service("store", service);
+            standin.file("var/lib/store/1", "one");
+        }
+    };
+    let stage_of = |value: &'static str| {
+        move |world: &World| {
+            let mut profile = Library::default().parse("box", IN_A_BOX).unwrap();
+            assert_eq!(keepfast_engine::profile::review(&profile), []);
+            profile.hosts = ["a", "b"].map(|name| (name.to_string(), world.host(name).declared(&["server"]))).into();
+            let mut stage = Stage::new(profile, Nothing);
+            stage.values.insert("box".to_string(), value.to_string());
+            stage
+        }
+    };
+    for (value, place) in [("box", "a/box"), ("", "a")] {
+        let stage = stage_of(value);
+        let rehearsal = Rehearsal { runbook: "empty", build: &build, stage: &stage, precious: &[] };
+        let calls = rehearsal.whole().calls();
+        let of = |words: &str| format!("{place}: {words}");
+        assert_eq!(calls.of(&["service"]), [of("service store stop"), of("service store start")]);
+        assert!(calls.of(&["cp"]).contains(&of("cp -aH /var/lib/store /var/lib/store-save-1.partial")), "{calls:?}");
+        assert_eq!(calls.of(&["find"]).len(), 2);
+        assert!(rehearsal.undoes_wholly());
+    }
+}
+
+#[test]
+fn a_port_that_must_be_closed_is_one_that_refuses() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let document = format!(
+        "[variables.vip]\nvalue = \"127.0.0.1\"\n[roles.server]\n[runbooks.look]\ntitle = \"Look\"\n[[runbooks.look.steps]]\nid = \"vip\"\n\
+         title = \"Is it closed?\"\nrequire = [{{ closed = {port}, at = \"{{{{vip}}}}\", says = \"close it\" }}]\n"
+    );
+    let build = |world: &World| drop(world.add("a"));
+    let stage = |_: &World| Stage::new(Library::default().parse("look", &document).unwrap(), Nothing);
+    let rehearsal = Rehearsal { runbook: "look", build: &build, stage: &stage, precious: &[] };
+    let world = rehearsal.ready();
+    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
+    assert!(stopped.contains(&format!("close it (127.0.0.1 answers at port {port})")), "{stopped}");
+    drop(listener);
+    rehearsal.resume(&world, &Recorder::agrees()).unwrap();
+}
