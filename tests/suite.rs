@@ -70,5 +70,6 @@ mod behaviours {
     mod sftp;
     mod soak;
     mod sources;
+    mod systems;
     mod wrappers;
 }

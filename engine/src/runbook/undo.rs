@@ -57,7 +57,9 @@ impl Runner<'_> {
     /// # Errors
     /// The journal could not be written; the run has ended.
     pub fn abandon(&self) -> Result<(), Stopped> {
-        match RunState::of(self.journal().records()) {
+        // Not within the match: the journal would be held while it is written.
+        let state = RunState::of(self.journal().records());
+        match state {
             RunState::Finished => Err(self.over("it was carried out")),
             RunState::Reverted => Err(self.over("it was undone")),
             RunState::Abandoned => Err(self.over("it was given up")),

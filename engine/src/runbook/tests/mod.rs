@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runbooks against real shells, real processes and a real sshd.
 
+mod actions;
+mod checks;
 mod commands;
+mod guardian;
+mod journal;
+mod kills;
+mod plan;
 mod remote;
+mod run;
+mod samples;
 mod sshd;
 
 use std::collections::BTreeMap;
@@ -25,7 +33,7 @@ fn run_with(command: &Command, input: Option<Input>) -> Result<Output, Fault> {
     execute(&Place::here("here"), command, &BTreeMap::new(), input, Some(Duration::from_secs(60)), &Silent)
 }
 
-fn run(text: &str) -> Result<Output, Fault> {
+fn sh(text: &str) -> Result<Output, Fault> {
     run_with(&script(text), None)
 }
 
