@@ -8,7 +8,7 @@ use std::process::Command;
 use keepfast_engine::profile::{Asked, Library};
 
 use super::documents::{held_against, needs, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
-use super::reach::{ports, turn_on, within_reach};
+use super::reach::{ports, shut, turn, within_reach};
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
 
 const HEADINGS: [&str; 5] = [
@@ -64,7 +64,7 @@ fn write(top: &Path, path: &str, text: &str) {
 fn build(world: &World, conductors: &[&str]) {
     for name in conductors {
         let conductor = world.add(name);
-        conductor.command("initialize128t", INITIALIZE).command("openssl", OPENSSL).service("128T", "stopped");
+        conductor.command("initialize128t", INITIALIZE).command("openssl", OPENSSL).service("128T", "running");
         // The new machine has keys of its own.
         conductor.file("etc/128technology/salt/pki/master/master.pem", "private key of the new conductor\n");
         conductor.file("etc/128technology/global.init", "{\"init\": \"new\"}\n");
@@ -75,25 +75,30 @@ fn build(world: &World, conductors: &[&str]) {
     }
     for name in ["east", "west"] {
         let router = world.add(name);
-        router.command("migrate", MIGRATE).remember("conductor", "10.0.0.1\n");
+        router.command("migrate", MIGRATE).remember("conductor", "10.0.0.1");
         router.file("etc/salt/pki/minion/minion_master.pub", "public key of another conductor\n");
     }
 }
 
 fn stage(world: &World, conductors: &[&str], values: &[(&str, &str)]) -> Stage {
     let mut profile = Library::default().find("ssr-conductor").unwrap();
-    within_reach(&mut profile);
+    within_reach(&mut profile, world);
     let declared = |name: &str, role: &str| (name.to_string(), world.host(name).declared(&[role]));
     profile.hosts = conductors.iter().map(|name| declared(name, "conductor")).collect();
     profile.hosts.extend(["east", "west"].map(|name| declared(name, "router")));
     let mut stage = Stage::new(profile, Folder(world.folder().join("snapshot")));
-    let always = [("old_address", "10.0.0.1"), ("initializer", "preferences"), ("preferences", "/root/preferences.json")];
-    stage.values = always.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    stage.values = [("old_address", "10.0.0.1")].iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
     stage
 }
 
 fn standalone(world: &World) {
     build(world, &["node1"]);
+}
+
+/// The initializer has not been run yet.
+fn blank(world: &World) {
+    build(world, &["node1"]);
+    world.host("node1").service("128T", "stopped");
 }
 
 fn two(world: &World) {
@@ -102,6 +107,10 @@ fn two(world: &World) {
 
 fn restored(world: &World) -> Stage {
     stage(world, &["node1"], &[])
+}
+
+fn initialized(world: &World) -> Stage {
+    stage(world, &["node1"], &[("initializer", "preferences"), ("preferences", "/root/preferences.json")])
 }
 
 fn restored_two(world: &World) -> Stage {
@@ -125,6 +134,7 @@ const fn rehearsal(
 }
 
 const RESTORE: Rehearsal = rehearsal("restore", &standalone, &restored);
+const RESTORE_BLANK: Rehearsal = rehearsal("restore", &blank, &initialized);
 const RESTORE_HA: Rehearsal = rehearsal("restore", &two, &restored_two);
 const MIGRATE_ONE: Rehearsal = rehearsal("migrate", &standalone, &migrated);
 const MIGRATE_HA: Rehearsal = rehearsal("migrate", &two, &migrated_two);
@@ -164,17 +174,14 @@ fn a_conductor_is_recovered_in_the_documents_order() {
     let world = RESTORE.ready();
     let person = Recorder::agrees();
     RESTORE.run(&world, &person).unwrap();
-    let calls = world.calls().of(&["initialize128t", "systemctl", "tar"]);
+    let calls = world.calls().of(&["systemctl", "tar"]);
     let (archives, calls): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.contains(": tar "));
-    assert_eq!(
-        calls,
-        ["node1: initialize128t -p /root/preferences.json", "node1: systemctl stop 128T", "node1: systemctl start 128T"]
-    );
+    assert_eq!(calls, ["node1: systemctl stop 128T", "node1: systemctl start 128T"]);
     // What stands there is saved aside before anything is extracted.
     assert_eq!(archives.len(), 2, "{archives:?}");
     assert!(archives[0].contains("-cpf") && archives[1].contains("-xpf -"), "{archives:?}");
-    assert_eq!(world.calls().steps(), ["initialize", "stop", "extract", "start"]);
-    assert_eq!(person.steps(Asked::Manual), ["backup", "remove-old", "create", "connected"]);
+    assert_eq!(world.calls().steps(), ["stop", "extract", "start"]);
+    assert_eq!(person.steps(Asked::Manual), ["backup", "remove-old", "create", "initialize-wizard", "connected"]);
     assert_eq!(person.steps(Asked::Caution), ["remove-old"]);
     has_its_backup(&world, "node1");
     assert_eq!(world.host("node1").recalls("services/128T"), "running");
@@ -191,32 +198,28 @@ fn both_nodes_of_a_conductor_are_recovered_each_from_its_own_backup() {
 }
 
 #[test]
-fn the_initializers_wizard_is_left_to_a_person() {
-    let wizard = |world: &World| {
-        let mut stage = restored(world);
-        stage.values.insert("initializer".to_string(), "wizard".to_string());
-        stage
-    };
-    let rehearsal = Rehearsal { stage: &wizard, ..RESTORE };
-    let (world, person) = (rehearsal.ready(), Recorder::agrees());
-    rehearsal.run(&world, &person).unwrap();
-    assert!(person.steps(Asked::Manual).contains(&"initialize-wizard".to_string()));
-    assert!(world.calls().of(&["initialize128t"]).is_empty());
-    // Yes is not enough: the wizard leaves its files.
-    let world = rehearsal.ready();
+fn the_initializer_is_run_where_it_has_preferences() {
+    let (world, person) = (RESTORE_BLANK.ready(), Recorder::agrees());
+    RESTORE_BLANK.run(&world, &person).unwrap();
+    let expected = ["node1: initialize128t -p /root/preferences.json", "node1: systemctl start 128T"];
+    assert_eq!(world.calls().of(&["initialize128t", "systemctl"]), expected);
+    assert_eq!(person.steps(Asked::Manual), ["backup", "remove-old", "create", "connected"]);
+    has_its_backup(&world, "node1");
+    // A person's yes is not enough: the wizard leaves its files.
+    let world = RESTORE.ready();
     fs::remove_file(world.host("node1").path("etc/128technology/local.init")).unwrap();
-    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
+    let stopped = RESTORE.run(&world, &Recorder::agrees()).unwrap_err().to_string();
     assert!(stopped.contains("node1 is not initialized"), "{stopped}");
 }
 
 #[test]
 fn a_conductor_is_recovered_only_when_the_old_one_is_off() {
     let world = RESTORE.ready();
-    turn_on(&world, "10.0.0.1");
+    turn(&world, "10.0.0.1", true);
     let stopped = RESTORE.run(&world, &Recorder::agrees()).unwrap_err().to_string();
     assert!(stopped.contains("something still answers at 10.0.0.1"), "{stopped}");
     assert!(world.calls().acts().is_empty());
-    fs::remove_file(world.folder().join("on-10.0.0.1")).unwrap();
+    turn(&world, "10.0.0.1", false);
     RESTORE.resume(&world, &Recorder::agrees()).unwrap();
     has_its_backup(&world, "node1");
 }
@@ -237,6 +240,23 @@ fn an_address_that_refuses_connections_is_an_old_conductor_that_is_on() {
     let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
     assert!(stopped.contains("something still answers at 127.0.0.1"), "{stopped}");
     assert!(world.calls().acts().is_empty());
+}
+
+#[test]
+fn routers_are_sent_only_to_a_conductor_whose_ports_are_open() {
+    for port in [930, 4505, 4506] {
+        let world = MIGRATE_ONE.ready();
+        shut(&world, port, true);
+        let stopped = MIGRATE_ONE.run(&world, &Recorder::agrees()).unwrap_err().to_string();
+        assert!(stopped.contains(&format!("TCP port {port} must be enabled")), "{stopped}");
+        assert!(world.calls().of(&["migrate"]).is_empty());
+        shut(&world, port, false);
+        MIGRATE_ONE.resume(&world, &Recorder::agrees()).unwrap();
+        let world = RESTORE.ready();
+        shut(&world, port, true);
+        let stopped = RESTORE.run(&world, &Recorder::agrees()).unwrap_err().to_string();
+        assert!(stopped.contains(&format!("TCP port {port} must be enabled")), "{stopped}");
+    }
 }
 
 #[test]
@@ -317,7 +337,7 @@ fn routers_that_can_not_authenticate_lose_the_old_key() {
 
 #[test]
 fn every_runbook_of_the_conductor_is_resumed_and_undone_from_every_call() {
-    for rehearsal in [&RESTORE, &RESTORE_HA, &MIGRATE_ONE, &MIGRATE_HA, &REAUTHENTICATE] {
+    for rehearsal in [&RESTORE, &RESTORE_BLANK, &RESTORE_HA, &MIGRATE_ONE, &MIGRATE_HA, &REAUTHENTICATE] {
         survives_everything(rehearsal);
         assert!(rehearsal.undoes_wholly(), "{}", rehearsal.runbook);
     }
