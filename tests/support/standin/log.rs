@@ -38,7 +38,7 @@ impl Calls {
             let (place, words) = rest.split_once(": ").unwrap();
             let host = place.split(['/', ' ']).next().unwrap();
             let root = world.host(host).root();
-            let words = words.replace(root.to_str().unwrap(), "").trim().to_string();
+            let words = without_temporary(words.replace(root.to_str().unwrap(), "").trim());
             let number = if number == "-" { 0 } else { number.parse().unwrap() };
             all.push(Call { step: step.clone(), number, place: place.to_string(), words });
         }
@@ -73,4 +73,15 @@ impl Calls {
         steps.dedup();
         steps
     }
+}
+
+/// Without the letters that `mktemp` chose.
+fn without_temporary(words: &str) -> String {
+    let mut parts = words.split("/tmp.");
+    let mut plain = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        plain.push_str("/TEMPORARY");
+        plain.push_str(part.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()));
+    }
+    plain
 }

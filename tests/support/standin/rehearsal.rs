@@ -68,6 +68,8 @@ pub struct Rehearsal<'a> {
     pub stage: &'a (dyn Fn(&World) -> Stage + Sync),
     /// What it wipes: at no moment may there be neither it nor its whole copy.
     pub precious: &'a [Precious],
+    /// Steps that can not be done again once they have begun: if resuming is refused in one of them, it is undone.
+    pub once: &'a [&'a str],
 }
 
 impl Rehearsal<'_> {
@@ -160,9 +162,10 @@ impl Rehearsal<'_> {
             world.fault(k, fault);
             if let Err(stopped) = self.run(&world, &Recorder::agrees()) {
                 self.nothing_is_lost(&world, k);
-                self.resume(&world, &Recorder::agrees()).unwrap_or_else(|again| {
-                    panic!("call {k} ({}): stopped by {stopped}; then {again}", words(&calls, k));
-                });
+                if let Err(again) = self.resume(&world, &Recorder::agrees()) {
+                    assert!(self.once.contains(&again.step.as_str()), "call {k}: stopped by {stopped}; then {again}");
+                    return self.is_undone(&world, k);
+                }
             }
             self.came_to_the_same_end(&world, k, &end, &calls);
         });
@@ -223,7 +226,10 @@ impl Rehearsal<'_> {
             assert_eq!(output.status.signal(), Some(9), "call {k}: {output:?}");
             wait_for_orphans(world.folder());
             self.nothing_is_lost(&world, k);
-            self.resume(&world, &Recorder::agrees()).unwrap_or_else(|stopped| panic!("call {k}: {stopped}"));
+            if let Err(again) = self.resume(&world, &Recorder::agrees()) {
+                assert!(self.once.contains(&again.step.as_str()), "call {k} ({}): {again}", words(&calls, k));
+                return self.is_undone(&world, k);
+            }
             self.came_to_the_same_end(&world, k, &end, &calls);
         });
     }
@@ -235,6 +241,12 @@ impl Rehearsal<'_> {
         std::fs::write(world.folder().join("runner"), format!("{}\n", std::process::id())).unwrap();
         let ended = self.run(&world, &Recorder::agrees());
         panic!("it was not killed: {ended:?}");
+    }
+
+    fn is_undone(&self, world: &World, k: usize) {
+        self.undo(world, &Recorder::agrees()).unwrap_or_else(|stopped| panic!("call {k}: not undone: {stopped}"));
+        let difference = difference(&self.ready().state(), &world.state());
+        assert!(difference.is_empty(), "call {k}, undone: {difference:#?}");
     }
 
     fn at_every_call(&self, calls: &Calls, test: impl Fn(usize) + Sync) {
