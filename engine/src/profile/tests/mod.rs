@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Profiles as a person writes them: right, wrong, and inherited.
 
+mod guide;
 mod inheritance;
 mod review;
 mod template;

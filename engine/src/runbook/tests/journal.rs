@@ -151,6 +151,7 @@ fn limit_files(bytes: u64) {
 }
 
 /// Runs a plan whose journal has room for some bytes only; does nothing unless it is told to.
+#[expect(clippy::exit, reason = "the exit code tells the test that started this process what came of it")]
 #[test]
 fn run_on_a_full_disk() {
     let Ok(told) = std::env::var("KEEPFAST_TEST_FULL") else { return };
