@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use keepfast_engine::profile::{Asked, Library, review};
+use keepfast_engine::profile::{Asked, Library, Values, review, template};
 use keepfast_engine::runbook::{RunbookError, Why};
 
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
@@ -48,6 +48,12 @@ case $args in
         if ! tar -tzf "$archive" | grep -q juju-backup/root.tar; then refuse "ERROR cannot extract configuration from backup file"; fi
         echo 1 > "$servers"
         echo "updating all machines" ;;
+    "backups create"* | "create-backup"* | "backup"*)
+        if [ "$(alive)" = 0 ]; then refuse "ERROR Unable to connect to environment"; fi
+        case $args in backup | "backup "*) archive=juju-backup-20150210-1352.tgz ;; esac
+        cp "$world/snapshot/juju-backup.tar.gz" "$archive"
+        case " $args " in *" --quiet "*) ;; *) echo "backup ID: \"20140403-140800\"" ;; esac
+        echo "$archive" ;;
     "ensure-availability"*)
         if [ "$(alive)" = 0 ]; then refuse "ERROR Unable to connect to environment"; fi
         echo "$archive" > "$servers" ;;
@@ -417,4 +423,47 @@ fn names_that_juju_gives_its_archives_are_understood() {
     assert_eq!(kind("juju-backup-20230612-112233.tar.gz").as_deref(), Some("archive-with-seconds"));
     assert_eq!(kind("backup-19.tgz").as_deref(), Some("archive-named"));
     assert_eq!(kind("db-dump.json"), None);
+}
+
+#[test]
+fn every_way_to_make_an_archive_of_juju_gives_the_archive() {
+    for (values, expected) in [
+        (&[][..], "juju backups create --filename juju-backup.tar.gz"),
+        (&[("environment", "my-env")][..], "juju backups create -e my-env --filename juju-backup.tar.gz"),
+        (
+            &[("environment", "my-env"), ("named_by", "variable")][..],
+            "juju backups create --filename juju-backup.tar.gz",
+        ),
+        (&[("quiet", "yes")][..], "juju backups create --quiet --filename juju-backup.tar.gz"),
+        (&[("commands", "backup")][..], "juju backup"),
+        (
+            &[("commands", "create-backup"), ("environment", "prod")][..],
+            "juju create-backup -m prod:controller --filename juju-backup.tar.gz",
+        ),
+    ] {
+        let world = World::new();
+        lost(&world);
+        fs::write(world.folder().join("servers"), "3\n").unwrap();
+        let stage = stage_at(&world, 1, values);
+        let host = &stage.profile.hosts["client"];
+        let values_of = Values::new(&stage.profile, &stage.values).unwrap().on(&stage.profile, "client", host).unwrap();
+        let script = |text: &str| template::script(text, &values_of).unwrap();
+        let shell = |text: &str| Command::new("sh").args(["-ec", text]).envs(&host.environment).output().unwrap();
+        let capture = &stage.profile.capture;
+        let output = shell(&script(&capture.streams[0].run));
+        assert!(output.status.success(), "{values:?}: {output:?}");
+        assert_eq!(output.stdout, fs::read(world.folder().join("snapshot/juju-backup.tar.gz")).unwrap());
+        assert_eq!(calls(&world), [format!("client: {expected}")]);
+        let shows_metadata = String::from_utf8_lossy(&output.stderr).contains("backup ID");
+        assert_eq!(shows_metadata, !values.contains(&("quiet", "yes")));
+        let variable = world.host("client").recalls("environment");
+        assert_eq!(variable.contains("JUJU_ENV=my-env"), values.contains(&("named_by", "variable")), "{variable}");
+        // The initial state server has started; without any there is nothing to take from.
+        let look = script(capture.before[0].require[0].run.as_ref().unwrap());
+        if !values.contains(&("environment", "prod")) {
+            assert!(shell(&look).status.success(), "{values:?}");
+        }
+        fs::write(world.folder().join("servers"), "0\n").unwrap();
+        assert!(!shell(&look).status.success() && !shell(&script(&capture.streams[0].run)).status.success());
+    }
 }

@@ -110,11 +110,11 @@ fn a_real_zookeeper_is_wiped_filled_by_the_import_and_has_its_nodes_again_after_
     assert!(made.is_some(), "{}", fs::read_to_string(world.folder().join("hosts/5b5s42/zookeeper.log")).unwrap());
     rehearsal.run(&world, &Recorder::agrees()).unwrap();
     assert!(client(&world, &["get", "/imported"]).contains("new"));
-    assert!(client(&world, &["get", "/before"]).contains("NoNode"), "what was there before is gone");
+    assert!(client(&world, &["get", "/before"]).contains("Node does not exist"), "what was there before is gone");
     rehearsal.undo(&world, &Recorder::agrees()).unwrap();
     // The server listens a little after its start.
     let back = (0..20).map(|_| client(&world, &["get", "/before"])).find(|said| said.contains("old"));
     assert!(back.is_some(), "{}", fs::read_to_string(world.folder().join("hosts/5b5s42/zookeeper.log")).unwrap());
-    assert!(client(&world, &["get", "/imported"]).contains("NoNode"));
+    assert!(client(&world, &["get", "/imported"]).contains("Node does not exist"));
     service("stop");
 }
