@@ -248,7 +248,10 @@ impl Standin {
     /// It as a host of a profile, reached as this machine.
     pub fn declared(&self, roles: &[&str]) -> Host {
         let text = |path: &Path| path.to_str().unwrap().to_string();
-        let path = format!("{}:{}", text(&self.folder.join("bin")), std::env::var("PATH").unwrap());
+        // The machine's own `service` and its like must never be reached.
+        let real = std::env::var("PATH").unwrap();
+        let real: Vec<&str> = real.split(':').filter(|folder| !folder.ends_with("sbin")).collect();
+        let path = format!("{}:{}", text(&self.folder.join("bin")), real.join(":"));
         Host {
             roles: roles.iter().map(ToString::to_string).collect(),
             variables: BTreeMap::from([("root".to_string(), text(&self.root()))]),

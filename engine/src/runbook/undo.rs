@@ -4,6 +4,7 @@
 use super::run::state;
 use super::{Event, RunState, RunbookError, Runner, Stopped, TaskState, Undo, Why};
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 impl Runner<'_> {
     /// Undoes everything that has been done, or may have been. Nothing is touched if something can not be undone.
     ///

@@ -1,69 +1,92 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A profile held against the headings of its vendor's document.
+//! `docs/systems.md` and the built-in profiles name the same: sections of the documents, ids, and tests that exist.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-use keepfast_engine::profile::{Library, Profile, review};
-use keepfast_engine::runbook::RunbookError;
+use keepfast_engine::profile::{BUILT_IN, Library, Profile};
 
-use crate::support::standin::{Fault, Nothing, Recorder, Rehearsal, Stage, World};
+use crate::support::workspace;
 
-/// The built-in profile: nothing is wrong with it, each part of it names a part of the document, and each heading of the
-/// document, but for the `told` ones that only tell, is named by a part of it.
-pub fn held_against(name: &str, headings: &[&str], told: &[&str]) -> Profile {
-    let profile = Library::default().find(name).unwrap();
-    assert_eq!(review(&profile), [], "{name}");
+/// A row of a table.
+struct Row {
+    section: String,
+    ids: Vec<String>,
+    tests: Vec<String>,
+}
+
+/// The rows of each profile's part.
+fn tables() -> BTreeMap<String, Vec<Row>> {
+    let text = fs::read_to_string(workspace().join("docs/systems.md")).unwrap();
+    let mut tables: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut profile = String::new();
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            profile = quoted(title).pop().unwrap_or_else(|| panic!("{line:?} names no profile"));
+        }
+        let hidden = line.replace("\\|", "¦");
+        let cells: Vec<&str> = hidden.trim_matches('|').split('|').map(str::trim).collect();
+        if !line.starts_with('|') || line.starts_with("|--") || cells[0] == "section" {
+            continue;
+        }
+        assert_eq!(cells.len(), 4, "{line}");
+        let row = Row { section: cells[0].to_string(), ids: quoted(cells[2]), tests: quoted(cells[3]) };
+        assert!(!row.tests.is_empty(), "{line:?} has no test");
+        tables.entry(profile.clone()).or_default().push(row);
+    }
+    tables
+}
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(ToString::to_string).collect()
+}
+
+/// Everything of a profile that does something, as `PART/ID`, with the section that it says.
+fn parts(profile: &Profile) -> Vec<(String, String)> {
     let capture = &profile.capture;
-    let files = capture.files.iter().map(|files| (&files.id, &files.section));
-    let streams = capture.streams.iter().map(|stream| (&stream.id, &stream.section));
-    let vendors = profile.vendor.iter().map(|vendor| (&vendor.id, &vendor.section));
-    let steps = profile.runbooks.values().flat_map(|runbook| &runbook.steps).map(|step| (&step.id, &step.section));
-    let mut named = BTreeSet::new();
-    for (id, section) in files.chain(streams).chain(vendors).chain(steps) {
-        let of = headings.iter().find(|heading| {
-            section.strip_prefix(**heading).is_some_and(|rest| rest.is_empty() || rest.starts_with(", "))
-        });
-        named.insert(*of.unwrap_or_else(|| panic!("{name}, {id}: {section:?} is no part of the document")));
+    let mut parts = Vec::new();
+    let mut add = |part: &str, id: &str, section: &str| parts.push((format!("{part}/{id}"), section.to_string()));
+    capture.files.iter().for_each(|files| add("capture", &files.id, &files.section));
+    capture.streams.iter().for_each(|stream| add("capture", &stream.id, &stream.section));
+    capture.quiesce.iter().for_each(|quiesce| add("capture", &quiesce.id, &quiesce.section));
+    capture.before.iter().chain(&capture.after).for_each(|step| add("capture", &step.id, &step.section));
+    profile.vendor.iter().for_each(|vendor| add("vendor", &vendor.id, &vendor.section));
+    for (name, runbook) in &profile.runbooks {
+        runbook.steps.iter().for_each(|step| add(name, &step.id, &step.section));
     }
-    let left: Vec<_> = headings.iter().filter(|heading| !named.contains(*heading) && !told.contains(heading)).collect();
-    assert!(left.is_empty(), "{name} does nothing for {left:?}");
-    profile
+    parts
 }
 
-/// Whatever call fails: resumed, the runbook comes to the same end; undone, to the beginning, or it says why it can not.
-pub fn survives_everything(rehearsal: &Rehearsal) {
-    for fault in [Fault::Fail, Fault::FailAfter] {
-        rehearsal.resumes_after_a_fault_at_every_call(fault);
-        rehearsal.undoes_after_a_fault_at_every_call(fault);
+#[test]
+fn every_part_of_a_built_in_profile_stands_in_the_table_of_its_document_and_no_other() {
+    let tables = tables();
+    for (name, _) in BUILT_IN {
+        let profile = Library::default().find(name).unwrap();
+        let parts = parts(&profile);
+        let rows = tables.get(name).map_or(&[][..], Vec::as_slice);
+        let (sections, ids): (BTreeSet<&str>, BTreeSet<&str>) = (
+            rows.iter().map(|row| row.section.as_str()).collect(),
+            rows.iter().flat_map(|row| &row.ids).map(String::as_str).filter(|id| id.contains('/')).collect(),
+        );
+        for (id, section) in &parts {
+            assert!(ids.contains(id.as_str()), "{name}: {id} stands in no row of docs/systems.md");
+            assert!(section.is_empty() || sections.contains(section.as_str()), "{name}: {id}: no row of {section:?}");
+        }
+        for id in ids {
+            assert!(parts.iter().any(|(part, _)| part == id), "{name}: docs/systems.md names {id}, which there is not");
+        }
     }
 }
 
-/// A runbook does not begin without `variable`, and says which it is.
-pub fn needs(rehearsal: &Rehearsal, variable: &str) {
-    let world = rehearsal.ready();
-    let stage = |world: &World| {
-        let mut stage = (rehearsal.stage)(world);
-        stage.values.remove(variable);
-        stage
-    };
-    let without = Rehearsal { stage: &stage, ..*rehearsal };
-    let error = without.plan(&world).unwrap_err();
-    assert!(error.to_string().contains(&format!("the variable {variable} needs a value")), "{error}");
-}
-
-/// A runbook does not begin without a snapshot that has what it needs; the error names `what`.
-pub fn needs_in_snapshot(rehearsal: &Rehearsal, what: &str) {
-    let world = rehearsal.ready();
-    let stage = |world: &World| Stage { contents: Box::new(Nothing), ..(rehearsal.stage)(world) };
-    let error = Rehearsal { stage: &stage, ..*rehearsal }.plan(&world).unwrap_err();
-    assert!(matches!(error, RunbookError::NotInSnapshot { .. }), "{error}");
-    assert!(error.to_string().contains(what), "{error}");
-}
-
-/// Refused at `step`, everything is as it was before it, and nothing behind it has been called.
-pub fn stops_where_a_person_says_no(rehearsal: &Rehearsal, step: &str, calls: &[&str]) {
-    let world = rehearsal.ready();
-    rehearsal.run(&world, &Recorder::refuses_at(step)).unwrap_err();
-    let made: Vec<String> = world.calls().acts().iter().map(|call| call.words.clone()).collect();
-    assert_eq!(made, calls, "refused at {step}");
+#[test]
+fn every_test_in_the_tables_of_documents_exists() {
+    let folder = workspace().join("tests/behaviours/systems");
+    let sources: String =
+        fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    for row in tables().values().flatten() {
+        for test in &row.tests {
+            assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}: {}", row.section);
+        }
+    }
 }

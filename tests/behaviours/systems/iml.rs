@@ -6,7 +6,7 @@ use std::path::Path;
 
 use keepfast_engine::profile::{Asked, Library, Need};
 
-use super::documents::{held_against, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
+use super::claims::{held_against, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
 use super::reach::within_reach;
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
 

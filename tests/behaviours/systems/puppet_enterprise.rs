@@ -7,11 +7,12 @@ use std::path::Path;
 use keepfast_engine::profile::{Asked, Library, Need};
 use keepfast_engine::runbook::{RunbookError, Why};
 
-use super::documents::{held_against, needs, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
+use super::claims::{held_against, needs, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
 use super::reach::{shut, turn, within_reach};
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
 
-const HEADINGS: [&str; 7] = [
+/// The last one is another document that it refers to.
+const HEADINGS: [&str; 8] = [
     "Configure disaster recovery",
     "Provision and enable a replica",
     "Managing agent communication in geo-diverse installations",
@@ -19,6 +20,7 @@ const HEADINGS: [&str; 7] = [
     "Enable a new replica using a failed master",
     "Forget a replica",
     "Reinitialize a replica",
+    "Back up your infrastructure",
 ];
 
 const KEYS: &str = "etc/puppetlabs/orchestration-services/conf.d/secrets/keys.json";
@@ -505,6 +507,20 @@ fn a_primary_is_restored_with_its_services_stopped() {
     assert_eq!(fs::read_to_string(primary.path("etc/puppetlabs/puppet/ssl/ca/ca_key.pem")).unwrap(), "old\n");
     assert_eq!(person.steps(Asked::Manual), ["install"]);
     needs_in_snapshot(&RESTORE, "opt/puppetlabs/server/pe_version");
+}
+
+#[test]
+fn a_replica_is_forgotten_before_a_restore_and_provisioned_after_it() {
+    let with = |world: &World| stage(world, &[("has_replica", "yes")]);
+    for (rehearsal, steps) in [
+        (&RESTORE, ["install", "replica", "provision"].as_slice()),
+        (&ARCHIVE, ["install", "secret-key", "replica"].as_slice()),
+    ] {
+        let rehearsal = Rehearsal { stage: &with, ..*rehearsal };
+        let person = Recorder::agrees();
+        rehearsal.run(&rehearsal.ready(), &person).unwrap();
+        assert_eq!(person.steps(Asked::Manual), steps);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use keepfast_engine::profile::{Asked, Library};
 
-use super::documents::{held_against, needs, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
+use super::claims::{held_against, needs, needs_in_snapshot, stops_where_a_person_says_no, survives_everything};
 use super::reach::{ports, shut, turn, within_reach};
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
 

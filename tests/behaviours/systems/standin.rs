@@ -74,7 +74,7 @@ const PRECIOUS: [Precious; 2] = [
 ];
 
 fn rehearsal() -> Rehearsal<'static> {
-    Rehearsal { runbook: "empty", build: &build, stage: &stage, precious: &PRECIOUS }
+    Rehearsal { runbook: "empty", build: &build, stage: &stage, precious: &PRECIOUS, once: &[] }
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn users_and_containers_stand_in_the_log() {
         profile.hosts = BTreeMap::from([("a".to_string(), world.host("a").declared(&["server"]))]);
         Stage::new(profile, Nothing)
     };
-    let world = Rehearsal { runbook: "look", build: &build, stage: &stage, precious: &[] }.whole();
+    let world = Rehearsal { runbook: "look", build: &build, stage: &stage, precious: &[], once: &[] }.whole();
     assert_eq!(world.calls().of(&["service"]), ["a/box as root: service web stop"]);
     let standin = world.host("a");
     assert_eq!(
@@ -226,7 +226,7 @@ fn folders_of_a_container_are_saved_and_wiped_inside_of_it_and_only_what_ran_is_
     };
     for (value, place) in [("box", "a/box"), ("", "a")] {
         let stage = stage_of(value);
-        let rehearsal = Rehearsal { runbook: "empty", build: &build, stage: &stage, precious: &[] };
+        let rehearsal = Rehearsal { runbook: "empty", build: &build, stage: &stage, precious: &[], once: &[] };
         let calls = rehearsal.whole().calls();
         let of = |words: &str| format!("{place}: {words}");
         assert_eq!(calls.of(&["service"]), [of("service store stop"), of("service store start")]);
@@ -246,7 +246,7 @@ fn a_port_that_must_be_closed_is_one_that_refuses() {
     );
     let build = |world: &World| drop(world.add("a"));
     let stage = |_: &World| Stage::new(Library::default().parse("look", &document).unwrap(), Nothing);
-    let rehearsal = Rehearsal { runbook: "look", build: &build, stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "look", build: &build, stage: &stage, precious: &[], once: &[] };
     let world = rehearsal.ready();
     let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
     assert!(stopped.contains(&format!("close it (127.0.0.1 answers at port {port})")), "{stopped}");

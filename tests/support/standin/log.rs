@@ -38,7 +38,7 @@ impl Calls {
             let (place, words) = rest.split_once(": ").unwrap();
             let host = place.split(['/', ' ']).next().unwrap();
             let root = world.host(host).root();
-            let words = words.replace(root.to_str().unwrap(), "").trim().to_string();
+            let words = without_temporary(words.replace(root.to_str().unwrap(), "").trim());
             let number = if number == "-" { 0 } else { number.parse().unwrap() };
             all.push(Call { step: step.clone(), number, place: place.to_string(), words });
         }
@@ -56,10 +56,13 @@ impl Calls {
         self.acts().iter().filter(is_of).map(|call| format!("{}: {}", call.place, call.words)).collect()
     }
 
-    /// What acts, by step and host, in order; but for removing copies that were cut off, which may be tried at any time.
+    /// What acts, by step and host, in order; but for removing copies that were cut off and temporary folders, which comes
+    /// wherever a script ends.
     pub fn by_task(&self) -> BTreeMap<(String, String), Vec<String>> {
         let mut tasks: BTreeMap<_, Vec<String>> = BTreeMap::new();
-        let is_tidying = |call: &Call| call.words.starts_with("rm ") && call.words.ends_with(".partial");
+        let is_tidying = |call: &Call| {
+            call.words.starts_with("rm ") && (call.words.ends_with(".partial") || call.words.ends_with("/TEMPORARY"))
+        };
         for call in self.acts().into_iter().filter(|call| !is_tidying(call)) {
             let host = call.place.split(['/', ' ']).next().unwrap().to_string();
             tasks.entry((call.step.clone(), host)).or_default().push(call.words.clone());
@@ -73,4 +76,15 @@ impl Calls {
         steps.dedup();
         steps
     }
+}
+
+/// Without the letters that `mktemp` chose.
+fn without_temporary(words: &str) -> String {
+    let mut parts = words.split("/tmp.");
+    let mut plain = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        plain.push_str("/TEMPORARY");
+        plain.push_str(part.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()));
+    }
+    plain
 }

@@ -68,6 +68,8 @@ pub struct Rehearsal<'a> {
     pub stage: &'a (dyn Fn(&World) -> Stage + Sync),
     /// What it wipes: at no moment may there be neither it nor its whole copy.
     pub precious: &'a [Precious],
+    /// Steps that can not be done again once they have begun: if resuming is refused in one of them, it is undone.
+    pub once: &'a [&'a str],
 }
 
 impl Rehearsal<'_> {
@@ -160,9 +162,10 @@ impl Rehearsal<'_> {
             world.fault(k, fault);
             if let Err(stopped) = self.run(&world, &Recorder::agrees()) {
                 self.nothing_is_lost(&world, k);
-                self.resume(&world, &Recorder::agrees()).unwrap_or_else(|again| {
-                    panic!("call {k} ({}): stopped by {stopped}; then {again}", words(&calls, k));
-                });
+                if let Err(again) = self.resume(&world, &Recorder::agrees()) {
+                    assert!(self.once.contains(&again.step.as_str()), "call {k}: stopped by {stopped}; then {again}");
+                    return self.is_undone(&world, k);
+                }
             }
             self.came_to_the_same_end(&world, k, &end, &calls);
         });
@@ -171,24 +174,14 @@ impl Rehearsal<'_> {
     /// With a fault at each call in turn: undone, everything is as it was at the beginning; or, behind a step that can not be
     /// undone, undoing is refused and touches nothing.
     pub fn undoes_after_a_fault_at_every_call(&self, fault: Fault) {
-        let (start, calls) = (self.ready().state(), self.whole().calls());
+        let calls = self.whole().calls();
         self.at_every_call(&calls, |k| {
             let world = self.ready();
             world.fault(k, fault);
             if self.run(&world, &Recorder::agrees()).is_ok() {
                 return;
             }
-            let stopped = world.state();
-            let expected = match self.undo(&world, &Recorder::agrees()) {
-                Ok(()) => &start,
-                Err(why) => {
-                    let is_final = matches!(&why.why, Why::Journal(RunbookError::Final { .. }));
-                    assert!(is_final, "call {k} ({}): not undone: {why}", words(&calls, k));
-                    &stopped
-                }
-            };
-            let difference = difference(expected, &world.state());
-            assert!(difference.is_empty(), "call {k} ({}), undone: {difference:#?}", words(&calls, k));
+            self.is_undone(&world, k);
         });
     }
 
@@ -223,7 +216,10 @@ impl Rehearsal<'_> {
             assert_eq!(output.status.signal(), Some(9), "call {k}: {output:?}");
             wait_for_orphans(world.folder());
             self.nothing_is_lost(&world, k);
-            self.resume(&world, &Recorder::agrees()).unwrap_or_else(|stopped| panic!("call {k}: {stopped}"));
+            if let Err(again) = self.resume(&world, &Recorder::agrees()) {
+                assert!(self.once.contains(&again.step.as_str()), "call {k} ({}): {again}", words(&calls, k));
+                return self.is_undone(&world, k);
+            }
             self.came_to_the_same_end(&world, k, &end, &calls);
         });
     }
@@ -235,6 +231,20 @@ impl Rehearsal<'_> {
         std::fs::write(world.folder().join("runner"), format!("{}\n", std::process::id())).unwrap();
         let ended = self.run(&world, &Recorder::agrees());
         panic!("it was not killed: {ended:?}");
+    }
+
+    /// Everything is as at the beginning; or, behind what can not be undone, an undo is refused and touches nothing.
+    fn is_undone(&self, world: &World, k: usize) {
+        let stopped = world.state();
+        let expected = match self.undo(world, &Recorder::agrees()) {
+            Ok(()) => self.ready().state(),
+            Err(why) => {
+                assert!(is_final(&why), "call {k}: not undone: {why}");
+                stopped
+            }
+        };
+        let difference = difference(&expected, &world.state());
+        assert!(difference.is_empty(), "call {k}, undone: {difference:#?}");
     }
 
     fn at_every_call(&self, calls: &Calls, test: impl Fn(usize) + Sync) {
@@ -306,6 +316,10 @@ fn opened(world: &World) -> (Journal, Plan) {
 /// Whether this process is one that will be killed.
 pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
+}
+
+fn is_final(stopped: &Stopped) -> bool {
+    matches!(&stopped.why, Why::Journal(RunbookError::Final { .. }))
 }
 
 fn words(calls: &Calls, k: usize) -> String {

@@ -44,13 +44,18 @@ fn a_journal_that_was_cut_off_at_any_byte_opens_and_the_run_comes_to_the_same_en
         let begun = String::from_utf8_lossy(written).matches("\"begun\"}\n").count();
         for undoes in [false, true] {
             fs::write(runs.join(LINES), written).unwrap();
+            // A few cuts within a line are as good as all.
+            let is_looked_at_only = !written.ends_with(b"\n") && length % 13 != 0;
             fs::write(&state, ["", "a\n", "a\nb\n", "a\nb\nc\n"][begun]).unwrap();
             let (of_run, tasks) = state_of(&runs, &plan);
             assert_eq!(fs::read(runs.join(LINES)).unwrap(), written, "looking changes nothing");
             let complete = written.iter().filter(|byte| **byte == b'\n').count();
             assert_eq!(of_run == RunState::Finished, complete == lines, "{length}");
             assert!(tasks.values().all(|task| matches!(task, TaskState::Done | TaskState::InDoubt)));
-            if undoes {
+            if is_looked_at_only {
+                drop(journal(&runs, &plan));
+                assert!(fs::read(runs.join(LINES)).unwrap().len() <= length);
+            } else if undoes {
                 undo_all(&runs, &plan).ended.unwrap();
                 assert_eq!(fs::read_to_string(&state).unwrap(), "", "{length}");
                 assert_eq!(state_of(&runs, &plan).0, RunState::Reverted);
@@ -76,6 +81,9 @@ fn an_undo_that_was_cut_off_at_any_byte_goes_on_and_nothing_else_can_be_done() {
         if whole[before..length].contains(&b'\n') {
             let stopped = run_all(&runs, &plan).ended.unwrap_err().to_string();
             assert!(stopped.contains("undoing it was begun; undo it to the end"), "{stopped}");
+        }
+        if !whole[..length].ends_with(b"\n") && length % 13 != 0 {
+            continue;
         }
         undo_all(&runs, &plan).ended.unwrap();
         assert_eq!(state_of(&runs, &plan).0, RunState::Reverted, "{length}");
@@ -143,6 +151,7 @@ fn limit_files(bytes: u64) {
 }
 
 /// Runs a plan whose journal has room for some bytes only; does nothing unless it is told to.
+#[expect(clippy::exit, reason = "the exit code tells the test that started this process what came of it")]
 #[test]
 fn run_on_a_full_disk() {
     let Ok(told) = std::env::var("KEEPFAST_TEST_FULL") else { return };

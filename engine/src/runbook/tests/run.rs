@@ -223,6 +223,7 @@ fn a_run_that_is_cancelled_stops_where_it_is_and_tidies_up() {
     assert_eq!(state_of(&scene.runs(), &plan).0, RunState::Unfinished);
 }
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 #[test]
 fn a_run_that_was_given_up_or_has_ended_is_neither_resumed_nor_given_up_again() {
     let scene = Scene::new();

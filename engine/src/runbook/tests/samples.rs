@@ -83,6 +83,7 @@ pub(super) struct Went {
     pub(super) seen: Vec<String>,
 }
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 pub(super) fn go(runs: &Path, plan: &Plan, person: Asker, watch: Onlooker, undoes: bool) -> Went {
     with(runs, plan, &person, &watch, |runner| if undoes { runner.undo() } else { runner.run() })
 }
