@@ -86,10 +86,8 @@ fn every_row_of_a_manager_comes_back_and_an_undo_brings_back_those_before() {
     let folder = tempfile::tempdir().unwrap();
     let profile = Library::default().find("iml").unwrap();
     capture(&profile, "pgbackup.sql", &[("pg_dumpall", "pg_dumpall")], &old, folder.path());
-    let (build, stage) = (
-        |world: &World| build_iml(world, folder.path()),
-        |world: &World| stage_iml(world, folder.path(), &new),
-    );
+    let (build, stage) =
+        (|world: &World| build_iml(world, folder.path()), |world: &World| stage_iml(world, folder.path(), &new));
     let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
     let (before, wanted) = (new.everything(), old.everything());
     assert_ne!(before, wanted);
@@ -124,12 +122,12 @@ fn a_database_that_is_held_open_is_a_fatal_error_of_a_restore() {
     let folder = tempfile::tempdir().unwrap();
     let profile = Library::default().find("iml").unwrap();
     capture(&profile, "pgbackup.sql", &[("pg_dumpall", "pg_dumpall")], &old, folder.path());
-    let (build, stage) = (
-        |world: &World| build_iml(world, folder.path()),
-        |world: &World| stage_iml(world, folder.path(), &new),
-    );
+    let (build, stage) =
+        (|world: &World| build_iml(world, folder.path()), |world: &World| stage_iml(world, folder.path(), &new));
     let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
-    let mut holds = Command::new("psql").args(["chroma", "-c", "select pg_sleep(600)"]).envs(new.environment()).spawn().unwrap();
+    let mut holds = Command::new("psql");
+    holds.args(["chroma", "-c", "select pg_sleep(600)"]).envs(new.environment());
+    let mut holds = holds.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     for _ in 0..200 {
         if new.sql("postgres", "select count(*) from pg_stat_activity where datname = 'chroma'") == "1\n" {
             break;
@@ -168,7 +166,9 @@ fn files_of_a_manager(snapshot: &Path) -> bool {
         fs::create_dir_all(snapshot.join(path).parent().unwrap()).unwrap();
         fs::write(snapshot.join(path), "text").unwrap();
     }
-    ["authority", "manager"].iter().all(|name| certificate(&snapshot.join("var/lib/chroma"), &format!("{name}.pem"), &format!("{name}.crt")))
+    ["authority", "manager"]
+        .iter()
+        .all(|name| certificate(&snapshot.join("var/lib/chroma"), &format!("{name}.pem"), &format!("{name}.crt")))
 }
 
 fn certificate(folder: &Path, key: &str, certificate: &str) -> bool {
@@ -294,7 +294,8 @@ fn every_row_of_a_primary_comes_back_and_an_undo_brings_back_those_before() {
     };
     let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
     let (before, wanted) = (new.everything(), old.everything());
-    let without_passwords = |text: &str| text.lines().filter(|line| !line.contains(" PASSWORD ")).map(String::from).collect::<Vec<_>>();
+    let without_passwords =
+        |text: &str| text.lines().filter(|line| !line.contains(" PASSWORD ")).map(String::from).collect::<Vec<_>>();
     assert_ne!(without_passwords(&before), without_passwords(&wanted));
     let world = rehearsal.whole();
     assert_eq!(without_passwords(&new.everything()), without_passwords(&wanted));
@@ -325,7 +326,9 @@ fn a_drill_of_a_primary_loads_every_database_and_leaves_no_server() {
     let path = folder.path().join("databases/pe-activity.sql");
     let whole = fs::read_to_string(&path).unwrap();
     // Rows that the dump has and the database would not: one less is loaded than counted, and the end is cut off.
-    for (dump, step) in [(&whole[..whole.find("\n250\t").unwrap()], "rows-pe-activity"), ("\\foo\nselect;;;x\n", "load-pe-activity")] {
+    for (dump, step) in
+        [(&whole[..whole.find("\n250\t").unwrap()], "rows-pe-activity"), ("\\foo\nselect;;;x\n", "load-pe-activity")]
+    {
         fs::write(&path, dump).unwrap();
         let world = rehearsal.ready();
         let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err();

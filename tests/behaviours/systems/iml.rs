@@ -147,7 +147,9 @@ fn build(world: &World) {
     }
     // NTP remembers what it has read.
     manager.hook("ntpd", "start", "cp \"$root/etc/ntp.conf\" \"$state/ntp\"\n");
-    manager.remember("ntp", "new etc/ntp.conf").remember("database", &DUMP.replace("mds", "empty").replace("2\toss\n", ""));
+    manager
+        .remember("ntp", "new etc/ntp.conf")
+        .remember("database", &DUMP.replace("mds", "empty").replace("2\toss\n", ""));
     for path in FILES.iter().filter(|path| !path.contains("id_rsa")) {
         manager.file(path, &format!("new {path}\n"));
     }
@@ -388,7 +390,9 @@ fn a_restore_waits_for_postgresql_and_does_not_begin_while_the_web_server_runs()
 #[test]
 fn tables_with_other_rows_than_the_backup_end_the_restore() {
     let world = RESTORE.ready();
-    world.host("manager").command("psql", &PSQL.replace("cat \"$world/input.$$\" > ", "grep -v oss \"$world/input.$$\" > "));
+    world
+        .host("manager")
+        .command("psql", &PSQL.replace("cat \"$world/input.$$\" > ", "grep -v oss \"$world/input.$$\" > "));
     let stopped = RESTORE.run(&world, &Recorder::agrees()).unwrap_err();
     assert_eq!(stopped.step, "rows");
     assert!(stopped.to_string().contains("public.hosts: other rows"), "{stopped}");

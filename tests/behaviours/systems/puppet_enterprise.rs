@@ -148,7 +148,10 @@ fn build(world: &World) {
     for name in ["primary", "replica", "agent"] {
         let node = world.add(name);
         node.command("puppet", PUPPET).command("id", ID).command("curl", CURL).command("ssh", SSH).command("tar", TAR);
-        node.command("su", SU).command("pg_dump", PG_DUMP).command("psql", PSQL).command("puppet-backup", PUPPET_BACKUP);
+        node.command("su", SU)
+            .command("pg_dump", PG_DUMP)
+            .command("psql", PSQL)
+            .command("puppet-backup", PUPPET_BACKUP);
         node.file("root/.puppetlabs/token", "0token");
         node.file("etc/puppetlabs/puppet/puppet.conf", &format!("[main]\ncertname = {name}\nserver = nobody\n"));
         for database in DATABASES {
@@ -251,7 +254,8 @@ fn the_profile_has_every_section_of_puppets_document() {
     for database in DATABASES {
         let id = format!("databases/{database}.sql");
         let stream = profile.capture.streams.iter().find(|stream| stream.id == id).unwrap();
-        let expected = format!("su - {{{{postgres_user}}}} -s /bin/sh -c \"{{{{pg_dump}}}} --clean --if-exists {database}\"");
+        let expected =
+            format!("su - {{{{postgres_user}}}} -s /bin/sh -c \"{{{{pg_dump}}}} --clean --if-exists {database}\"");
         assert_eq!(stream.run, expected);
         assert!(stream.when.is_none() && streams.contains(&id.as_str()));
     }
@@ -264,7 +268,10 @@ fn a_replica_is_provisioned_and_enabled_in_the_documents_order() {
     let (world, person) = (PROVISION.ready(), Recorder::agrees());
     PROVISION.run(&world, &person).unwrap();
     let calls = world.calls();
-    let expected = ["replica: puppet config set server primary --section main", "primary: puppet infrastructure provision replica replica --enable"];
+    let expected = [
+        "replica: puppet config set server primary --section main",
+        "primary: puppet infrastructure provision replica replica --enable",
+    ];
     assert_eq!(calls.of(&["puppet"]), expected);
     assert_eq!(calls.steps(), ["classifier", "server", "provision", "secret-key"]);
     let looked: Vec<String> = calls.0.iter().filter(|call| call.number == 0).map(|call| call.words.clone()).collect();
@@ -339,7 +346,9 @@ fn a_node_with_a_secret_key_of_its_own_gets_no_other() {
 
 #[test]
 fn puppet_infrastructure_wants_a_root_session_and_a_token() {
-    for (rehearsal, host) in [(&PROVISION, "primary"), (&PROMOTE, "replica"), (&FORGET, "primary"), (&REINITIALIZE, "replica")] {
+    for (rehearsal, host) in
+        [(&PROVISION, "primary"), (&PROMOTE, "replica"), (&FORGET, "primary"), (&REINITIALIZE, "replica")]
+    {
         let world = rehearsal.ready();
         world.host(host).remember("uid", "1000");
         let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
@@ -413,7 +422,10 @@ fn a_replica_is_promoted_in_the_documents_order_and_for_good() {
     let rehearsal = Rehearsal { stage: DIRECT, ..PROMOTE };
     let (world, person) = (rehearsal.ready(), Recorder::agrees());
     rehearsal.run(&world, &person).unwrap();
-    assert_eq!(world.calls().of(&["puppet"]), ["replica: puppet infrastructure promote replica".to_string(), format!("replica: {JOB}")]);
+    assert_eq!(
+        world.calls().of(&["puppet"]),
+        ["replica: puppet infrastructure promote replica".to_string(), format!("replica: {JOB}")]
+    );
     assert_eq!(person.steps(Asked::Caution), ["offline", "promote", "next"]);
     assert_eq!(person.steps(Asked::Manual), ["refer", "next"]);
     let refused = rehearsal.undo(&world, &Recorder::agrees()).unwrap_err();

@@ -87,7 +87,11 @@ fn stage(world: &World, conductors: &[&str], values: &[(&str, &str)]) -> Stage {
     profile.hosts = conductors.iter().map(|name| declared(name, "conductor")).collect();
     profile.hosts.extend(["east", "west"].map(|name| declared(name, "router")));
     let mut stage = Stage::new(profile, Folder(world.folder().join("snapshot")));
-    stage.values = [("old_address", "10.0.0.1")].iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    stage.values = [("old_address", "10.0.0.1")]
+        .iter()
+        .chain(values)
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
     stage
 }
 
@@ -193,7 +197,8 @@ fn both_nodes_of_a_conductor_are_recovered_each_from_its_own_backup() {
     has_its_backup(&world, "node1");
     has_its_backup(&world, "node2");
     let services = world.calls().of(&["systemctl"]);
-    let expected = ["node1: systemctl stop", "node2: systemctl stop", "node1: systemctl start", "node2: systemctl start"];
+    let expected =
+        ["node1: systemctl stop", "node2: systemctl stop", "node1: systemctl start", "node2: systemctl start"];
     assert_eq!(services, expected.map(|call| format!("{call} 128T")));
 }
 
@@ -440,7 +445,9 @@ fn names_of_tarballs_are_known_with_and_without_the_slip_in_their_date() {
     assert_eq!((&slip["host"], &slip["time"]), ("node1.example", "2026-29-29"));
     let mended = name.captures("conductor-backup-a-b-2026-11-29.tar.gz").unwrap();
     assert_eq!((&mended["host"], &mended["time"]), ("a-b", "2026-11-29"));
-    for other in ["conductor-backup-node1.tar.gz", "juju-backup-20261129.tgz", "conductor-backup-node1-2026-11-29.tar.gz.1"] {
+    for other in
+        ["conductor-backup-node1.tar.gz", "juju-backup-20261129.tgz", "conductor-backup-node1-2026-11-29.tar.gz.1"]
+    {
         assert!(!name.is_match(other), "{other}");
     }
 }
