@@ -8,6 +8,7 @@ mod documents;
 mod iml;
 mod juju;
 mod puppet_enterprise;
+mod puppet_machines;
 mod reach;
 mod ssr_conductor;
 mod standin;

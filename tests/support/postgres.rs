@@ -15,7 +15,6 @@ use tempfile::TempDir;
 pub struct Cluster {
     folder: TempDir,
     programs: PathBuf,
-    superuser: String,
     environment: BTreeMap<String, String>,
 }
 
@@ -37,7 +36,7 @@ impl Cluster {
         let path = folder.path().to_str().unwrap().to_string();
         let environment = [("PGHOST", path.as_str()), ("PGUSER", superuser), ("PGPORT", "5432"), ("LC_ALL", "C")];
         let environment = environment.map(|(name, value)| (name.to_string(), value.to_string())).into();
-        let cluster = Self { folder, programs, superuser: superuser.to_string(), environment };
+        let cluster = Self { folder, programs, environment };
         let data = format!("{path}/data");
         let run = |words: &[&str]| {
             let output = cluster.owned(words);
@@ -99,11 +98,6 @@ impl Cluster {
     /// What a process needs to reach it.
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
-    }
-
-    /// The name of its superuser.
-    pub fn superuser(&self) -> &str {
-        &self.superuser
     }
 }
 
