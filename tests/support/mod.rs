@@ -19,6 +19,7 @@ pub mod collector;
 pub mod forest;
 pub mod forge;
 pub mod mounts;
+pub mod postgres;
 pub mod prune_place;
 pub mod random;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
