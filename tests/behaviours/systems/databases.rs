@@ -88,7 +88,7 @@ fn every_row_of_a_manager_comes_back_and_an_undo_brings_back_those_before() {
     capture(&profile, "pgbackup.sql", &[("pg_dumpall", "pg_dumpall")], &old, folder.path());
     let (build, stage) =
         (|world: &World| build_iml(world, folder.path()), |world: &World| stage_iml(world, folder.path(), &new));
-    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[], once: &[] };
     let (before, wanted) = (new.everything(), old.everything());
     assert_ne!(before, wanted);
     let world = rehearsal.whole();
@@ -124,7 +124,7 @@ fn a_database_that_is_held_open_is_a_fatal_error_of_a_restore() {
     capture(&profile, "pgbackup.sql", &[("pg_dumpall", "pg_dumpall")], &old, folder.path());
     let (build, stage) =
         (|world: &World| build_iml(world, folder.path()), |world: &World| stage_iml(world, folder.path(), &new));
-    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[], once: &[] };
     let mut holds = Command::new("psql");
     holds.args(["chroma", "-c", "select pg_sleep(600)"]).envs(new.environment());
     let mut holds = holds.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -216,7 +216,7 @@ fn a_drill_of_a_manager_loads_every_row_and_leaves_no_server() {
         return;
     }
     let stage = drill("iml", folder.path());
-    let rehearsal = Rehearsal { runbook: "drill", build: &|_| (), stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "drill", build: &|_| (), stage: &stage, precious: &[], once: &[] };
     let world = rehearsal.whole();
     is_tidy(&world);
     assert!(world.folder().join("scratch/etc/passwd").exists());
@@ -292,7 +292,7 @@ fn every_row_of_a_primary_comes_back_and_an_undo_brings_back_those_before() {
         }
         stage
     };
-    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[], once: &[] };
     let (before, wanted) = (new.everything(), old.everything());
     let without_passwords =
         |text: &str| text.lines().filter(|line| !line.contains(" PASSWORD ")).map(String::from).collect::<Vec<_>>();
@@ -321,7 +321,7 @@ fn a_drill_of_a_primary_loads_every_database_and_leaves_no_server() {
         return;
     }
     let stage = drill("puppet-enterprise", folder.path());
-    let rehearsal = Rehearsal { runbook: "drill", build: &|_| (), stage: &stage, precious: &[] };
+    let rehearsal = Rehearsal { runbook: "drill", build: &|_| (), stage: &stage, precious: &[], once: &[] };
     is_tidy(&rehearsal.whole());
     let path = folder.path().join("databases/pe-activity.sql");
     let whole = fs::read_to_string(&path).unwrap();

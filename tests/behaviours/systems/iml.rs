@@ -194,7 +194,7 @@ fn by_reboot(world: &World) -> Stage {
     stage_with(world, &[("start_by", "reboot")])
 }
 
-const RESTORE: Rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &plain, precious: &[] };
+const RESTORE: Rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &plain, precious: &[], once: &[] };
 const EVERYTHING: Rehearsal = Rehearsal { stage: &everything, ..RESTORE };
 const GUI: Rehearsal = Rehearsal { runbook: "gui-error", ..RESTORE };
 const AGENTS: Rehearsal = Rehearsal { runbook: "restart-agents", ..RESTORE };

@@ -220,7 +220,7 @@ fn stage(world: &World, values: &[(&str, &str)]) -> Stage {
 
 type Staged = &'static (dyn Fn(&World) -> Stage + Sync);
 
-const PROVISION: Rehearsal = Rehearsal { runbook: "provision", build: &build, stage: &plain, precious: &[] };
+const PROVISION: Rehearsal = Rehearsal { runbook: "provision", build: &build, stage: &plain, precious: &[], once: &[] };
 const ENABLE: Rehearsal = Rehearsal { runbook: "enable", build: &provisioned, ..PROVISION };
 const PROMOTE: Rehearsal = Rehearsal { runbook: "promote", build: &failed, ..PROVISION };
 const FAILOVER: Rehearsal = Rehearsal { runbook: "enable-failed-master", ..PROVISION };

@@ -134,7 +134,7 @@ const fn rehearsal(
     build: &'static (dyn Fn(&World) + Sync),
     stage: &'static (dyn Fn(&World) -> Stage + Sync),
 ) -> Rehearsal<'static> {
-    Rehearsal { runbook, build, stage, precious: &[] }
+    Rehearsal { runbook, build, stage, precious: &[], once: &[] }
 }
 
 const RESTORE: Rehearsal = rehearsal("restore", &standalone, &restored);
@@ -421,7 +421,7 @@ fn a_tarball_of_the_documents_own_command_passes_a_drill() {
         stage.values.insert("root".to_string(), root.to_str().unwrap().to_string());
         stage
     };
-    let drill = Rehearsal { runbook: "drill", build: &build, stage: &scratch, precious: &[] };
+    let drill = Rehearsal { runbook: "drill", build: &build, stage: &scratch, precious: &[], once: &[] };
     let world = drill.whole();
     for (path, text) in FILES.iter().filter(|(path, _)| !path.contains("/master.p")) {
         assert_eq!(fs::read_to_string(world.folder().join("scratch").join(path)).unwrap(), *text);
