@@ -15,6 +15,7 @@ mod prune;
 mod read;
 mod restore;
 mod select;
+mod system;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,7 @@ pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
+pub use system::SystemArgs;
 
 /// Encrypted, deduplicating backups.
 #[derive(Debug, Parser)]

@@ -17,4 +17,5 @@ pub mod reveal;
 pub mod scope;
 pub mod size;
 pub mod storage;
+pub mod system;
 pub mod time;

@@ -131,8 +131,7 @@ pub fn execute(
     let words = place.words(command);
     let mut process = std::process::Command::new(&words[0]);
     process.args(&words[1..]).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let preamble: String =
-        command.secrets.iter().map(|name| format!("{}\n", secrets.get(name).map_or("", |s| s))).collect();
+    let preamble = command.reads(secrets);
     let has_input = input.is_some() || !preamble.is_empty();
     process.stdin(if has_input { Stdio::piped() } else { Stdio::null() });
     let mut child = process.spawn().map_err(Fault::NotStarted)?;

@@ -37,8 +37,7 @@ impl Guardian {
         process.args(&words[1..]).process_group(0);
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = process.spawn().map_err(Fault::NotStarted)?;
-        let preamble: String =
-            command.secrets.iter().map(|name| format!("{}\n", secrets.get(name).map_or("", |secret| secret))).collect();
+        let preamble = command.reads(secrets);
         let mut line = String::new();
         if let (Some(stdin), Some(stdout)) = (child.stdin.as_mut(), child.stdout.take()) {
             stdin.write_all(preamble.as_bytes()).map_err(Fault::Input)?;

@@ -7,6 +7,7 @@
 //! comes by [`Contents`]; people are asked by [`Person`]; this layer knows only [`crate::profile`].
 
 mod actions;
+mod capture;
 mod checks;
 mod command;
 mod error;
@@ -18,6 +19,7 @@ mod plan;
 mod run;
 mod undo;
 
+pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream, capture};
 pub use checks::{Test, TestKind};
 pub use command::Command;
 pub use error::{RunbookError, Stopped, Why};
