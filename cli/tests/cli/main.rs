@@ -20,6 +20,7 @@ mod reserve;
 mod retention;
 mod sandbox;
 mod signals;
+mod systems;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]
