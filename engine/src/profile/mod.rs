@@ -12,7 +12,10 @@ mod library;
 mod merge;
 mod review;
 mod schema;
+mod shell;
 pub mod template;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use condition::Condition;

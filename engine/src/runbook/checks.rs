@@ -70,6 +70,9 @@ impl Test {
                 Ok(()) => return Ok(()),
                 Err(found) => found,
             };
+            if sink.cancelled() {
+                return Err(Found::Cancelled);
+            }
             if matches!(found, Found::Cancelled) || begun.elapsed().as_secs() >= self.within {
                 return Err(found);
             }
@@ -149,18 +152,27 @@ fn knock(address: &str, port: u16) -> Knocked {
         Ok(found) => found.collect::<Vec<_>>(),
         Err(error) => return Knocked::Unknown(format!("{address} is no address: {error}")),
     };
-    let mut last = Knocked::Unknown(format!("{address} has no address"));
+    let (mut refused, mut silent) = (false, None);
+    let mut unknown = format!("{address} has no address");
     for socket in found {
-        last = match TcpStream::connect_timeout(&socket, PATIENCE) {
+        match TcpStream::connect_timeout(&socket, PATIENCE) {
             Ok(_) => return Knocked::Open,
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
-                return Knocked::Refused;
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::NetworkUnreachable) => {
-                Knocked::Unknown(format!("there is no way to {address} from here, so it may be up"))
-            }
-            Err(error) => Knocked::Silent(error.to_string()),
-        };
+            Err(error) => match error.kind() {
+                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => refused = true,
+                ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::HostUnreachable => {
+                    silent = Some(error.to_string())
+                }
+                ErrorKind::NetworkUnreachable => {
+                    unknown = format!("there is no way to {address} from here, so it may be up");
+                }
+                // A firewall of this machine, or no more ports here, tells nothing about the other one.
+                _ => unknown = format!("can not try {address} port {port} from here: {error}"),
+            },
+        }
     }
-    last
+    match silent {
+        _ if refused => Knocked::Refused,
+        Some(why) => Knocked::Silent(why),
+        None => Knocked::Unknown(unknown),
+    }
 }

@@ -31,11 +31,18 @@ impl Command {
     /// The text for `sh -c`. No secret is in it: its first act is to read them.
     #[must_use]
     pub fn shell(&self) -> String {
-        let mut inner = String::new();
-        for name in &self.secrets {
-            let _ = writeln!(inner, "IFS= read -r {name}; export {name}");
-        }
-        self.wrapped(&format!("{inner}set -e\n"))
+        self.wrapped(&format!("{}set -e\n{}{}", self.reads_secrets(), exports(&self.environment), self.script.trim()))
+    }
+
+    /// The same for a script that reads an input which has come in pieces, each behind its length. An input that breaks off
+    /// has no last piece of length 0: everything that reads it is killed before it can take the end for the end.
+    pub(super) fn shell_reading(&self) -> String {
+        self.wrapped(&format!(
+            "{}{{\n{PIECES}\n}} | {{\nset -e\n{}{}\n}}",
+            self.reads_secrets(),
+            exports(&self.environment),
+            self.script.trim()
+        ))
     }
 
     /// What it reads before anything else: its secrets, a line each.
@@ -48,22 +55,34 @@ impl Command {
     /// The text as a person would type it.
     #[must_use]
     pub fn shown(&self) -> String {
-        self.wrapped("")
+        self.wrapped(&format!("{}{}", exports(&self.environment), self.script.trim()))
     }
 
-    fn wrapped(&self, beginning: &str) -> String {
-        let script = self.script.trim();
-        let inner = format!("{beginning}{}{script}", exports(&self.environment));
+    fn reads_secrets(&self) -> String {
+        let mut lines = String::new();
+        for name in &self.secrets {
+            // One that is cut off is none.
+            let _ = writeln!(lines, "IFS= read -r {name} || exit 1; export {name}");
+        }
+        lines
+    }
+
+    /// Runs it as that user, in that container.
+    fn wrapped(&self, inner: &str) -> String {
         match (&self.container, &self.user) {
-            (None, None) => inner,
-            (None, Some(user)) => format!("su - {} -c {}", quoted(user), quoted(&inner)),
-            (Some(container), None) => format!("docker exec -i {} sh -c {}", quoted(container), quoted(&inner)),
+            (None, None) => inner.to_string(),
+            (None, Some(user)) => format!("su - {} -c {}", quoted(user), quoted(inner)),
+            (Some(container), None) => format!("docker exec -i {} sh -c {}", quoted(container), quoted(inner)),
             (Some(container), Some(user)) => {
-                format!("docker exec -i {} su - {} -c {}", quoted(container), quoted(user), quoted(&inner))
+                format!("docker exec -i {} su - {} -c {}", quoted(container), quoted(user), quoted(inner))
             }
         }
     }
 }
+
+/// Puts the pieces of an input together. `dd` never reads more than it shall; who reads too little is no concern of it.
+const PIECES: &str = "while IFS= read -r piece; do\n  if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
+                      dd bs=\"$piece\" count=1 iflag=fullblock 2>/dev/null || exit 0\ndone\nkill -KILL 0";
 
 /// Lines that set an environment.
 pub(super) fn exports(environment: &BTreeMap<String, String>) -> String {

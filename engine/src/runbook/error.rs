@@ -43,6 +43,12 @@ pub enum RunbookError {
         /// What is wrong.
         why: String,
     },
+    /// There is no such run, or it was cut off before anything could be done.
+    #[error("there is no run {run:?}")]
+    NoRun {
+        /// The run.
+        run: String,
+    },
     /// Another process carries this run out.
     #[error("the run {run} is being carried out by another process")]
     Busy {

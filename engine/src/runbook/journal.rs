@@ -100,6 +100,10 @@ pub enum RunState {
 pub struct Journal {
     folder: PathBuf,
     file: File,
+    /// Bytes of whole lines in it.
+    length: u64,
+    /// Whether something may stand behind them that could not be taken away.
+    is_torn: bool,
     _lock: File,
     records: Vec<Record>,
 }
@@ -126,7 +130,7 @@ impl Journal {
         for folder in [&folder, runs] {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
-        Ok(Self { folder, file, _lock: lock, records: Vec::new() })
+        Ok(Self { folder, file, length: 0, is_torn: false, _lock: lock, records: Vec::new() })
     }
 
     /// Goes on with one.
@@ -134,14 +138,14 @@ impl Journal {
     /// # Errors
     /// It is not there, damaged, or another process holds it.
     pub fn open(runs: &Path, run: &str) -> Result<(Self, Plan), RunbookError> {
-        let folder = runs.join(run);
+        let folder = existing(runs, run)?;
         let lock = locked(&folder, run)?;
         let (plan, records, length) = read(&folder)?;
         let path = folder.join(LINES);
         let failed = |source| RunbookError::Journal { path: path.clone(), source };
-        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
-        file.set_len(length).map_err(failed)?;
-        Ok((Self { folder, file, _lock: lock, records }, plan))
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(failed)?;
+        Ok((Self { folder, file, length, is_torn: false, _lock: lock, records }, plan))
     }
 
     /// Looks at one without holding it.
@@ -149,7 +153,7 @@ impl Journal {
     /// # Errors
     /// It is not there, or damaged.
     pub fn look(runs: &Path, run: &str) -> Result<(Plan, Vec<Record>), RunbookError> {
-        let (plan, records, _) = read(&runs.join(run))?;
+        let (plan, records, _) = read(&existing(runs, run)?)?;
         Ok((plan, records))
     }
 
@@ -181,12 +185,20 @@ impl Journal {
     /// Writes a line, on the disk when this returns.
     ///
     /// # Errors
-    /// It could not be written.
+    /// It could not be written. Then nothing of it is there, or no other line is taken either: what is not written down must
+    /// not be done.
     pub fn write(&mut self, record: Record) -> Result<(), RunbookError> {
         let failed = |source| RunbookError::Journal { path: self.folder.join(LINES), source };
         let mut line = serde_json::to_vec(&record).map_err(|error| failed(io::Error::other(error)))?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(failed)?;
+        if self.is_torn {
+            return Err(failed(io::Error::other("a line before was cut off")));
+        }
+        if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+            self.is_torn = self.file.set_len(self.length).and_then(|()| self.file.sync_data()).is_err();
+            return Err(failed(error));
+        }
+        self.length += line.len() as u64;
         self.records.push(record);
         Ok(())
     }
@@ -245,8 +257,15 @@ impl TaskState {
     }
 }
 
+/// The folder of a run.
+fn existing(runs: &Path, run: &str) -> Result<PathBuf, RunbookError> {
+    let is_name = !run.is_empty() && !run.starts_with('.') && !run.contains('/');
+    let folder = runs.join(run);
+    if is_name && folder.join(PLAN).exists() { Ok(folder) } else { Err(RunbookError::NoRun { run: run.to_string() }) }
+}
+
 fn new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
 }
 
 fn locked(folder: &Path, run: &str) -> Result<File, RunbookError> {
@@ -269,10 +288,8 @@ fn read(folder: &Path) -> Result<(Plan, Vec<Record>, u64), RunbookError> {
     let path = folder.join(LINES);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            new(&path).map_err(|source| RunbookError::Journal { path: path.clone(), source })?;
-            Vec::new()
-        }
+        // Nothing was begun yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(RunbookError::Journal { path, source }),
     };
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);

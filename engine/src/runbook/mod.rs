@@ -13,18 +13,24 @@ mod command;
 mod error;
 mod execute;
 mod guardian;
+mod input;
 mod journal;
 mod place;
 mod plan;
+mod processes;
+mod remote;
 mod run;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream, capture};
 pub use checks::{Test, TestKind};
 pub use command::Command;
 pub use error::{RunbookError, Stopped, Why};
-pub use execute::{Fault, Input, Output, Sink, execute};
+pub use execute::{Fault, Output, Sink, execute};
 pub use guardian::Guardian;
+pub use input::Input;
 pub use journal::{Event, Journal, Record, RunState, TaskState};
 pub use place::{Place, Ssh, places};
 pub use plan::{Action, Choice, From, Plan, Planned, Task, Undo, plan};

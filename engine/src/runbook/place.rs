@@ -51,9 +51,13 @@ impl Place {
     /// Program and arguments that run `command` there. ssh asks nothing, and gives up on a host that does not answer.
     #[must_use]
     pub fn words(&self, command: &Command) -> Vec<String> {
-        let shell = format!("{}{}", exports(&self.environment), command.shell());
+        self.starting(&format!("{}{}", exports(&self.environment), command.shell()))
+    }
+
+    /// Program and arguments that run a text of the shell there.
+    pub(super) fn starting(&self, shell: &str) -> Vec<String> {
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<String>>();
-        let Some(ssh) = &self.ssh else { return [words(&["sh", "-c"]), vec![shell]].concat() };
+        let Some(ssh) = &self.ssh else { return [words(&["sh", "-c"]), vec![shell.to_string()]].concat() };
         let mut all = words(&["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15"]);
         if let Some(port) = ssh.port {
             all.extend(words(&["-p", &port.to_string()]));
@@ -63,9 +67,14 @@ impl Place {
         }
         all.extend(ssh.options.iter().cloned());
         // Whatever the login shell is: it only has to start this one.
-        all.extend([words(&["--", &ssh.target]), vec![format!("exec sh -c {}", quoted(&shell))]].concat());
+        all.extend([words(&["--", &ssh.target]), vec![format!("exec sh -c {}", quoted(shell))]].concat());
         all
     }
+}
+
+/// Lines that set the environment of everything that runs there.
+pub(super) fn exports_of(place: &Place) -> String {
+    exports(&place.environment)
 }
 
 /// The profile's hosts, sorted by name. One without hosts is for this machine, which has the name `here`.

@@ -194,7 +194,12 @@ pub fn steps(choice: &Choice, steps: &[Step]) -> Result<Plan, RunbookError> {
     let operator = values.on(profile, choice.here, &crate::profile::Host::default())?;
     let planner = Planner { choice, hosts: &hosts, operator: (Place::here(choice.here), operator), steps };
     let mut planned = Vec::with_capacity(steps.len());
-    for step in steps {
+    for (number, step) in steps.iter().enumerate() {
+        // The journal tells steps apart by their ids.
+        if steps[..number].iter().any(|other| other.id == step.id) {
+            let why = format!("there are two steps {:?}", step.id);
+            return Err(ProfileError::Invalid { name: profile.name.clone(), why }.into());
+        }
         if let Some(step) = planner.step(step)? {
             planned.push(step);
         }
@@ -240,13 +245,8 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn step(&self, step: &Step) -> Result<Option<Planned>, RunbookError> {
-        if let Some(when) = &step.when
-            && !when.holds(&self.operator.1)?
-        {
-            return Ok(None);
-        }
         let mut tasks = Vec::new();
-        let targets = self.targets(&step.on)?;
+        let targets = self.targets(step)?;
         for (place, values) in &targets {
             tasks.push(self.task(step, place, values)?);
         }
@@ -268,25 +268,36 @@ impl Planner<'_> {
         }))
     }
 
-    /// The hosts of a step.
-    fn targets(&self, on: &On) -> Result<Vec<(&Place, &Values)>, ProfileError> {
-        let Some(role) = on.role() else { return Ok(vec![(&self.operator.0, &self.operator.1)]) };
-        let having = self.hosts.iter().filter(|(_, roles, _)| roles.iter().any(|has| has == role));
-        let mut having: Vec<(&Place, &Values)> = having.map(|(place, _, values)| (place, values)).collect();
-        if let On::One(_) = on {
-            match self.choice.one.get(role) {
-                Some(wanted) => {
-                    having.retain(|(place, _)| place.name == *wanted);
-                    if having.is_empty() {
-                        let known = self.hosts.iter().filter(|(_, roles, _)| roles.iter().any(|has| has == role));
-                        let known = known.map(|(place, ..)| place.name.clone()).collect();
-                        return Err(ProfileError::NoHost { name: wanted.clone(), known });
-                    }
-                }
-                None => having.truncate(1),
+    /// The hosts of a step: those of its role for which its condition holds.
+    fn targets(&self, step: &Step) -> Result<Vec<(&Place, &Values)>, ProfileError> {
+        let having: Vec<(&Place, &Values)> = match step.on.role() {
+            None => vec![(&self.operator.0, &self.operator.1)],
+            Some(role) => {
+                let having = self.hosts.iter().filter(|(_, roles, _)| roles.iter().any(|has| has == role));
+                having.map(|(place, _, values)| (place, values)).collect()
+            }
+        };
+        let mut targets = Vec::with_capacity(having.len());
+        for (place, values) in &having {
+            let applies = match &step.when {
+                Some(when) => when.holds(values)?,
+                None => true,
+            };
+            if applies {
+                targets.push((*place, *values));
             }
         }
-        Ok(having)
+        if let On::One(role) = &step.on {
+            match self.choice.one.get(role) {
+                Some(wanted) if !having.iter().any(|(place, _)| place.name == *wanted) => {
+                    let known = having.iter().map(|(place, _)| place.name.clone()).collect();
+                    return Err(ProfileError::NoHost { name: wanted.clone(), known });
+                }
+                Some(wanted) => targets.retain(|(place, _)| place.name == *wanted),
+                None => targets.truncate(1),
+            }
+        }
+        Ok(targets)
     }
 
     fn task(&self, step: &Step, place: &Place, values: &Values) -> Result<Task, RunbookError> {
@@ -331,25 +342,33 @@ impl Planner<'_> {
             return Ok((action(actions::save_aside(&path, &copy)), Undo::Run(plain(actions::drop_aside(&copy)))));
         }
         if let Some(wipe) = &step.wipe {
+            let invalid =
+                |why| RunbookError::Profile(ProfileError::Invalid { name: self.choice.profile.name.clone(), why });
             let missing = || {
-                RunbookError::Profile(ProfileError::Invalid {
-                    name: self.choice.profile.name.clone(),
-                    why: format!("step {}: no step {:?} saves aside", step.id, wipe.saved_by),
-                })
+                let (step, path, by) = (&step.id, &wipe.inside, &wipe.saved_by);
+                invalid(format!("step {step}: no step {by:?} before it saves {path} aside"))
             };
-            let saved =
-                self.steps.iter().find(|other| other.id == wipe.saved_by).and_then(|other| other.save_aside.as_ref());
+            let before = self.steps.iter().take_while(|other| other.id != step.id);
+            let saved = before.filter(|other| other.id == wipe.saved_by).find_map(|other| other.save_aside.as_ref());
             let saved = saved.ok_or_else(missing)?;
             let (inside, path) = (template::text(&wipe.inside, values)?, template::text(&saved.path, values)?);
-            let below = inside.trim_end_matches('/').strip_prefix(path.trim_end_matches('/')).ok_or_else(missing)?;
+            let (inside, path) = (inside.trim_end_matches('/'), path.trim_end_matches('/'));
+            let below = inside.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
+            let below = below.ok_or_else(missing)?;
             let copy = copy(&saved.to, run, values)?;
-            let undo = plain(actions::unwipe(&inside, &copy, below));
-            return Ok((action(actions::wipe(&inside, &copy)), Undo::Run(undo)));
+            if copy.strip_prefix(inside).is_some_and(|rest| rest.starts_with('/')) {
+                return Err(invalid(format!("step {}: the copy {copy} is inside of what is wiped", step.id)));
+            }
+            let undo = plain(actions::unwipe(inside, &copy, below));
+            return Ok((action(actions::wipe(inside, &copy, below)), Undo::Run(undo)));
         }
         let Some(ids) = &step.restore else {
             return Ok((Action::Check, Undo::Nothing("it changes nothing".to_string())));
         };
         let paths = self.files(step, place, ids, values)?;
+        if paths.is_empty() {
+            return Ok((Action::Check, Undo::Nothing("the snapshot has none of these files".to_string())));
+        }
         let root = values.get("root")?;
         let command = plain(actions::restore(root, &paths, run, &step.id));
         let undo = Undo::Run(plain(actions::unrestore(root, run, &step.id)));
@@ -382,7 +401,8 @@ impl Planner<'_> {
             {
                 continue;
             }
-            let (found, missing) = find(files, contents, &place.name).map_err(&lacks)?;
+            let found = find(files, contents, &place.name, values)?;
+            let (found, missing) = found.map_err(&lacks)?;
             match (files.need, found.is_empty(), missing.first()) {
                 (Need::All, _, Some(path)) => return Err(lacks(path.clone())),
                 (Need::One, true, _) => return Err(lacks(format!("one of {}", files.paths.join(", ")))),
@@ -399,18 +419,25 @@ impl Planner<'_> {
 }
 
 /// The paths of an entry that a snapshot has, and the patterns for which it has nothing.
-fn find(files: &Files, contents: &dyn Contents, host: &str) -> Result<(Vec<String>, Vec<String>), String> {
+type Found = Result<(Vec<String>, Vec<String>), String>;
+
+fn find(files: &Files, contents: &dyn Contents, host: &str, values: &Values) -> Result<Found, ProfileError> {
+    // In a snapshot the root is the system's own.
+    let values = values.clone().below("");
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for path in &files.paths {
-        // In a snapshot the root is the system's own.
-        let pattern = path.strip_prefix("{{root}}").unwrap_or(path).trim_matches('/');
-        let matching = contents.matching(host, pattern)?;
+        let path = template::text(path, &values)?;
+        let pattern = path.trim_matches('/');
+        let matching = match contents.matching(host, pattern) {
+            Ok(matching) => matching,
+            Err(why) => return Ok(Err(why)),
+        };
         if matching.is_empty() {
             missing.push(pattern.to_string());
         }
         found.extend(matching);
     }
-    Ok((found, missing))
+    Ok(Ok((found, missing)))
 }
 
 fn copy(to: &str, run: &str, values: &Values) -> Result<String, ProfileError> {

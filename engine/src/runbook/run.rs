@@ -22,6 +22,12 @@ use crate::profile::Asked;
 /// Longest time that a question of the plan to a host may take.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// So many bytes of a task's output are written down.
+const LOGGED: usize = 16 << 20;
+
+/// Held while a person is asked.
+static ASKING: Mutex<()> = Mutex::new(());
+
 /// What a runbook takes out of a snapshot, or out of the snapshots of a set. An error is a sentence.
 pub trait Contents: Sync {
     /// Paths of `host` that a pattern names, without `/` at the beginning: a `*` stands for any part of a name.
@@ -106,15 +112,20 @@ impl Runner<'_> {
         let states = self.states();
         self.may_go_on()?;
         let count = self.plan.steps.len();
-        let mut stopped = None;
+        let (mut stopped, mut is_under_way) = (None, false);
         for (number, step) in self.plan.steps.iter().enumerate() {
-            if stopped.is_some() && !step.always {
+            // Where nothing was begun there is nothing to tidy up.
+            if stopped.is_some() && (!step.always || !self.has_begun()) {
                 continue;
             }
-            let waiting: Vec<&Task> = step.tasks.iter().filter(|task| is_open(&states, step, task)).collect();
+            // What tidied up after a failure has to do so again after what comes now.
+            let is_again = step.always && is_under_way;
+            let waiting: Vec<&Task> =
+                step.tasks.iter().filter(|task| is_again || is_open(&states, step, task)).collect();
             if waiting.is_empty() {
                 continue;
             }
+            is_under_way = true;
             self.watch.step(step, number + 1, count);
             if let Err((host, why)) = self.step(step, &waiting, &states) {
                 stopped.get_or_insert_with(|| self.stopped(number, step, host, why));
@@ -124,6 +135,10 @@ impl Runner<'_> {
             Some(stopped) => Err(stopped),
             None => self.write("", "", Event::Finished, "").map_err(|why| self.outside(why.into())),
         }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.journal().records().iter().any(|record| record.event == Event::Begun)
     }
 
     fn may_go_on(&self) -> Result<(), Stopped> {
@@ -165,6 +180,8 @@ impl Runner<'_> {
     }
 
     fn ask(&self, question: &Question) -> Result<(), Why> {
+        // Hosts of a step that work at once must not ask at once.
+        let _one = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         if self.person.agrees(question) { Ok(()) } else { Err(Why::Refused) }
     }
 
@@ -173,10 +190,17 @@ impl Runner<'_> {
         let host = task.host.as_str();
         let place = self.place(host);
         let sink = Log::new(self, step, host, true)?;
-        if let Some(why) = self.passes(&place, task, &sink)? {
-            return self.tell(step, host, Event::Passed, why);
+        if sink.cancelled() {
+            return Err(Fault::Cancelled.into());
         }
         let is_doubtful = matches!(state(states, step, task), TaskState::InDoubt | TaskState::Failed);
+        if let Some((why, is_as_wanted)) = self.passes(&place, task, &sink)? {
+            if is_as_wanted {
+                self.ensured(task, &place, &sink)?;
+            }
+            // What was begun may be why there is nothing to do any more: then it is there to be undone.
+            return self.tell(step, host, if is_doubtful { Event::Done } else { Event::Passed }, why);
+        }
         if is_doubtful && step.asks_to_repeat {
             let text = "it was begun before, and may have been done in part; do it again?";
             self.ask(&Question { asked: Asked::Repeat, step, host, text })?;
@@ -186,13 +210,7 @@ impl Runner<'_> {
             self.holds(test, &place, &sink).map_err(|found| found.map_or(Why::Fault(Fault::Cancelled), required))?;
         }
         self.tell(step, host, Event::Begun, "")?;
-        let acted = self.act(step, task, &place, &sink).and_then(|()| {
-            task.ensure.iter().try_for_each(|test| {
-                let ensured = |found| Why::Ensured { says: test.says.clone(), found };
-                self.holds(test, &place, &sink).map_err(|found| found.map_or(Why::Fault(Fault::Cancelled), ensured))
-            })
-        });
-        match acted {
+        match self.act(step, task, &place, &sink).and_then(|()| self.ensured(task, &place, &sink)) {
             Ok(()) => self.tell(step, host, Event::Done, ""),
             Err(why) => {
                 self.tell(step, host, Event::Failed, &why.to_string())?;
@@ -201,8 +219,15 @@ impl Runner<'_> {
         }
     }
 
-    /// Why there is nothing to do.
-    fn passes(&self, place: &Place, task: &Task, sink: &Log) -> Result<Option<&'static str>, Why> {
+    fn ensured(&self, task: &Task, place: &Place, sink: &Log) -> Result<(), Why> {
+        task.ensure.iter().try_for_each(|test| {
+            let ensured = |found| Why::Ensured { says: test.says.clone(), found };
+            self.holds(test, place, sink).map_err(|found| found.map_or(Why::Fault(Fault::Cancelled), ensured))
+        })
+    }
+
+    /// Why there is nothing to do, and whether that is because it is so already.
+    fn passes(&self, place: &Place, task: &Task, sink: &Log) -> Result<Option<(&'static str, bool)>, Why> {
         let looks = [(&task.present, false, "there is none here"), (&task.unless, true, "it is so already")];
         for (command, means_nothing_to_do, why) in looks {
             let Some(command) = command else { continue };
@@ -212,7 +237,7 @@ impl Runner<'_> {
                 Err(fault) => return Err(fault.into()),
             };
             if is_so == means_nothing_to_do {
-                return Ok(Some(why));
+                return Ok(Some((why, means_nothing_to_do)));
             }
         }
         Ok(None)
@@ -313,7 +338,8 @@ struct Log<'a> {
     runner: &'a Runner<'a>,
     step: &'a Planned,
     host: &'a str,
-    file: Mutex<File>,
+    /// The file, and how much may still be put into it.
+    file: Mutex<(File, usize)>,
     fail_on: Option<Regex>,
     ignore: Vec<Regex>,
 }
@@ -329,22 +355,29 @@ impl<'a> Log<'a> {
         };
         let fail_on = step.fail_on.as_deref().filter(|_| judges).map(pattern).transpose()?;
         let ignore = step.ignore.iter().map(|(line, _)| pattern(line)).collect::<Result<_, _>>()?;
-        Ok(Self { runner, step, host, file: Mutex::new(file), fail_on, ignore })
+        Ok(Self { runner, step, host, file: Mutex::new((file, LOGGED)), fail_on, ignore })
     }
 }
 
 impl Sink for Log<'_> {
     fn line(&self, line: &str) -> Option<String> {
         let text = format!("{} {}: {line}\n", self.step.id, self.host);
-        // The log is a help; a full disk must not end a recovery.
-        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, left) = &mut *file;
+        let text = if *left > text.len() { text } else { format!("{} {}: ...\n", self.step.id, self.host) };
+        if *left > 0 {
+            // The log is a help; a full disk must not end a recovery.
+            let _ = file.write_all(text.as_bytes());
+            *left = if text.len() < *left { *left - text.len() } else { 0 };
+        }
         self.runner.watch.line(self.step, self.host, line);
         let is_failure = self.fail_on.as_ref().is_some_and(|fail_on| fail_on.is_match(line));
         (is_failure && !self.ignore.iter().any(|ignore| ignore.is_match(line))).then(|| line.to_string())
     }
 
     fn cancelled(&self) -> bool {
-        self.runner.watch.cancelled()
+        // What tidies up is what comes after a cancellation.
+        !self.step.always && self.runner.watch.cancelled()
     }
 }
 
