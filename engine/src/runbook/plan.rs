@@ -382,7 +382,7 @@ impl Planner<'_> {
             {
                 continue;
             }
-            let (found, missing) = find(files, contents, &place.name).map_err(&lacks)?;
+            let (found, missing) = find(files, contents, &place.name, values, &lacks)?;
             match (files.need, found.is_empty(), missing.first()) {
                 (Need::All, _, Some(path)) => return Err(lacks(path.clone())),
                 (Need::One, true, _) => return Err(lacks(format!("one of {}", files.paths.join(", ")))),
@@ -399,14 +399,21 @@ impl Planner<'_> {
 }
 
 /// The paths of an entry that a snapshot has, and the patterns for which it has nothing.
-fn find(files: &Files, contents: &dyn Contents, host: &str) -> Result<(Vec<String>, Vec<String>), String> {
+fn find(
+    files: &Files,
+    contents: &dyn Contents,
+    host: &str,
+    values: &Values,
+    lacks: &dyn Fn(String) -> RunbookError,
+) -> Result<(Vec<String>, Vec<String>), RunbookError> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
+    // In a snapshot the root is the system's own.
+    let values = values.clone().below("");
     for path in &files.paths {
-        // In a snapshot the root is the system's own.
-        let pattern = path.strip_prefix("{{root}}").unwrap_or(path).trim_matches('/');
-        let matching = contents.matching(host, pattern)?;
+        let pattern = template::text(path, &values)?.trim_matches('/').to_string();
+        let matching = contents.matching(host, &pattern).map_err(lacks)?;
         if matching.is_empty() {
-            missing.push(pattern.to_string());
+            missing.push(pattern);
         }
         found.extend(matching);
     }
