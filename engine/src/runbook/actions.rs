@@ -36,7 +36,8 @@ fn empty(folder: &str) -> String {
     format!("find {} -mindepth 1 -maxdepth 1 -exec rm -rf {{}} +", quoted(folder))
 }
 
-/// Extracts the archive that it reads below `root`, after saving aside what stands at `paths` there.
+/// Extracts the archive that it reads below `root`, after saving aside what stands at `paths` there. Folders above them that are
+/// not there are made so that others can look into them.
 pub(super) fn restore(root: &str, paths: &[String], run: &str, step: &str) -> String {
     let (top, aside) = (top(root), aside(root, run, step));
     let words: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
@@ -45,7 +46,7 @@ pub(super) fn restore(root: &str, paths: &[String], run: &str, step: &str) -> St
          for path in {words}; do\n    if test -e \"$path\" || test -L \"$path\"; then\n      printf '%s\\n' \"$path\" >> {aside}/there\n    \
          else\n      while up=$(dirname \"$path\"); ! test -e \"$up\"; do path=$up; done\n      printf '%s\\n' \"$path\" >> {aside}/new\n    \
          fi\n  done\n  tar {ATTRIBUTES} -cpf {aside}/saved.partial -T {aside}/there\n  sync\n  mv {aside}/saved.partial {aside}/saved.tar\n\
-         fi\ntar {ATTRIBUTES} -C {top} -xpf -",
+         fi\numask 022\ntar {ATTRIBUTES} -C {top} -xpf -",
         words = words.join(" "),
     )
 }
