@@ -68,6 +68,15 @@ impl Contents {
         Err(Error::NoPath { path: wanted.to_vec(), snapshot: id.chars().take(8).collect() })
     }
 
+    /// Where a path is taken from for a host: the number of the snapshot, and whether it is a folder there.
+    ///
+    /// # Errors
+    /// [`Error::NoPath`]; the tree could not be read.
+    pub fn origin(&self, host: &str, path: &str) -> Result<(usize, bool)> {
+        let (place, entry) = self.find(host, path)?;
+        Ok((place.source, entry.metadata.file_type == FileType::Directory))
+    }
+
     /// Where these paths are; none that lies inside of another one, which brings it along.
     fn places(&self, host: &str, paths: &[String]) -> Result<Vec<Place>> {
         let mut places: Vec<Place> = Vec::with_capacity(paths.len());
