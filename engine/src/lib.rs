@@ -31,6 +31,7 @@ mod pool;
 pub mod profile;
 pub mod prune;
 pub mod reader;
+pub mod recover;
 pub mod repository;
 pub mod restore;
 pub mod retention;

@@ -31,9 +31,6 @@ pub struct BackupArgs {
     /// The same, each path ended by a NUL byte
     #[arg(long, value_name = "FILE")]
     pub files_from_raw: Vec<PathBuf>,
-    /// Save a whole system as this profile says: its files and dumps, from all its hosts, at one moment
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "stdin", "command", "files_from", "files_from_raw", "parent"])]
-    pub profile: Option<String>,
     /// What the profile is told.
     #[command(flatten)]
     pub system: SystemArgs,

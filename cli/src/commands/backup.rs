@@ -33,7 +33,7 @@ struct Fate {
 
 /// Backs up.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Done, Failure> {
-    if let Some(name) = &args.profile {
+    if let Some(name) = &args.system.profile {
         return profile::run(context, args, name);
     }
     let started = Instant::now();
@@ -142,7 +142,7 @@ fn options(
 ) -> Result<BackupOptions, Failure> {
     let paths = sources::paths(args)?;
     let streams = sources::streams(args)?;
-    if paths.is_empty() && streams.is_empty() && args.profile.is_none() {
+    if paths.is_empty() && streams.is_empty() && args.system.profile.is_none() {
         return Err(Failure::Usage("there is nothing to back up: the list of files is empty".to_string()));
     }
     let own = sources::own_folders(&paths, &own_folders(context, globals, open)?)?;

@@ -13,7 +13,7 @@ use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::profile::Profile;
 use keepfast_engine::repository::Repository;
 use keepfast_engine::runbook::{
-    CapturePlan, Choice, Event, HostCapture, Journal, Plan, Planned, Runner, Sink, There, Watch, capture,
+    Action, CapturePlan, Choice, Event, HostCapture, Journal, Plan, Planned, Runner, Sink, There, Watch, capture,
 };
 use keepfast_engine::tag::{TagEdit, tag};
 use serde_json::{Value, json};
@@ -24,7 +24,9 @@ use crate::args::{BackupArgs, GlobalArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::backup as sources;
-use crate::options::{also, machine, repository, system};
+use crate::options::{also, machine, profiles, repository, secrets};
+use crate::runs::folder;
+use crate::runs::person::{self, Asker, How};
 
 /// Tag of snapshots that a check afterwards found fault with.
 const DOUBTFUL: &str = "doubtful";
@@ -32,10 +34,10 @@ const DOUBTFUL: &str = "doubtful";
 /// Backs a system up.
 pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Failure> {
     context.output.claim().map_err(Failure::Output)?;
-    let profile = system::library(&args.system)?.find(name).map_err(system::failure)?;
-    let (values, one, secrets) =
-        (system::values(&args.system, &profile)?, system::one(&args.system)?, system::secrets(&profile)?);
-    let (run, here) = (system::run_name(), args.host.clone().unwrap_or_else(machine::host_name));
+    let profile = profiles::find(&args.system.profiles, name)?;
+    let (values, one) =
+        (profiles::values(&profile, &args.system.var, None)?, profiles::one_of(&profile, &args.system.one)?);
+    let (run, here) = (folder::number(), args.host.clone().unwrap_or_else(machine::host_name));
     let choice = Choice {
         profile: &profile,
         runbook: "",
@@ -44,9 +46,10 @@ pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Fai
         here: &here,
         one: &one,
         snapshot: None,
-        now: system::now_millis(),
+        now: folder::now(),
     };
-    let plan = capture(&choice).map_err(system::runbook_failure)?;
+    let plan = capture(&choice).map_err(Failure::Runbook)?;
+    let secrets = secrets::of_capture(&profile, &plan)?;
     let system = System { context, args, profile: &profile, run: &run, secrets: &secrets };
     if args.dry_run {
         return system.show(&plan);
@@ -206,15 +209,20 @@ impl System<'_> {
             return Ok(());
         }
         let folder = tempfile::tempdir().map_err(|error| Failure::other(format!("can not make a folder: {error}")))?;
-        let journal = Journal::create(folder.path(), plan).map_err(system::runbook_failure)?;
+        let asks = |step: &Planned| {
+            step.caution.is_some() || step.tasks.iter().any(|task| matches!(task.action, Action::Manual(_)))
+        };
+        let how = if plan.steps.iter().any(asks) { person::how(self.args.system.yes)? } else { How::Yes };
+        let asker = Asker::new(self.context, how, folder.path())?;
+        let journal = Journal::create(folder.path(), plan).map_err(Failure::Runbook)?;
         let runner = Runner {
             plan,
             journal: Mutex::new(journal),
             contents: None,
             secrets: self.secrets,
-            person: &system::Somebody { says_yes: self.args.system.yes },
+            person: &asker,
             watch: &Stop(self.context),
-            clock: system::now_millis,
+            clock: folder::now,
         };
         runner.run().map_err(|stopped| Failure::Other {
             message: stopped.to_string(),
