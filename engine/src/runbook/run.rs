@@ -103,6 +103,7 @@ pub struct Runner<'a> {
 
 pub(super) type States = BTreeMap<(String, String), TaskState>;
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 impl Runner<'_> {
     /// Does what has not been done yet.
     ///
