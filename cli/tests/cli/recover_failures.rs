@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::shop::{SECRET, Shop};
+use crate::support::sshd::Sshd;
 
 fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
@@ -258,4 +259,50 @@ fn a_host_that_is_out_of_reach_in_the_middle_is_named_with_the_way_on() {
     // What was done is undone on the host that is there; the other one's step was begun, so it is asked, and does not answer.
     let run = undo(&shop);
     assert!(run.code == 1 && run.err.contains("can not reach far") && run.err.contains("--abandon"), "{run:?}");
+}
+
+/// The shop with its database on a host that is reached by ssh.
+fn with_a_far_host(shop: &Shop, sshd: &Sshd) {
+    let (target, port) = sshd.target();
+    let options: Vec<String> =
+        sshd.options().command.iter().skip(1).map(|word| format!("{:?}", word.to_str().unwrap())).collect();
+    let far = format!("ssh = \"{target}\"\nport = {port}\nssh_options = [{}]\n", options.join(", "));
+    shop.profile("shop", &format!("[hosts.near]\nroles = [\"web\"]\n[hosts.far]\nroles = [\"db\"]\n{far}"));
+}
+
+#[test]
+fn hosts_that_are_reached_by_ssh_are_brought_back_and_undone_too() {
+    let Some(sshd) = Sshd::start() else { return };
+    let shop = Shop::new();
+    with_a_far_host(&shop, &sshd);
+    let before = shop.state();
+    shop.backup(&[]);
+    shop.damage();
+    let damaged = shop.state();
+    let run = shop.recover(&["--yes"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(shop.state(), before);
+    let run = undo(&shop);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(shop.state(), damaged);
+}
+
+#[test]
+fn a_host_that_dies_in_the_middle_is_named_with_what_is_done_and_the_ways_on() {
+    let Some(sshd) = Sshd::start() else { return };
+    let shop = Shop::damaged();
+    with_a_far_host(&shop, &sshd);
+    let child = shop.hanging_in("load");
+    sshd.kill();
+    let output = child.wait_with_output().unwrap();
+    let run = crate::sandbox::Run::from(output);
+    shop.end_hanging();
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.err.contains("step 5 of 6, \"Load the database\" on far: the command can not reach far"), "{run:?}");
+    assert!(run.out.contains("failed     5 Load the database (far)") && run.err.contains("--resume"), "{run:?}");
+    let report = fs::read_to_string(shop.runs_folder().join(shop.newest_run()).join("report.md")).unwrap();
+    assert!(report.contains("can not reach far"), "{report}");
+    // It is still not there.
+    let run = resume(&shop);
+    assert!(run.code == 1 && run.err.contains("can not reach far"), "{run:?}");
 }
