@@ -156,7 +156,7 @@ fn a_first_check_that_fails_leaves_nothing_to_resume() {
     let run = shop.recover(&["--yes"]);
     assert_eq!(run.code, 1, "{run:?}");
     assert!(run.err.contains("there is no shop here: install it first"), "{run:?}");
-    assert!(run.err.contains("nothing has been done"), "{run:?}");
+    assert!(run.err.contains("nothing has been done") && !run.err.contains("--resume"), "{run:?}");
     fs::rename(shop.path("root/var/lib/elsewhere"), shop.path("root/var/lib/shop")).unwrap();
     assert_eq!(shop.recover(&["--yes"]).code, 0);
 }
