@@ -129,7 +129,7 @@ impl Output {
         let _ = self.finish();
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "error: {message}");
-        if !hint.is_empty() {
+        for hint in hint.lines() {
             let _ = writeln!(stderr, "hint: {hint}");
         }
     }

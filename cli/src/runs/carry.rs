@@ -110,12 +110,17 @@ impl Ended {
         let is_cancelled = context.signals.cancelled() || matches!(stopped.why, Why::Fault(Fault::Cancelled));
         let place = match stopped.number {
             0 => text::error(stopped),
+            // What it was doing then has no fault of its own.
+            number if is_cancelled => {
+                let (count, title) = (stopped.count, text::plain(&stopped.title));
+                format!("the run {} was stopped at step {number} of {count}, {title:?}", self.plan.run)
+            }
             _ => format!("the run {} stopped: {}", self.plan.run, text::error(stopped)),
         };
         let message = match standing.state {
             RunState::Waiting => format!("{place}; nothing has been done"),
             _ => place,
         };
-        Err(Failure::Stopped { message, hint: hint.join("\nhint: "), is_cancelled })
+        Err(Failure::Stopped { message, hint: hint.join("\n"), is_cancelled })
     }
 }

@@ -68,7 +68,8 @@ impl Report<'_> {
     }
 
     fn note(&self, step: &str, host: &str) -> &str {
-        let of = |record: &&Record| record.step == step && record.host == host && !record.note.is_empty();
+        // What was said of an earlier attempt is not said of the last one.
+        let of = |record: &&Record| record.step == step && record.host == host;
         self.records.iter().rev().find(of).map_or("", |record| record.note.as_str())
     }
 

@@ -91,11 +91,11 @@ impl<'a> Standing<'a> {
         lines
     }
 
-    /// What can be run next, with what it does.
+    /// What can be run next, with what it does. A run that has done nothing stands in no way, and is begun anew.
     pub fn ways_on(&self) -> Vec<(String, String)> {
         let command = |option: &str| format!("keepfast recover {} --{option} {}", self.plan.profile, self.plan.run);
         let mut ways = Vec::new();
-        if let (RunState::Unfinished | RunState::Waiting, Some((number, _))) = (self.state, self.next()) {
+        if let (RunState::Unfinished, Some((number, _))) = (self.state, self.next()) {
             ways.push((command("resume"), format!("goes on with step {number}")));
         }
         if matches!(self.state, RunState::Unfinished | RunState::Undoing | RunState::Finished)
@@ -103,7 +103,7 @@ impl<'a> Standing<'a> {
         {
             ways.push((command("undo"), "takes back what was done, the last step first".to_string()));
         }
-        if !matches!(self.state, RunState::Finished | RunState::Reverted | RunState::Abandoned) {
+        if matches!(self.state, RunState::Unfinished | RunState::Undoing) {
             ways.push((command("abandon"), "leaves things as they are, and lets another run begin".to_string()));
         }
         ways

@@ -8,18 +8,25 @@ mod archives;
 mod backup;
 mod credentials;
 mod diff;
+mod drill;
 mod guides;
 mod json;
 mod mount;
 mod paths;
 mod probe;
+mod profile;
 mod quickstart;
 mod read;
+mod recover;
+mod recover_failures;
 mod remote;
 mod reserve;
 mod retention;
 mod sandbox;
+mod schedule;
+mod shop;
 mod signals;
+mod status;
 mod systems;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]

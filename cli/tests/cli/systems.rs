@@ -193,7 +193,7 @@ fn a_check_afterwards_that_fails_marks_the_snapshots() {
     system.dumps_by(&format!("touch '{}'; echo x", system.0.text("root/opened")));
     let run = system.back_up(&[]);
     assert!(run.code == 3 && run.err.contains("changes were made meanwhile"), "{run:?}");
-    assert!(system.0.ok(&["snapshots"]).out.contains("doubtful"));
+    assert!(system.0.ok(&["snapshots"]).out.contains("failed-check"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::runs::folder;
 use crate::runs::person::{self, Asker, How};
 
 /// Tag of snapshots that a check afterwards found fault with.
-const DOUBTFUL: &str = "doubtful";
+const FAILED_CHECK: &str = "failed-check";
 
 /// Backs a system up.
 pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Failure> {
@@ -146,8 +146,8 @@ impl System<'_> {
         quiet.end()?;
         let mut problems = unopened.len();
         if let Err(failure) = self.steps(&plan.after) {
-            self.context.output.warn(&format!("{}; the snapshots get the tag {DOUBTFUL}", failure.message()));
-            self.doubt(&open, &taken)?;
+            self.context.output.warn(&format!("{}; the snapshots get the tag {FAILED_CHECK}", failure.message()));
+            self.mark(&open, &taken)?;
             problems += 1;
         }
         self.tell(taken, problems)
@@ -230,12 +230,12 @@ impl System<'_> {
         })
     }
 
-    fn doubt(&self, open: &[(String, Repository)], taken: &[Taken]) -> Result<(), Failure> {
+    fn mark(&self, open: &[(String, Repository)], taken: &[Taken]) -> Result<(), Failure> {
         let snapshots = |number: usize| -> Vec<SnapshotId> {
             let fates = taken.iter().filter_map(|taken| taken.fates.as_ref().ok()?.get(number));
             fates.filter_map(|fate| fate.outcome.as_ref().ok()?.snapshot).collect()
         };
-        let edit = TagEdit { add: vec![DOUBTFUL.to_string()], ..TagEdit::default() };
+        let edit = TagEdit { add: vec![FAILED_CHECK.to_string()], ..TagEdit::default() };
         for (number, (_, repository)) in open.iter().enumerate() {
             let ids = snapshots(number);
             if !ids.is_empty() {

@@ -86,7 +86,7 @@ fn unfinished(context: &Context, seen: &Seen) -> Failure {
             text::time_of_seconds(seen.plan.made / 1000),
             text::plain(&standing.line()),
         ),
-        hint: ways.join("\nhint: "),
+        hint: ways.join("\n"),
     }
 }
 

@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use crate::args::{ScheduleArgs, ScheduleCommand};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
+use crate::options::credential::Source;
 use crate::options::new_file::{self, IfThere};
 use crate::options::profiles;
 use crate::render::table::{Side, Table};
 use crate::render::text;
-use units::{Job, Kind, MARK, Unit};
+use units::{ENVIRONMENT, Job, Kind, MARK, Unit};
 use when::When;
 
 /// What is done if nothing else is said.
@@ -53,6 +54,11 @@ fn make(context: &Context, args: &ScheduleArgs) -> Result<Done, Failure> {
     match &args.directory {
         Some(directory) => write(context, directory, &all, args.force)?,
         None => print(context, &jobs, &all)?,
+    }
+    if matches!(Source::find(&context.global)?, Source::Password(_) | Source::Terminal | Source::OtherTerminal(_)) {
+        context.output.warn(&format!(
+            "no key file or password file was named: a timer has them only if {ENVIRONMENT} sets KEEPFAST_KEY_FILE or KEEPFAST_PASSWORD_FILE"
+        ));
     }
     let cron = jobs.iter().map(Job::cron).collect::<Result<Vec<_>, _>>()?;
     context.output.summary(json!({

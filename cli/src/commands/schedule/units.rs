@@ -9,13 +9,14 @@ use keepfast_engine::profile::template::quoted;
 use super::when::When;
 use crate::args::{GlobalArgs, ProfilesArgs};
 use crate::exit::Failure;
+use crate::options::credential::Source;
 use crate::options::machine;
 
 /// The first words of every unit that is ours.
 pub const MARK: &str = "# Made by `keepfast schedule`: ";
 
 /// Variables for repository and key, if the machine keeps them there.
-const ENVIRONMENT: &str = "/etc/keepfast/env";
+pub const ENVIRONMENT: &str = "/etc/keepfast/env";
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +121,6 @@ impl Job<'_> {
             words.extend(["--repository".to_string(), if is_url { text.into_owned() } else { whole(location) }]);
         }
         let files = [
-            ("--key-file", &global.key_file),
-            ("--password-file", &global.password_file),
             ("--state-dir", &global.state_dir),
             ("--cache-dir", &global.cache_dir),
             ("--profiles", &self.profiles.profiles),
@@ -129,9 +128,15 @@ impl Job<'_> {
         for (option, file) in files.into_iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
             words.extend([option.to_string(), whole(file)]);
         }
-        if let Some(command) = &global.password_command {
-            words.extend(["--password-command".to_string(), command.clone()]);
-        }
+        // Wherever it comes from now, the timer has another environment.
+        words.extend(match Source::find(global)? {
+            Source::KeyFile(file) => vec!["--key-file".to_string(), whole(&file)],
+            Source::PasswordFile(file) => vec!["--password-file".to_string(), whole(&file)],
+            Source::PasswordCommand(command) => {
+                vec!["--password-command".to_string(), command.to_string_lossy().into_owned()]
+            }
+            Source::Password(_) | Source::Terminal | Source::OtherTerminal(_) => Vec::new(),
+        });
         Ok(words)
     }
 }
