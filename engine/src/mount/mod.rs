@@ -7,6 +7,7 @@
 
 mod ahead;
 mod attributes;
+mod bare;
 mod catalog;
 mod content;
 mod effort;
@@ -19,6 +20,7 @@ mod names;
 mod offer;
 mod spool;
 mod view;
+mod words;
 mod workers;
 
 use std::collections::HashSet;
