@@ -186,11 +186,9 @@ impl Filesystem for Kernel {
                 is_end = false;
                 reply.add(number, next, name, &ttl(attributes), &attr(attributes), Generation(0))
             });
-            if is_end && let (Ok(()), Some((shown, first))) = (listed, view.first_name(ino.0)) {
-                offers.listed(view, shown, first);
-            }
-            match listed {
-                Ok(()) => reply.ok(),
+            match listed.map(|()| view.first_name(ino.0).filter(|_| is_end)) {
+                Ok(Some((shown, first))) => offers.listed(shown, first, Box::new(|| reply.ok())),
+                Ok(None) => reply.ok(),
                 Err(refusal) => reply.error(errno(refusal)),
             }
         });
