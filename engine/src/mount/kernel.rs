@@ -17,6 +17,7 @@ use fuser::{
 use keepfast_repo_format::tree::entry::Xattrs;
 use keepfast_repo_format::tree::order::MAX_NAME_BYTES;
 
+use super::Access;
 use super::attributes::{Attributes, Lasts};
 use super::content::Seek;
 use super::effort::Effort;
@@ -44,15 +45,16 @@ pub(super) struct Kernel {
     view: Arc<View>,
     workers: Workers,
     offers: Arc<Offers>,
+    access: Access,
     /// Whether the kernel can be told never to ask for opening files, and folders.
     opens_files: bool,
     opens_folders: bool,
 }
 
 impl Kernel {
-    pub(super) fn new(view: Arc<View>, threads: usize) -> Self {
+    pub(super) fn new(view: Arc<View>, threads: usize, access: Access) -> Self {
         let offers = Arc::new(Offers::start(&view));
-        Self { view, workers: Workers::start(threads), offers, opens_files: false, opens_folders: false }
+        Self { view, workers: Workers::start(threads), offers, access, opens_files: false, opens_folders: false }
     }
 
     /// Where files are offered before the kernel asks for them.
@@ -96,6 +98,11 @@ impl Filesystem for Kernel {
         for wanted in WANTED {
             // Older kernels do without.
             let _ = config.add_capabilities(wanted);
+        }
+        // Where an ACL gives less than the bits of the mode tell, these alone would let in too many.
+        if self.access == Access::All {
+            let refused = |_| io::Error::other("this kernel does not check ACLs");
+            config.add_capabilities(InitFlags::FUSE_POSIX_ACL).map_err(refused)?;
         }
         let _ = config.set_max_background(BACKGROUND_REQUESTS);
         Ok(())

@@ -109,7 +109,7 @@ pub fn mount(
     options: &MountOptions,
     events: Arc<dyn Events + Send + Sync>,
 ) -> Result<Mounted> {
-    let kernel = Kernel::new(Arc::new(view(repository, options, events)?), options.threads);
+    let kernel = Kernel::new(Arc::new(view(repository, options, events)?), options.threads, options.access);
     let offers_to = kernel.offers_to();
     let failed = |source| MountError::mounting(&options.mountpoint, source);
     let mut session = Session::new(kernel, &options.mountpoint, &config(options)).map_err(failed)?;
