@@ -30,6 +30,9 @@ pub struct Group<'a> {
     members: Vec<&'a Snapshot>,
 }
 
+/// Tag of snapshots after which one of the profile's checks failed.
+pub const FAILED_CHECK: &str = "failed-check";
+
 impl Group<'_> {
     /// When the last of them was begun.
     fn newest(&self) -> i64 {
@@ -42,6 +45,11 @@ impl Group<'_> {
         if let Some(snapshot) = self.members.iter().find(is_partial) {
             let (id, host) = (text::short(snapshot.id), text::plain(&snapshot.manifest.host));
             return Some(format!("snapshot {id} of {host} is incomplete"));
+        }
+        if let Some(snapshot) = self.members.iter().find(|snapshot| snapshot.tags.iter().any(|tag| tag == FAILED_CHECK))
+        {
+            let (id, host) = (text::short(snapshot.id), text::plain(&snapshot.manifest.host));
+            return Some(format!("a check failed after snapshot {id} of {host} was made"));
         }
         self.set?;
         let profile = profile?;

@@ -194,6 +194,10 @@ fn a_check_afterwards_that_fails_marks_the_snapshots() {
     let run = system.back_up(&[]);
     assert!(run.code == 3 && run.err.contains("changes were made meanwhile"), "{run:?}");
     assert!(system.0.ok(&["snapshots"]).out.contains("failed-check"));
+    // Nothing to recover from by itself.
+    let mut status = system.0.command(&["status", "small", "--older-than", "26h"]);
+    let run = Run::from(status.env("KEEPFAST_PROFILES", system.0.path("profiles")).output().unwrap());
+    assert!(run.code == 1 && run.out.contains("a check failed"), "{run:?}");
 }
 
 #[test]

@@ -25,11 +25,9 @@ use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::backup as sources;
 use crate::options::{also, machine, profiles, repository, secrets};
+use crate::runs::data::FAILED_CHECK;
 use crate::runs::folder;
 use crate::runs::person::{self, Asker, How};
-
-/// Tag of snapshots that a check afterwards found fault with.
-const FAILED_CHECK: &str = "failed-check";
 
 /// Backs a system up.
 pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Failure> {
