@@ -1,71 +1,210 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files that only have another path now: one that is gone and one that is new with the same content. And copies: a new one with the content of
-//! one that is gone already for another. Names say nothing, contents everything.
+//! one that is gone already for another, or that is still there. Names say nothing, contents everything.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::tree::entry::{Entry, FileType};
+
+use super::same::is_same_content;
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::reader::Reader;
+use crate::source::Found;
+use crate::tree::{Cursor, Direction, Root};
 
 /// Files that are kept to be paired, about 300 bytes each; more are told as gone and new.
 const MAX_FILES: usize = 200_000;
+
+/// Files of the snapshot that a live file is compared with at most: of many files of one size most are told apart by their first chunk, but
+/// each costs a read.
+const MAX_TRIES: usize = 16;
 
 /// Pairs files that are gone with files that are new.
 #[derive(Default)]
 pub struct Renames {
     gone: Vec<Entry>,
-    new: Vec<Entry>,
+    new: Vec<Later>,
 }
 
-/// What became of a file that is gone, or where a new one comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A file that is new.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// Its entry; of a live one without content.
+    pub entry: Entry,
+    /// What the walk found, if it is a live one.
+    pub live: Option<Found>,
+}
+
+/// Where a new file comes from.
+#[derive(Clone, Debug)]
 pub struct Renamed {
-    /// The file that is gone.
+    /// The file that has, or had, the content before.
     pub from: Entry,
     /// The new one.
-    pub to: Entry,
-    /// Whether another new one has taken the place of `from` already.
+    pub to: Later,
+    /// Whether `from` is still there, or another new one has taken its place already.
     pub is_copy: bool,
 }
 
+/// What pairing gave.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// In the order of the new paths.
+    pub renamed: Vec<Renamed>,
+    /// Files that are gone without one.
+    pub gone: Vec<Entry>,
+    /// Files that are new, and come from none that is known.
+    pub new: Vec<Later>,
+}
+
+/// Size, and chunks with their lengths.
+type ContentKey = (u64, Vec<(Option<ChunkId>, u64)>);
+
+fn content_key(entry: &Entry) -> ContentKey {
+    let ids = entry.contents().flat_map(|content| content.items.iter().map(|item| (item.id, item.length)));
+    (entry.metadata.size, ids.collect())
+}
+
+fn has_content(entry: &Entry) -> bool {
+    entry.metadata.file_type == FileType::File && entry.metadata.size > 0
+}
+
 impl Renames {
-    /// Takes a file that is gone, or that is new; whether it will be told by [`Renames::pairs`]. What has no content to know it by will not, nor
-    /// what is too much.
-    pub fn take(&mut self, entry: &Entry, is_new: bool) -> bool {
-        let side = if is_new { &mut self.new } else { &mut self.gone };
-        let is_file = entry.metadata.file_type == FileType::File && entry.metadata.size > 0;
-        let is_taken = is_file && side.len() < MAX_FILES;
+    /// Takes a file that is gone; whether it will be told by [`Renames::pairs`]. What has no content to know it by will not, nor what is too much.
+    pub fn take_gone(&mut self, entry: &Entry) -> bool {
+        let is_taken = has_content(entry) && self.gone.len() < MAX_FILES;
         if is_taken {
-            side.push(entry.clone());
+            self.gone.push(entry.clone());
         }
         is_taken
     }
 
-    /// The pairs, in the order of the new paths; then those that are gone without one, and those that are new.
-    pub fn pairs(self) -> (Vec<Renamed>, Vec<Entry>, Vec<Entry>) {
-        let mut by_content: HashMap<_, Vec<usize>> = HashMap::new();
-        let content = |entry: &Entry| {
-            let ids: Vec<_> =
-                entry.contents().flat_map(|c| c.items.iter().map(|item| (item.id, item.length))).collect();
-            (entry.metadata.size, ids)
-        };
-        for (number, entry) in self.gone.iter().enumerate() {
-            by_content.entry(content(entry)).or_default().push(number);
+    /// The same for a file that is new.
+    pub fn take_new(&mut self, entry: &Entry, live: Option<&Found>) -> bool {
+        let is_taken = has_content(entry) && self.new.len() < MAX_FILES;
+        if is_taken {
+            self.new.push(Later { entry: entry.clone(), live: live.cloned() });
         }
-        let (mut pairs, mut new) = (Vec::new(), Vec::new());
-        let mut used = vec![false; self.gone.len()];
-        for to in self.new {
-            let Some(same) = by_content.get(&content(&to)) else {
-                new.push(to);
-                continue;
-            };
-            // One with the same name is most likely the one.
-            let free = || same.iter().filter(|number| !used[**number]);
-            let named = free().find(|number| self.gone[**number].name == to.name);
-            let number = *named.or_else(|| free().next()).unwrap_or(&same[0]);
-            let is_copy = std::mem::replace(&mut used[number], true);
-            pairs.push(Renamed { from: self.gone[number].clone(), to, is_copy });
-        }
-        let gone = self.gone.into_iter().zip(used).filter(|(_, used)| !used).map(|(entry, _)| entry).collect();
-        (pairs, gone, new)
+        is_taken
     }
+
+    /// Pairs. With `before`, those new files that come from none that is gone are looked for among all of that snapshot, in one pass over its tree
+    /// that keeps nothing but the new files. Live files are read as far as sizes agree; what can not be read comes from nowhere.
+    ///
+    /// # Errors
+    /// The tree can not be read, or the user cancelled.
+    pub fn pairs(self, reader: &Arc<Reader>, before: Option<Root>, events: &dyn Events) -> Result<Pairs> {
+        let mut gone = Gone::new(self.gone);
+        let mut pairs = Pairs::default();
+        for to in self.new {
+            if events.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            match gone.find(reader, &to) {
+                Some(number) => {
+                    let is_copy = std::mem::replace(&mut gone.used[number], true);
+                    pairs.renamed.push(Renamed { from: gone.entries[number].clone(), to, is_copy });
+                }
+                None => pairs.new.push(to),
+            }
+        }
+        if let Some(before) = before.filter(|_| !pairs.new.is_empty()) {
+            copies(reader, before, &mut pairs, events)?;
+        }
+        pairs.gone = gone.entries.into_iter().zip(gone.used).filter(|(_, used)| !used).map(|(entry, _)| entry).collect();
+        Ok(pairs)
+    }
+}
+
+/// Files that are gone, by content.
+struct Gone {
+    entries: Vec<Entry>,
+    /// Whether a new file has taken its place.
+    used: Vec<bool>,
+    by_content: HashMap<ContentKey, Vec<usize>>,
+    by_size: HashMap<u64, Vec<usize>>,
+}
+
+impl Gone {
+    fn new(entries: Vec<Entry>) -> Self {
+        let (mut by_content, mut by_size): (HashMap<_, Vec<usize>>, HashMap<_, Vec<usize>>) = Default::default();
+        for (number, entry) in entries.iter().enumerate() {
+            by_content.entry(content_key(entry)).or_default().push(number);
+            by_size.entry(entry.metadata.size).or_default().push(number);
+        }
+        Self { used: vec![false; entries.len()], entries, by_content, by_size }
+    }
+
+    /// The one that the new file most likely was.
+    fn find(&self, reader: &Reader, to: &Later) -> Option<usize> {
+        let same = match &to.live {
+            None => self.by_content.get(&content_key(&to.entry))?,
+            Some(found) => {
+                let candidates = self.by_size.get(&to.entry.metadata.size)?;
+                // One with the same name first.
+                let (named, others): (Vec<usize>, Vec<usize>) =
+                    candidates.iter().partition(|number| self.entries[**number].name == to.entry.name);
+                let mut tries = named.into_iter().chain(others).take(MAX_TRIES);
+                let first = tries.find(|number| is_same(reader, &self.entries[*number], found))?;
+                self.by_content.get(&content_key(&self.entries[first]))?
+            }
+        };
+        // One with the same name is most likely the one.
+        let free = || same.iter().filter(|number| !self.used[**number]);
+        let named = free().find(|number| self.entries[**number].name == to.entry.name);
+        named.or_else(|| free().next()).or(same.first()).copied()
+    }
+}
+
+/// A live file that can not be read has no content that is known.
+fn is_same(reader: &Reader, entry: &Entry, found: &Found) -> bool {
+    is_same_content(reader, entry, found).unwrap_or(false)
+}
+
+/// Finds those that the new files are copies of, among everything that was there before.
+fn copies(reader: &Arc<Reader>, before: Root, pairs: &mut Pairs, events: &dyn Events) -> Result<()> {
+    let new = std::mem::take(&mut pairs.new);
+    let mut by_size: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (number, later) in new.iter().enumerate() {
+        by_size.entry(later.entry.metadata.size).or_default().push(number);
+    }
+    let keys: Vec<ContentKey> = new.iter().map(|later| content_key(&later.entry)).collect();
+    let mut from: Vec<Option<Entry>> = vec![None; new.len()];
+    let mut tries = vec![0; new.len()];
+    for entry in Cursor::new(reader.clone(), before, Direction::Forward) {
+        let entry = entry?;
+        let Some(numbers) = by_size.get(&entry.metadata.size).filter(|_| has_content(&entry)) else { continue };
+        if events.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        for number in numbers.iter().copied() {
+            let later = &new[number];
+            // The first one, unless a later one has the same name.
+            let is_better = from[number].is_none() || from[number].as_ref().is_some_and(|known| known.name != later.entry.name);
+            if !is_better || (from[number].is_some() && entry.name != later.entry.name) {
+                continue;
+            }
+            let has_same = match &later.live {
+                None => content_key(&entry) == keys[number],
+                Some(_) if tries[number] >= MAX_TRIES => false,
+                Some(found) => {
+                    tries[number] += 1;
+                    is_same(reader, &entry, found)
+                }
+            };
+            if has_same {
+                from[number] = Some(entry.clone());
+            }
+        }
+    }
+    for (to, from) in new.into_iter().zip(from) {
+        match from {
+            Some(from) => pairs.renamed.push(Renamed { from, to, is_copy: true }),
+            None => pairs.new.push(to),
+        }
+    }
+    Ok(())
 }
