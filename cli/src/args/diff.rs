@@ -5,20 +5,28 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::args::ScopeArgs;
+use crate::args::{ExcludeArgs, ScopeArgs};
 
 /// Arguments of `diff`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]..."
+    override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]...\n       keepfast diff [OPTIONS] --live A[:PATH] [PATH]..."
 )]
 pub struct DiffArgs {
-    /// The earlier snapshot, the later one, and paths to look at and below; with --since only paths
+    /// The earlier snapshot, the later one, and paths to look at and below; with --since only paths, with --live one snapshot and paths
     #[arg(value_name = "A[:PATH] B[:PATH] [PATH]", required_unless_present = "since")]
     pub what: Vec<PathBuf>,
     /// The newest snapshot against the newest that is this much older, of the same host and paths: 12h, 7d, 2w, 1m
     #[arg(long, value_name = "AGE")]
     pub since: Option<String>,
+    /// Compare the snapshot with the files as they are now; give the same --exclude and --one-file-system as to the backup, snapshots do not
+    /// tell them
+    #[arg(long, conflicts_with = "since")]
+    pub live: bool,
+    /// With --live: the folder in which the files stand as in the snapshot, such as the target of a restore. A snapshot of another host
+    /// needs it; `--root /` compares it with this machine
+    #[arg(long, value_name = "DIR", requires = "live")]
+    pub root: Option<PathBuf>,
     /// Show what changed inside: keys of documents, rows of database dumps, members of archives, lines of texts
     #[arg(long)]
     pub patch: bool,
@@ -34,7 +42,7 @@ pub struct DiffArgs {
     /// Show only the kind of change and the path
     #[arg(long, conflicts_with = "patch")]
     pub name_status: bool,
-    /// Do not look for files that only have another path now
+    /// Do not look for files that only have another path now, and for copies
     #[arg(long)]
     pub no_renames: bool,
     /// Show paths of which only metadata differs, too
@@ -52,6 +60,9 @@ pub struct DiffArgs {
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,
+    /// What to leave out of the live side.
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
 }
 
 /// When colour is used.

@@ -19,7 +19,7 @@ mod select;
 use clap::{Parser, Subcommand};
 
 pub use archive::{CodingArg, ExportArgs, ImportArgs};
-pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
+pub use backup::{AlsoArgs, BackupArgs, ExcludeArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use diff::{ColorArg, DiffArgs};
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};

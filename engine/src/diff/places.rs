@@ -60,7 +60,9 @@ impl Places {
             }
         }
         if places.is_empty() && !has_streams {
-            return Err(Error::Invalid("nothing in the tree of this snapshot has the path that it was made of".to_string()));
+            return Err(Error::Invalid(
+                "nothing in the tree of this snapshot has the path that it was made of".to_string(),
+            ));
         }
         for path in unknown {
             let bare = |base: &[u8]| base.strip_prefix(b"/").unwrap_or(base).to_vec();
@@ -133,7 +135,9 @@ impl Places {
         for place in &self.0 {
             let place = match () {
                 () if is_inside(&place.stored, inside) => place.clone(),
-                () if is_inside(inside, &place.stored) => Place { stored: inside.to_vec(), folder: None, ..place.clone() },
+                () if is_inside(inside, &place.stored) => {
+                    Place { stored: inside.to_vec(), folder: None, ..place.clone() }
+                }
                 () => continue,
             };
             if place.is_there() {
@@ -186,7 +190,8 @@ impl Place {
         path.extend_from_slice(&self.stored);
         let source = path_of(self.source());
         let is_link = fs::symlink_metadata(&source).is_ok_and(|found| found.is_symlink());
-        let leads_there = || fs::metadata(&source).is_ok_and(|found| found.is_dir() && Some(found.ino()) == self.folder);
+        let leads_there =
+            || fs::metadata(&source).is_ok_and(|found| found.is_dir() && Some(found.ino()) == self.folder);
         if is_link && leads_there() {
             path.push(b'/');
         }

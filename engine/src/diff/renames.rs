@@ -2,7 +2,7 @@
 //! Files that only have another path now: one that is gone and one that is new with the same content. And copies: a new one with the content of
 //! one that is gone already for another, or that is still there. Names say nothing, contents everything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use keepfast_repo_format::id::ChunkId;
@@ -114,7 +114,8 @@ impl Renames {
         if let Some(before) = before.filter(|_| !pairs.new.is_empty()) {
             copies(reader, before, &mut pairs, events)?;
         }
-        pairs.gone = gone.entries.into_iter().zip(gone.used).filter(|(_, used)| !used).map(|(entry, _)| entry).collect();
+        pairs.gone =
+            gone.entries.into_iter().zip(gone.used).filter(|(_, used)| !used).map(|(entry, _)| entry).collect();
         Ok(pairs)
     }
 }
@@ -167,39 +168,17 @@ fn is_same(reader: &Reader, entry: &Entry, found: &Found) -> bool {
 /// Finds those that the new files are copies of, among everything that was there before.
 fn copies(reader: &Arc<Reader>, before: Root, pairs: &mut Pairs, events: &dyn Events) -> Result<()> {
     let new = std::mem::take(&mut pairs.new);
-    let mut by_size: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (number, later) in new.iter().enumerate() {
-        by_size.entry(later.entry.metadata.size).or_default().push(number);
-    }
-    let keys: Vec<ContentKey> = new.iter().map(|later| content_key(&later.entry)).collect();
-    let mut from: Vec<Option<Entry>> = vec![None; new.len()];
-    let mut tries = vec![0; new.len()];
+    let mut wanted = Wanted::new(&new);
     for entry in Cursor::new(reader.clone(), before, Direction::Forward) {
         let entry = entry?;
-        let Some(numbers) = by_size.get(&entry.metadata.size).filter(|_| has_content(&entry)) else { continue };
-        if events.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        for number in numbers.iter().copied() {
-            let later = &new[number];
-            // The first one, unless a later one has the same name.
-            let is_better = from[number].is_none() || from[number].as_ref().is_some_and(|known| known.name != later.entry.name);
-            if !is_better || (from[number].is_some() && entry.name != later.entry.name) {
-                continue;
+        if has_content(&entry) && wanted.sizes.contains(&entry.metadata.size) {
+            if events.cancelled() {
+                return Err(Error::Cancelled);
             }
-            let has_same = match &later.live {
-                None => content_key(&entry) == keys[number],
-                Some(_) if tries[number] >= MAX_TRIES => false,
-                Some(found) => {
-                    tries[number] += 1;
-                    is_same(reader, &entry, found)
-                }
-            };
-            if has_same {
-                from[number] = Some(entry.clone());
-            }
+            wanted.offer(reader, &entry);
         }
     }
+    let from = wanted.from;
     for (to, from) in new.into_iter().zip(from) {
         match from {
             Some(from) => pairs.renamed.push(Renamed { from, to, is_copy: true }),
@@ -207,4 +186,53 @@ fn copies(reader: &Arc<Reader>, before: Root, pairs: &mut Pairs, events: &dyn Ev
         }
     }
     Ok(())
+}
+
+/// New files whose origin is looked for.
+struct Wanted<'a> {
+    new: &'a [Later],
+    sizes: HashSet<u64>,
+    /// Those of a snapshot.
+    by_content: HashMap<ContentKey, Vec<usize>>,
+    /// Live ones that may still be compared.
+    by_size: HashMap<u64, Vec<usize>>,
+    tries: Vec<usize>,
+    from: Vec<Option<Entry>>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(new: &'a [Later]) -> Self {
+        let (mut by_content, mut by_size): (HashMap<_, Vec<usize>>, HashMap<_, Vec<usize>>) = Default::default();
+        for (number, later) in new.iter().enumerate() {
+            match later.live {
+                None => by_content.entry(content_key(&later.entry)).or_default().push(number),
+                Some(_) => by_size.entry(later.entry.metadata.size).or_default().push(number),
+            }
+        }
+        let sizes = new.iter().map(|later| later.entry.metadata.size).collect();
+        Self { new, sizes, by_content, by_size, tries: vec![0; new.len()], from: vec![None; new.len()] }
+    }
+
+    /// Takes the entry as the origin of those with its content: the first one counts, or one with the same name.
+    fn offer(&mut self, reader: &Reader, entry: &Entry) {
+        let Self { new, by_content, by_size, tries, from, .. } = self;
+        if let Some(numbers) = by_content.get_mut(&content_key(entry)) {
+            numbers.retain(|number| {
+                let has_name = new[*number].entry.name == entry.name;
+                if has_name || from[*number].is_none() {
+                    from[*number] = Some(entry.clone());
+                }
+                !has_name
+            });
+        }
+        if let Some(numbers) = by_size.get_mut(&entry.metadata.size) {
+            numbers.retain(|number| {
+                tries[*number] += 1;
+                if new[*number].live.as_ref().is_some_and(|found| is_same(reader, entry, found)) {
+                    from[*number] = Some(entry.clone());
+                }
+                from[*number].is_none() && tries[*number] < MAX_TRIES
+            });
+        }
+    }
 }

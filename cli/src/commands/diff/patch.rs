@@ -5,8 +5,8 @@
 use std::io::{self, IsTerminal};
 
 use keepfast_engine::compare::text::{PatchLine, TextDiff};
-use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers};
-use keepfast_engine::diff::contents;
+use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers, Terms};
+use keepfast_engine::diff::{Side, contents};
 use keepfast_engine::format::tree::entry::{Entry, FileType};
 use keepfast_engine::reader::Reader;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ pub struct Patch<'a> {
     reader: &'a Reader,
     mask: Mask,
     readers: Readers,
+    now_unix: i64,
     lines_around: usize,
     is_colored: bool,
     is_terminal: bool,
@@ -35,8 +36,8 @@ const GREEN: &str = "32";
 const CYAN: &str = "36";
 
 impl<'a> Patch<'a> {
-    /// As the user wants it; starts the pager.
-    pub fn new(context: &'a Context, args: &DiffArgs, reader: &'a Reader) -> Self {
+    /// As the user wants it; starts the pager. Days to the expiry of certificates are counted from `now_unix`.
+    pub fn new(context: &'a Context, args: &DiffArgs, reader: &'a Reader, now_unix: i64) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let is_colored = match args.color {
             ColorArg::Always => true,
@@ -51,6 +52,7 @@ impl<'a> Patch<'a> {
             reader,
             mask: reveal::mask(reader, args.reveal),
             readers: if args.text { Readers::Plain } else { Readers::All },
+            now_unix,
             lines_around: args.unified.into(),
             is_colored,
             is_terminal,
@@ -73,7 +75,12 @@ impl<'a> Patch<'a> {
         if matches!(row.sign, "R" | "C" | "U") || !(is_file(&row.old) || is_file(&row.new)) {
             return true;
         }
-        match contents(self.reader, row.old.as_ref(), row.new.as_ref(), self.readers, &self.mask) {
+        let after = match (&row.live, &row.new) {
+            (Some(found), _) => Some(Side::Live(found)),
+            (None, new) => new.as_ref().map(Side::Stored),
+        };
+        let terms = Terms { readers: self.readers, mask: &self.mask, now_unix: self.now_unix };
+        match contents(self.reader, row.old.as_ref().map(Side::Stored), after, terms) {
             Ok((outcome, gave_up)) => {
                 gave_up.iter().for_each(|why| self.gave_up(row, why));
                 match &outcome {
