@@ -42,9 +42,12 @@ pub struct DiffArgs {
     /// Show only the kind of change and the path
     #[arg(long, conflicts_with = "patch")]
     pub name_status: bool,
-    /// Do not look for files that only have another path now, and for copies
+    /// Do not look for files that only have another path now
     #[arg(long)]
     pub no_renames: bool,
+    /// Look for what new files are copies of among all files of the earlier snapshot, which reads its whole tree
+    #[arg(long, conflicts_with = "no_renames")]
+    pub copies: bool,
     /// Show paths of which only metadata differs, too
     #[arg(long)]
     pub metadata: bool,

@@ -15,6 +15,7 @@ mod prune;
 mod read;
 mod restore;
 mod select;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,7 @@ pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
+pub use watch::WatchDiffArgs;
 
 /// Encrypted, deduplicating backups.
 #[derive(Debug, Parser)]
@@ -81,6 +83,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
     Diff(Box<DiffArgs>),
+    /// Tell what changed on all hosts since the last time, what matters most first; for a nightly mail
+    WatchDiff(Box<WatchDiffArgs>),
     /// Show which snapshots changed a file or folder, and how
     History(HistoryArgs),
     /// Show which snapshot brought each line of a text
@@ -135,6 +139,7 @@ impl Command {
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Diff(_) => "diff",
+            Self::WatchDiff(_) => "watch-diff",
             Self::History(_) => "history",
             Self::Blame(_) => "blame",
             Self::Find(_) => "find",

@@ -28,6 +28,7 @@ mod stats;
 mod tag;
 mod undelete;
 mod version;
+mod watch_diff;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -49,6 +50,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::WatchDiff(args) => watch_diff::run(context, args),
         Command::History(args) => history::run(context, args),
         Command::Blame(args) => blame::run(context, args),
         Command::Find(args) => find::run(context, args),

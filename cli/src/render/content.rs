@@ -3,6 +3,11 @@
 //!
 //! `dump` is for programs and does not come by.
 
+use keepfast_engine::compare::{Change, ChangeKind};
+use serde_json::{Value, json};
+
+use crate::render::text;
+
 /// A line of text without its line feed: control characters but tabs, and what is not UTF-8, are escaped, or a file could disguise what is printed.
 pub fn line(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -14,7 +19,7 @@ pub fn line(bytes: &[u8]) -> String {
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(&crate::render::text::plain(chunk.valid()));
+        text.push_str(&text::plain(chunk.valid()));
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
@@ -28,6 +33,34 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
 /// The whole text as JSON has it: what is not UTF-8 is replaced.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A change inside a document on one line.
+pub fn change(change: &Change) -> String {
+    let place = if change.place.0.is_empty() { "(all of it)".to_string() } else { change.place.to_string() };
+    let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or_default());
+    let (old, new, place) = (shown(&change.before), shown(&change.after), text::plain(&place));
+    match change.kind {
+        ChangeKind::Added => format!("  + {place}: {new}"),
+        ChangeKind::Removed => format!("  - {place}: {old}"),
+        ChangeKind::Changed => format!("  ~ {place}: {old} -> {new}"),
+    }
+}
+
+/// The same for programs, without the path of the file.
+pub fn change_to_json(format: &str, change: &Change) -> Value {
+    let kind = match change.kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Changed => "changed",
+    };
+    json!({
+        "format": format,
+        "place": change.place.to_string(),
+        "kind": kind,
+        "before": change.before,
+        "after": change.after,
+    })
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl<'a> Listing<'a> {
     fn pair(&mut self) -> Result<()> {
         let Some(renames) = self.renames.take() else { return Ok(()) };
         let Origins { reader, before, events } = self.origins;
-        let pairs = renames.pairs(reader, Some(before), events)?;
+        let pairs = renames.pairs(reader, self.args.copies.then_some(before), events)?;
         self.rows.extend(pairs.renamed.into_iter().map(|pair| {
             let sign = if pair.is_copy { "C" } else { "R" };
             Row { sign, old: Some(pair.from), new: Some(pair.to.entry), live: pair.to.live }
@@ -151,7 +151,8 @@ impl<'a> Listing<'a> {
 /// The path, of a folder with a slash, of a rename with both.
 pub fn shown_path(row: &Row) -> String {
     let Some(entry) = row.new.as_ref().or(row.old.as_ref()) else { return String::new() };
-    let slash = if entry.metadata.file_type == FileType::Directory { "/" } else { "" };
+    let is_top = entry.name.is_empty();
+    let slash = if entry.metadata.file_type == FileType::Directory && !is_top { "/" } else { "" };
     let path = format!("{}{slash}", text::stored_path(&entry.path()));
     match (&row.old, row.sign) {
         (Some(old), "R" | "C") => format!("{} -> {path}", text::stored_path(&old.path())),

@@ -16,7 +16,7 @@ use crate::args::{ColorArg, DiffArgs};
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::reveal;
-use crate::render::{json as js, text};
+use crate::render::{content, json as js, text};
 
 /// Shows contents.
 pub struct Patch<'a> {
@@ -116,14 +116,11 @@ impl<'a> Patch<'a> {
                 self.context.output.object(change_object(row, format, change));
                 continue;
             }
-            let place = if change.place.0.is_empty() { "(all of it)".to_string() } else { change.place.to_string() };
-            let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or_default());
-            let (old, new) = (shown(&change.before), shown(&change.after));
-            let place = text::plain(&place);
+            let line = content::change(change);
             match change.kind {
-                ChangeKind::Added => self.colored(GREEN, &format!("  + {place}: {new}")),
-                ChangeKind::Removed => self.colored(RED, &format!("  - {place}: {old}")),
-                ChangeKind::Changed => self.context.output.line(&format!("  ~ {place}: {old} -> {new}")),
+                ChangeKind::Added => self.colored(GREEN, &line),
+                ChangeKind::Removed => self.colored(RED, &line),
+                ChangeKind::Changed => self.context.output.line(&line),
             }
         }
     }
@@ -195,18 +192,7 @@ impl<'a> Patch<'a> {
 }
 
 fn change_object(row: &Row, format: &str, change: &Change) -> Value {
-    let kind = match change.kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Removed => "removed",
-        ChangeKind::Changed => "changed",
-    };
-    let mut object = json!({
-        "format": format,
-        "place": change.place.to_string(),
-        "kind": kind,
-        "before": change.before,
-        "after": change.after,
-    });
+    let mut object = content::change_to_json(format, change);
     js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
     object
 }
