@@ -7,6 +7,28 @@ use std::process::{Command, Stdio};
 
 use crate::sandbox::Sandbox;
 
+/// The same certificate twice, valid for 3000 and for 6000 days from November 2026.
+const CERTIFICATES: [&str; 2] = [
+    "-----BEGIN CERTIFICATE-----\n\
+     MIIBSDCB+6ADAgECAhRPb5mAvjP+1aj+1leDtItH+Ez7mTAFBgMrZXAwGjEYMBYG\n\
+     A1UEAwwPd2ViLmV4YW1wbGUub3JnMB4XDTI2MTEyOTA3MDYwNVoXDTM1MDIxNTA3\n\
+     MDYwNVowGjEYMBYGA1UEAwwPd2ViLmV4YW1wbGUub3JnMCowBQYDK2VwAyEAoY4o\n\
+     lM0SssDbFEExOm8bNoShnEVflGMVMtyE3nLLatWjUzBRMB0GA1UdDgQWBBSyMgJV\n\
+     N5toJDsNVrngs4OfTsrp3TAfBgNVHSMEGDAWgBSyMgJVN5toJDsNVrngs4OfTsrp\n\
+     3TAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAB2TuiHHAH5BYbIDq94xm3Y41325\n\
+     wsYdp4poTFnavpJdkMrFEtRGXTGCA4kdvDxLFQFoEBhRhkLwbaO+qp570Qw=\n\
+     -----END CERTIFICATE-----\n",
+    "-----BEGIN CERTIFICATE-----\n\
+     MIIBSDCB+6ADAgECAhRJ9DtxsLZW5wp25NsZB28ca8Rp/jAFBgMrZXAwGjEYMBYG\n\
+     A1UEAwwPd2ViLmV4YW1wbGUub3JnMB4XDTI2MTEyOTA3MDYwNVoXDTQzMDUwNDA3\n\
+     MDYwNVowGjEYMBYGA1UEAwwPd2ViLmV4YW1wbGUub3JnMCowBQYDK2VwAyEA0lsN\n\
+     dWWw8zLacxkVowyLunu4i75+jV5m0Pz/fWhLNy+jUzBRMB0GA1UdDgQWBBTNNkmo\n\
+     fiFAhZvvsQuOCI2LncIuTDAfBgNVHSMEGDAWgBTNNkmofiFAhZvvsQuOCI2LncIu\n\
+     TDAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAHvU+zeyIXJM8pXHkHdWoLbw/kPF\n\
+     MTa9Vyhft/gG+TtByohE0A0f/Jc1I++X2tQnpLM7eNNQRkPfL3w6CuF3CQA=\n\
+     -----END CERTIFICATE-----\n",
+];
+
 /// A sandbox with a snapshot of these files, and a second one after `change`.
 fn changed(files: &[(&str, &str)], change: impl FnOnce(&dyn Fn(&str) -> std::path::PathBuf)) -> Sandbox {
     let sandbox = Sandbox::empty();
@@ -48,6 +70,29 @@ fn files_with_another_path_are_one_row_and_sizes_stand_behind_the_others() {
     let objects = sandbox.json(0, &["diff", "latest~1", "latest"]);
     let copy = objects.iter().find(|object| object["change"] == "C").unwrap();
     assert_eq!((&copy["path"], &copy["from"]), (&"/deep/moved".into(), &"/a".into()));
+}
+
+#[test]
+fn copies_of_files_that_are_still_there_are_found_if_that_is_asked() {
+    let sandbox = changed(&[("a", "the content"), ("b/c", "the content")], |path| {
+        fs::write(path("c"), "the content").unwrap();
+        fs::write(path("new"), "other content").unwrap();
+    });
+    let rows = |arguments: &[&str]| {
+        sandbox.ok(&[&["-q", "diff", "latest~1", "latest", "--name-status"], arguments].concat()).out
+    };
+    assert_eq!(rows(&["--copies"]), "C    /b/c -> /c\n+    /new\n", "one with the same name is most likely the one");
+    assert_eq!(rows(&[]), "+    /c\n+    /new\n");
+}
+
+#[test]
+fn a_certificate_tells_how_many_days_are_left_at_the_later_snapshot() {
+    let sandbox = changed(&[("web.pem", CERTIFICATES[0])], |path| fs::write(path("web.pem"), CERTIFICATES[1]).unwrap());
+    let shown = patch(&sandbox, &[]);
+    let line = shown.lines().find(|line| line.contains("not_after")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.ends_with(" days left)") || line.contains("(expired "), "{line}");
+    assert_eq!(shown.matches(" days left)").count() + shown.matches("(expired ").count(), 1, "{shown}");
+    assert_eq!(patch(&sandbox, &[]), shown, "the same snapshots always give the same days");
 }
 
 #[test]

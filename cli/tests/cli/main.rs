@@ -10,6 +10,7 @@ mod credentials;
 mod diff;
 mod guides;
 mod json;
+mod live;
 mod mount;
 mod paths;
 mod probe;
@@ -20,6 +21,7 @@ mod reserve;
 mod retention;
 mod sandbox;
 mod signals;
+mod watch;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]

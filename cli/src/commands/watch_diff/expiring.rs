@@ -79,14 +79,32 @@ fn notes(reader: &Reader, entry: &Entry, [before, after]: [i64; 2], days: i64) -
     bytes.read_at(0, &mut content).map_err(|error| text::plain(&error.to_string()))?;
     // A file with such a name need not be one.
     let Ok(parts) = certificate::parse(&content) else { return Ok(Vec::new()) };
-    let passes = |not_after: i64| {
-        let left = |now| certificate::days_left(not_after, now);
-        [days, days.min(LAST_DAYS), -1].into_iter().any(|mark| left(before) > mark && left(after) <= mark)
-    };
-    let near = parts.iter().filter_map(|part| Some((part, part.not_after_unix?))).filter(|(_, end)| passes(*end));
+    let near = parts.iter().filter_map(|part| Some((part, part.not_after_unix?)));
+    let near = near.filter(|(_, end)| passes_mark(*end, [before, after], days));
     Ok(near
         .map(|(part, end)| {
             format!("{}: {}", text::plain(&part.id), certificate::expiry(certificate::days_left(end, after)))
         })
         .collect())
+}
+
+/// Whether a certificate that ends then passed one of the marks between two moments.
+fn passes_mark(not_after: i64, [before, after]: [i64; 2], days: i64) -> bool {
+    let left = |now| certificate::days_left(not_after, now);
+    [days, days.min(LAST_DAYS), -1].into_iter().any(|mark| left(before) > mark && left(after) <= mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passes_mark;
+
+    #[test]
+    fn a_certificate_is_told_of_at_thirty_and_seven_days_and_at_its_end() {
+        const DAY: i64 = 86_400;
+        let end = 100 * DAY;
+        let told: Vec<i64> = (1..110).filter(|day| passes_mark(end, [(day - 1) * DAY, day * DAY], 30)).collect();
+        assert_eq!(told, [70, 93, 101]);
+        assert!(!passes_mark(end, [70 * DAY, 70 * DAY], 30), "the same moment passes nothing");
+        assert!(passes_mark(end, [0, 200 * DAY], 30), "a long time passes all");
+    }
 }

@@ -91,3 +91,6 @@ fn moment(option: &str, age: &str, now: i64) -> Result<i64, Failure> {
     let moment = span.before(&now.to_zoned(TimeZone::system())).timestamp().as_nanosecond();
     Ok(i64::try_from(moment).unwrap_or(i64::MIN))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,12 @@ use crate::render::text;
 /// Columns of a mail.
 const COLUMNS: usize = 80;
 
+/// Lines of a mail that one line of a file takes at most.
+const MAX_BROKEN: usize = 4;
+
+/// Before the parts of a broken line.
+const CONTINUED: &str = "          ";
+
 /// What there is to say of a job.
 pub struct Section<'a> {
     /// The snapshots, the earlier one first; only the newest if nothing was compared.
@@ -109,10 +115,28 @@ fn print_finding(finding: &Finding, out: &dyn Fn(&str)) {
     let format = if finding.format.is_empty() { String::new() } else { format!("  ({})", finding.format) };
     out(&format!("  {} {}{format}", finding.sign, text::stored_path(&finding.path)));
     finding.notes.iter().for_each(|note| out(&format!("      {note}")));
-    finding.lines.iter().for_each(|line| out(&format!("    {line}")));
+    finding.lines.iter().flat_map(|line| wrapped(line)).for_each(|line| out(&line));
     if finding.more > 0 {
         out(&format!("      ... and {} more", text::count(finding.more as u64)));
     }
+}
+
+/// A line of a file, broken at spaces where it is too long for a mail.
+fn wrapped(line: &str) -> Vec<String> {
+    let mut lines = vec![format!("    {line}")];
+    while let Some(last) = lines.last().filter(|last| last.chars().count() > COLUMNS && lines.len() < MAX_BROKEN) {
+        let limit = last.char_indices().nth(COLUMNS).map_or(last.len(), |(at, _)| at);
+        let Some(space) = last[..limit].rfind(' ').filter(|space| !last[..*space].trim().is_empty()) else { break };
+        // A sign alone says nothing.
+        if last[..space].trim().chars().count() < 3 {
+            break;
+        }
+        let rest = format!("{CONTINUED}{}", last[space..].trim_start());
+        let kept = last[..space].to_string();
+        lines.pop();
+        lines.extend([kept, rest]);
+    }
+    lines
 }
 
 /// The line, without what a mail would break.
@@ -121,4 +145,22 @@ fn cut(line: &str) -> String {
         return line.to_string();
     }
     line.chars().take(COLUMNS - 3).chain("...".chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS, cut, wrapped};
+
+    #[test]
+    fn a_long_line_is_broken_at_spaces_and_no_longer_than_a_mail_has_it() {
+        let line = format!("  ~ place: {} -> {} (34 days left)", "a".repeat(40), "b".repeat(40));
+        let lines = wrapped(&line);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].trim_start().starts_with("->") || lines[1].trim_start().starts_with('b'), "{lines:?}");
+        assert!(lines[1].ends_with("(34 days left)"), "{lines:?}");
+        for line in [&line, &"x".repeat(500), &format!("  + {}", "x y ".repeat(300)), &"\u{e4} ".repeat(200)] {
+            assert!(wrapped(line).iter().all(|line| cut(line).chars().count() <= COLUMNS), "{line}");
+            assert!(wrapped(line).len() <= super::MAX_BROKEN);
+        }
+    }
 }
