@@ -25,7 +25,6 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "import x.tar --as-tree",
         "export latest x.tar",
         "diff a b",
-        "diff a --live",
         "watch-diff",
         "history a -P",
         "blame a",

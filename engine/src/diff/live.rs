@@ -81,7 +81,7 @@ pub fn diff_live(
     let mut is_found = old.is_some();
     let has_top = find(reader, root, b"")?.is_some();
     let (started, outcome) = (before.manifest.started, LiveSummary::default());
-    let mut run = Run { reader, started, has_top, completer, hidden: Vec::new(), each, outcome };
+    let mut run = Run { reader, places: &live.places, started, has_top, completer, hidden: Vec::new(), each, outcome };
     let (mut old, mut new) = (old.into_iter().flatten().peekable(), walk.into_iter().flatten());
     let mut next = advance(&mut new, path, &mut run);
     loop {
@@ -124,6 +124,7 @@ fn advance(walk: &mut impl Iterator<Item = Walked>, path: &[u8], run: &mut Run) 
 
 struct Run<'a> {
     reader: &'a Arc<Reader>,
+    places: &'a Places,
     started: i64,
     has_top: bool,
     completer: Completer,
@@ -171,8 +172,7 @@ impl Run<'_> {
             }
             (Read::Unknown(problems), _) => problems.into_iter().for_each(|problem| self.problem(problem)),
             (Read::Gone | Read::Entry(_), _) => {
-                let is_hidden = |old: &Entry| self.hidden.iter().any(|hidden| is_inside(&old.path(), hidden));
-                if let Some(old) = old.filter(|old| !is_hidden(old)) {
+                if let Some(old) = old.filter(|old| !self.is_kept_from_sight(&old.path())) {
                     self.tell(Difference::Removed, Some(old), None);
                 }
             }
@@ -206,6 +206,11 @@ impl Run<'_> {
             }
         }
         Ok(Read::Entry(Box::new(new)))
+    }
+
+    /// Whether something that the walk did not meet may be there nevertheless: below what can not be seen, or on the way to what is gone.
+    fn is_kept_from_sight(&self, path: &[u8]) -> bool {
+        self.hidden.iter().any(|hidden| is_inside(path, hidden)) || self.places.is_way(path)
     }
 
     fn tell(&mut self, difference: Difference, old: Option<&Entry>, new: Option<(&Entry, &Found)>) {

@@ -71,6 +71,16 @@ impl Places {
             let stored = without_slash(&path[bare(&base).len()..]).to_vec();
             places.push(Place { base, stored, folder: None });
         }
+        let is_other = |place: &&Place| {
+            place.stored.is_empty() && fs::metadata(path_of(place.source())).is_ok_and(|found| !found.is_dir())
+        };
+        if let Some(other) = places.iter().find(is_other) {
+            // An archive that was imported as a tree, most likely.
+            return Err(Error::Invalid(format!(
+                "this snapshot is one of a folder, and {} is none",
+                shown(&other.base)
+            )));
+        }
         let places = Self(places);
         let deepest = places.deepest();
         match places.0.iter().find(|place| !is_inside(deepest, &place.base)) {
@@ -118,9 +128,11 @@ impl Places {
         Some(without_slash(live.strip_prefix(&place.base[..])?).to_vec())
     }
 
-    /// Whether nothing of the snapshot comes from files.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether a path of the snapshot only leads to something that was named, and is still there.
+    pub(super) fn is_way(&self, stored: &[u8]) -> bool {
+        let leads = |place: &&Place| place.stored.len() > stored.len() && is_inside(&place.stored, stored);
+        let here = |place: &Place| Place { stored: stored.to_vec(), ..place.clone() }.is_there();
+        self.0.iter().find(leads).is_some_and(here)
     }
 
     /// Every absolute path that was named.
