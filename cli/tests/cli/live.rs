@@ -153,7 +153,7 @@ fn what_can_not_be_read_is_named_and_not_told_as_removed() {
     let sandbox = Sandbox::new();
     settle();
     sandbox.ok(&["backup", "."]);
-    let closed = |name: &str| fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(0)).unwrap();
+    let closed = |name: &str| fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(0o000)).unwrap();
     closed("src/a.txt");
     closed("src/sub");
     if fs::read(sandbox.path("src/a.txt")).is_ok() {

@@ -53,7 +53,7 @@ pub fn contents(
 enum Opened<'a> {
     Nothing,
     Stored(Box<FileBytes<'a>>),
-    Live(LiveBytes),
+    Live(Box<LiveBytes>),
 }
 
 impl<'a> Opened<'a> {
@@ -64,7 +64,7 @@ impl<'a> Opened<'a> {
                 Self::Stored(Box::new(FileBytes::new(reader, entry)?))
             }
             Some(Side::Live(found)) if is_file(found.stat.file_type) => {
-                Self::Live(LiveBytes { file: source::open(found)?, failure: Mutex::default() })
+                Self::Live(Box::new(LiveBytes { file: source::open(found)?, failure: Mutex::default() }))
             }
             _ => Self::Nothing,
         })
@@ -75,7 +75,7 @@ impl<'a> Opened<'a> {
         match self {
             Self::Nothing => &NOTHING,
             Self::Stored(bytes) => bytes.as_ref(),
-            Self::Live(bytes) => bytes,
+            Self::Live(bytes) => bytes.as_ref(),
         }
     }
 

@@ -172,7 +172,7 @@ impl Run<'_> {
             }
             (Read::Unknown(problems), _) => problems.into_iter().for_each(|problem| self.problem(problem)),
             (Read::Gone | Read::Entry(_), _) => {
-                if let Some(old) = old.filter(|old| !self.is_kept_from_sight(&old.path())) {
+                if let Some(old) = old.filter(|old| !self.is_kept_from_sight(old)) {
                     self.tell(Difference::Removed, Some(old), None);
                 }
             }
@@ -209,8 +209,10 @@ impl Run<'_> {
     }
 
     /// Whether something that the walk did not meet may be there nevertheless: below what can not be seen, or on the way to what is gone.
-    fn is_kept_from_sight(&self, path: &[u8]) -> bool {
-        self.hidden.iter().any(|hidden| is_inside(path, hidden)) || self.places.is_way(path)
+    fn is_kept_from_sight(&self, old: &Entry) -> bool {
+        let is_folder = old.metadata.file_type == FileType::Directory;
+        let is_hidden = || self.hidden.iter().any(|hidden| is_inside(&old.path(), hidden));
+        (!self.hidden.is_empty() && is_hidden()) || (is_folder && self.places.is_way(&old.path()))
     }
 
     fn tell(&mut self, difference: Difference, old: Option<&Entry>, new: Option<(&Entry, &Found)>) {
