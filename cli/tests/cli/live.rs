@@ -30,7 +30,11 @@ fn however_the_paths_were_named_their_live_files_are_found() {
     sandbox.ok(&["backup", "../src/sub", &sandbox.text("other"), "--tag", "mixed"]);
     for tag in ["dot", "relative", "absolute", "mixed"] {
         let selector = format!("tag:{tag}");
-        assert_eq!(rows(&sandbox, &[&selector, "--metadata"]), [""; 0], "{tag}");
+        assert_eq!(rows(&sandbox, &[&selector]), [""; 0], "{tag}");
+    }
+    // An absolute path leads through the folder of all temporary files, of which anybody changes the time.
+    for tag in ["tag:dot", "tag:relative"] {
+        assert_eq!(rows(&sandbox, &[tag, "--metadata"]), [""; 0], "{tag}");
     }
     fs::write(sandbox.path("src/sub/b.txt"), "changed\n").unwrap();
     fs::write(sandbox.path("src/sub/new"), "new\n").unwrap();
