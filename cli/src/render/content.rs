@@ -6,7 +6,11 @@
 /// A line of text without its line feed: control characters but tabs, and what is not UTF-8, are escaped, or a file could disguise what is printed.
 pub fn line(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    fragment(bytes.strip_suffix(b"\r").unwrap_or(bytes))
+}
+
+/// A part of a line, as [`line()`] makes it; a carriage return is shown.
+pub fn fragment(bytes: &[u8]) -> String {
     let parts: Vec<String> = bytes.split(|byte| *byte == b'\t').map(escaped).collect();
     parts.join("\t")
 }

@@ -34,13 +34,15 @@ pub struct Listing<'a> {
     context: &'a Context,
     args: &'a DiffArgs,
     rows: Vec<Row>,
+    /// Rows that a page has no place for.
+    left_out: u64,
     renames: Option<Renames>,
 }
 
 impl<'a> Listing<'a> {
     /// An empty one.
     pub fn new(context: &'a Context, args: &'a DiffArgs) -> Self {
-        Self { context, args, rows: Vec::new(), renames: (!args.no_renames).then(Renames::default) }
+        Self { context, args, rows: Vec::new(), left_out: 0, renames: (!args.no_renames).then(Renames::default) }
     }
 
     /// Takes a difference.
@@ -57,24 +59,32 @@ impl<'a> Listing<'a> {
         {
             return;
         }
+        let is_page = self.args.page.html.is_some();
+        if is_page && self.rows.len() >= MAX_ROWS {
+            self.left_out += 1;
+            return;
+        }
         self.rows.push(Row { sign, old: old.cloned(), new: new.cloned() });
-        if self.rows.len() >= MAX_ROWS && !self.args.patch {
+        if self.rows.len() >= MAX_ROWS && !self.args.patch && !is_page {
             self.pair();
             self.renames = None;
             std::mem::take(&mut self.rows).iter().for_each(|row| self.print(row, 0));
         }
     }
 
-    /// Prints what was held back, unless the patch will; all rows in the order of their paths.
-    pub fn finish(mut self) -> Vec<Row> {
+    /// Prints what was held back, unless the patch or a page will; all rows in the order of their paths, and how many there are besides.
+    pub fn finish(mut self) -> (Vec<Row>, u64) {
         self.pair();
         let rows = std::mem::take(&mut self.rows);
+        if self.args.page.html.is_some() {
+            return (rows, self.left_out);
+        }
         if !self.args.patch || self.context.output.is_json() {
             let widths = rows.iter().map(|row| shown_path(row).chars().count());
             let width = widths.max().unwrap_or(0).min(self.context.output.columns().min(100).saturating_sub(28));
             rows.iter().for_each(|row| self.print(row, width));
         }
-        rows
+        (rows, 0)
     }
 
     fn pair(&mut self) {
