@@ -10,7 +10,7 @@ use crate::args::{PageArgs, ScopeArgs};
 /// Arguments of `diff`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    group = ArgGroup::new("inside").args(["patch", "html"]).multiple(true),
+    group = ArgGroup::new("contents").args(["patch", "html"]).multiple(true),
     override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]..."
 )]
 pub struct DiffArgs {
@@ -24,16 +24,16 @@ pub struct DiffArgs {
     #[arg(long)]
     pub patch: bool,
     /// With --patch or --html: lines only, so that `patch -p1` can apply what --patch --reveal prints
-    #[arg(long, requires = "inside")]
+    #[arg(long, requires = "contents")]
     pub text: bool,
     /// With --patch or --html: so many equal lines around a change
-    #[arg(short = 'U', long, value_name = "N", requires = "inside", default_value_t = 3)]
+    #[arg(short = 'U', long, value_name = "N", requires = "contents", default_value_t = 3)]
     pub unified: u16,
     /// Show passwords, keys and tokens, which else appear as fingerprints
-    #[arg(long, requires = "inside")]
+    #[arg(long, requires = "contents")]
     pub reveal: bool,
     /// Show only the kind of change and the path
-    #[arg(long, conflicts_with = "inside")]
+    #[arg(long, conflicts_with = "contents")]
     pub name_status: bool,
     /// Do not look for files that only have another path now
     #[arg(long)]

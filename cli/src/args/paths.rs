@@ -9,7 +9,7 @@ use crate::args::{PageArgs, ScopeArgs};
 
 /// Arguments of `history`.
 #[derive(Clone, Debug, Args)]
-#[command(group = ArgGroup::new("inside").args(["patch", "html"]).multiple(true))]
+#[command(group = ArgGroup::new("contents").args(["patch", "html"]).multiple(true))]
 pub struct HistoryArgs {
     /// The file or folder, as it stands in snapshots
     #[arg(value_name = "PATH")]
@@ -21,7 +21,7 @@ pub struct HistoryArgs {
     #[arg(short = 'P', long)]
     pub patch: bool,
     /// Show passwords, keys and tokens, which else appear as fingerprints
-    #[arg(long, requires = "inside")]
+    #[arg(long, requires = "contents")]
     pub reveal: bool,
     /// A page instead.
     #[command(flatten)]

@@ -11,6 +11,7 @@ mod diff;
 mod guides;
 mod json;
 mod mount;
+mod page;
 mod paths;
 mod probe;
 mod quickstart;

@@ -163,7 +163,7 @@ impl Page<'_> {
     fn not_listed(&self, more: u64) -> Markup {
         html! {
             @if more > 0 {
-                p.cut { (text::count(more)) " more paths are not shown, and what changed inside them was not read." }
+                p.cut { (page::more(more, "more path")) " not shown, and what changed inside was not read." }
             }
         }
     }

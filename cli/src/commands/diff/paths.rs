@@ -93,7 +93,10 @@ fn details(row: &Row) -> Markup {
     }
     let (before, after) = (Some(Version::of(old)), Some(Version::of(new)));
     let what = version::what(&Change { snapshot: 0, before, after, below: Below::default() });
-    html! { small { (what) } }
+    // The size stands in its own column.
+    let besides =
+        if what.starts_with("content") { what.split_once(", ").map_or("", |(_, besides)| besides) } else { &what };
+    html! { @if !besides.is_empty() { small { bdi { (besides) } } } }
 }
 
 fn size(row: &Row) -> Markup {
@@ -103,8 +106,8 @@ fn size(row: &Row) -> Markup {
     };
     html! {
         @match (of(&row.old), of(&row.new)) {
-            (Some(old), Some(new)) if old != new => { (old) " → " (new) },
-            (Some(size), _) | (None, Some(size)) => (size),
+            (Some(old), Some(new)) if old != new => { span { (old) " →" } " " span { (new) } },
+            (Some(size), _) | (None, Some(size)) => span { (size) },
             (None, None) => "",
         }
     }

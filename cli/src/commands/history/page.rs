@@ -144,7 +144,7 @@ const HEAD: &str = "<table class=\"versions\"><thead><tr><th scope=\"col\">Time<
     <th scope=\"col\" class=\"size\">Size</th><th scope=\"col\">Change</th></tr></thead><tbody>";
 
 fn more_rows(earlier: usize) -> Markup {
-    html! { @if earlier > 0 { p.cut { (text::count(earlier as u64)) " earlier entries are not shown." } } }
+    html! { @if earlier > 0 { p.cut { (page::more(earlier as u64, "earlier entry")) " not shown." } } }
 }
 
 /// The same row as in text; times with their zone.

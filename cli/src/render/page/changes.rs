@@ -6,7 +6,7 @@ use keepfast_engine::compare::certificate::days_left;
 use keepfast_engine::compare::{Change, ChangeKind, Place, Step};
 use maud::{Markup, html};
 
-use super::{Contents, Spool, shown};
+use super::{Contents, Spool, more as more_of, shown};
 use crate::exit::Failure;
 use crate::render::text;
 
@@ -49,7 +49,7 @@ pub(super) fn write(
     spool.raw("</table>")?;
     match changes.len() - done {
         0 => Ok(()),
-        more => spool.put(&html! { p.cut { (text::count(more as u64)) " more changes are not shown." } }),
+        more => spool.put(&html! { p.cut { (more_of(more as u64, "more change")) " not shown." } }),
     }
 }
 

@@ -4,7 +4,7 @@
 use keepfast_engine::compare::text::{PatchLine, TextDiff};
 use maud::{Markup, html};
 
-use super::{Contents, Spool, shown};
+use super::{Contents, Spool, more as more_of, shown};
 use crate::exit::Failure;
 use crate::render::text;
 
@@ -23,8 +23,9 @@ pub(super) fn write(spool: &mut Spool, diff: &TextDiff, contents: &Contents, nam
         },
     );
     let (added, removed) = diff.counts();
-    let counts = |count: usize, word: &str| format!("{} {word}", text::counted(count as u64, "line"));
-    spool.put(&html! { p.note { (counts(added, "added")) ", " (counts(removed, "removed")) "." } })?;
+    let counts = [(added, "added"), (removed, "removed")].into_iter().filter(|(count, _)| *count > 0);
+    let counts = counts.map(|(count, word)| format!("{} {word}", text::counted(count as u64, "line")));
+    spool.put(&html! { p.note { (counts.collect::<Vec<_>>().join(", ")) "." } })?;
     let label = format!("Lines of {}", text::plain(name));
     spool.raw(&format!("<div class=\"code\" tabindex=\"0\" role=\"region\" aria-label={}>", attribute(&label)))?;
     spool.raw("<table class=\"patch\"><thead class=\"hidden\"><tr><th scope=\"col\">Line before</th>")?;
@@ -42,7 +43,7 @@ pub(super) fn write(spool: &mut Spool, diff: &TextDiff, contents: &Contents, nam
     spool.raw("</tbody></table></div>")?;
     match more {
         0 => Ok(()),
-        more => spool.put(&html! { p.cut { (text::count(more)) " more lines are not shown." } }),
+        more => spool.put(&html! { p.cut { (more_of(more, "more line")) " not shown." } }),
     }
 }
 

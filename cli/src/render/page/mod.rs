@@ -36,6 +36,11 @@ pub fn heading(id: &str, text: &str) -> maud::Markup {
     maud::html! { h2 id=(id) { (text) } }
 }
 
+/// How many are left out: `3 more lines are`.
+pub fn more(count: u64, noun: &str) -> String {
+    format!("{} {}", text::counted(count, noun), if count == 1 { "is" } else { "are" })
+}
+
 /// What is said of contents that a page has no room for.
 pub fn not_shown(count: u64, noun: &str) -> maud::Markup {
     maud::html! {
@@ -47,3 +52,6 @@ pub fn not_shown(count: u64, noun: &str) -> maud::Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

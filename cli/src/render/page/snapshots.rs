@@ -46,7 +46,7 @@ pub fn sides(before: &Snapshot, after: &Snapshot) -> Markup {
                 (row("Paths", &|snapshot| list(snapshot.manifest.paths.iter().map(|path| shown::name(path)))))
                 @if is_described { (row("Description", &|snapshot| shown::plain(&snapshot.manifest.description))) }
                 (row("Snapshot", &|snapshot| html! { code.id { (snapshot.id) } }))
-                (row("Missing", &missing))
+                (row("Not saved", &missing))
             }
         }
     }
