@@ -141,7 +141,7 @@ impl Page<'_> {
 }
 
 const HEAD: &str = "<table class=\"versions\"><thead><tr><th scope=\"col\">Time</th><th scope=\"col\">Host</th><th scope=\"col\">Snapshot</th>\
-    <th scope=\"col\" class=\"size\">Size</th><th scope=\"col\">Change</th></tr></thead><tbody>";
+    <th scope=\"col\" class=\"size\">Size</th><th scope=\"col\" class=\"what\">Change</th></tr></thead><tbody>";
 
 fn more_rows(earlier: usize) -> Markup {
     html! { @if earlier > 0 { p.cut { (page::more(earlier as u64, "earlier entry")) " not shown." } } }
