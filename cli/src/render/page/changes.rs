@@ -61,19 +61,15 @@ fn split<'a>(format: &str, place: &'a Place) -> (&'a [Step], &'a [Step]) {
         "SQL" => match steps.iter().position(is_item) {
             Some(at) => steps.split_at(at),
             // An object of the schema stands under `schema`; a row that nothing tells from others has its table's place.
-            None => steps.split_at(if steps.len() > 1 && steps.last().is_some_and(|_| is_schema(steps)) {
-                steps.len() - 1
-            } else {
-                steps.len()
-            }),
+            None => {
+                let outer = steps.len().checked_sub(2).map(|at| &steps[at]);
+                let is_schema = matches!(outer, Some(Step::Key(key)) if key == "schema");
+                steps.split_at(steps.len() - usize::from(is_schema))
+            }
         },
         "certificate" => steps.split_at(steps.len().min(1)),
         _ => (&[], steps),
     }
-}
-
-fn is_schema(steps: &[Step]) -> bool {
-    matches!(&steps[steps.len() - 2], Step::Key(key) if key == "schema")
 }
 
 fn group_name(steps: &[Step]) -> Option<String> {

@@ -69,7 +69,7 @@ pub fn end(out: &mut dyn Write, masks: bool) -> io::Result<()> {
             p { "Control characters, and bytes that are no text, appear as \\u{1b} or \\xff. Made by keepfast " (env!("CARGO_PKG_VERSION")) "." }
         }
     };
-    write!(out, "</main>{}</body></html>\n", foot.0)
+    writeln!(out, "</main>{}</body></html>", foot.0)
 }
 
 /// The section that names what could not be read; nothing if there is nothing.

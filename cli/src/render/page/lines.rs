@@ -13,6 +13,9 @@ const MAX_LINE_BYTES: usize = 2000;
 /// Bytes that a cut line and the one in its place have in common, and that are shown before the first that differs.
 const COMMON_BYTES: usize = 80;
 
+/// Lines that are looked at for the one in whose place a line stands.
+const MAX_RUN: usize = 100;
+
 /// Appends the patch.
 pub(super) fn write(spool: &mut Spool, diff: &TextDiff, contents: &Contents, name: &str) -> Result<(), Failure> {
     let (mut kept, mut more) = (Vec::new(), 0_u64);
@@ -109,10 +112,10 @@ fn first_shown(lines: &[PatchLine], at: usize) -> usize {
         return 0;
     }
     let kind = |line: &PatchLine| content(line).map(|(is_added, _)| is_added);
-    let start = lines[..at].iter().rposition(|line| kind(line) != Some(is_added)).map_or(0, |place| place + 1);
-    let end = lines[at..].iter().position(|line| kind(line) != Some(is_added)).map_or(lines.len(), |place| at + place);
     // A run of lines, and as long a run of the other kind beside it.
-    let run = end - start;
+    let is_same = |line: &&PatchLine| kind(line) == Some(is_added);
+    let before = lines[..at].iter().rev().take(MAX_RUN).take_while(is_same).count();
+    let run = before + lines[at..].iter().take(MAX_RUN).take_while(is_same).count();
     let partner = if is_added { at.checked_sub(run) } else { Some(at + run) };
     let is_other = |line: &&PatchLine| kind(line) == Some(!is_added);
     match (lines[at], partner.and_then(|place| lines.get(place)).filter(is_other)) {
@@ -121,7 +124,7 @@ fn first_shown(lines: &[PatchLine], at: usize) -> usize {
             Some(PatchLine::Removed(other) | PatchLine::Added(other)),
         ) => {
             let common = one.iter().zip(*other).take_while(|(one, other)| one == other).count();
-            if common > COMMON_BYTES { common - COMMON_BYTES } else { 0 }
+            common.saturating_sub(COMMON_BYTES)
         }
         _ => 0,
     }
