@@ -58,8 +58,8 @@ impl Page<'_> {
         let put = |out: &mut dyn Write, markup: Markup| out.write_all(markup.0.as_bytes()).map_err(Failure::Output);
         let title = self.title();
         let plain = format!("What changed {}", title.1);
-        page::begin(out, "What changed", &title.0, &plain, &self.about(contents.masks())).map_err(Failure::Output)?;
-        put(out, page::problems(&inside.problems))?;
+        let about = html! { (page::problems(&inside.problems)) (self.about(contents.masks())) };
+        page::begin(out, "What changed", &title.0, &plain, &about).map_err(Failure::Output)?;
         put(out, self.counts(renamed))?;
         put(out, page::heading("paths", "Changed paths"))?;
         paths::write(out, &rows, &inside.has_place, self.args.metadata).map_err(Failure::Output)?;

@@ -56,8 +56,8 @@ impl Page<'_> {
         let put = |out: &mut dyn Write, markup: Markup| out.write_all(markup.0.as_bytes()).map_err(Failure::Output);
         let title = html! { "History of " (shown::path(self.path)) };
         let plain = format!("History of {}", text::stored_path(self.path));
-        page::begin(out, "History", &title, &plain, &self.about(changes.len())).map_err(Failure::Output)?;
-        put(out, page::problems(&problems))?;
+        let about = html! { (page::problems(&problems)) (self.about(changes.len())) };
+        page::begin(out, "History", &title, &plain, &about).map_err(Failure::Output)?;
         put(out, page::heading("snapshots", "Snapshots that changed it"))?;
         put(out, more_rows(earlier))?;
         out.write_all(HEAD.as_bytes()).map_err(Failure::Output)?;

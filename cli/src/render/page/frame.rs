@@ -22,7 +22,7 @@ pub struct Problem {
     pub why: String,
 }
 
-/// Writes the beginning. `kind` says what page this is, `title` of what, `about` what it is made from.
+/// Writes the beginning. `kind` says what page this is, `title` of what, `about` what it lacks and what it is made from.
 ///
 /// # Errors
 /// `out` can not be written.
