@@ -3,13 +3,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
-use crate::args::{ExcludeArgs, ScopeArgs};
+use crate::args::{ExcludeArgs, PageArgs, ScopeArgs};
 
 /// Arguments of `diff`.
 #[derive(Clone, Debug, Args)]
 #[command(
+    group = ArgGroup::new("contents").args(["patch", "html"]).multiple(true),
     override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]...\n       keepfast diff [OPTIONS] --live A[:PATH] [PATH]..."
 )]
 pub struct DiffArgs {
@@ -30,17 +31,17 @@ pub struct DiffArgs {
     /// Show what changed inside: keys of documents, rows of database dumps, members of archives, lines of texts
     #[arg(long)]
     pub patch: bool,
-    /// With --patch: lines only, so that `patch -p1` can apply them with --reveal
-    #[arg(long, requires = "patch")]
+    /// With --patch or --html: lines only, so that `patch -p1` can apply what --patch --reveal prints
+    #[arg(long, requires = "contents")]
     pub text: bool,
-    /// With --patch: so many equal lines around a change
-    #[arg(short = 'U', long, value_name = "N", requires = "patch", default_value_t = 3)]
+    /// With --patch or --html: so many equal lines around a change
+    #[arg(short = 'U', long, value_name = "N", requires = "contents", default_value_t = 3)]
     pub unified: u16,
     /// Show passwords, keys and tokens, which else appear as fingerprints
-    #[arg(long, requires = "patch")]
+    #[arg(long, requires = "contents")]
     pub reveal: bool,
     /// Show only the kind of change and the path
-    #[arg(long, conflicts_with = "patch")]
+    #[arg(long, conflicts_with = "contents")]
     pub name_status: bool,
     /// Do not look for files that only have another path now
     #[arg(long)]
@@ -60,6 +61,9 @@ pub struct DiffArgs {
     /// Do not show it page by page
     #[arg(long)]
     pub no_pager: bool,
+    /// A page instead.
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -10,6 +10,7 @@ mod diff;
 mod forget;
 mod global;
 mod manage;
+mod page;
 mod paths;
 mod prune;
 mod read;
@@ -29,6 +30,7 @@ pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use page::PageArgs;
 pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};

@@ -131,7 +131,13 @@ fn no_secret_is_shown_unless_it_is_asked_for() {
         assert!(!shown.contains("hunter"), "{shown}");
         assert!(shown.matches("<secret ").count() >= 4, "{shown}");
     }
+    let page = sandbox.ok(&["diff", "latest~1", "latest", "--html", "-"]).out;
+    assert!(!page.contains("hunter") && page.matches("class=\"secret\"").count() >= 10, "{page}");
+    assert!(sandbox.ok(&["diff", "latest~1", "latest", "--html", "-", "--reveal"]).out.contains("hunter3"));
     for (name, _) in files {
+        let page = sandbox.ok(&["history", name, "--html", "-"]).out;
+        assert!(!page.contains("hunter") && page.contains("class=\"secret\""), "{page}");
+        assert!(sandbox.ok(&["history", name, "--html", "-", "--reveal"]).out.contains("hunter3"), "{name}");
         let latest = format!("latest:{name}");
         for command in [&["history", name, "--patch"][..], &["blame", name], &["show", &latest]] {
             let shown = sandbox.ok(command).out;

@@ -12,6 +12,7 @@ mod guides;
 mod json;
 mod live;
 mod mount;
+mod page;
 mod paths;
 mod probe;
 mod quickstart;

@@ -88,7 +88,7 @@ pub fn expiry(days_left: i64) -> String {
     }
 }
 
-/// The change with the days to expiry behind a time of expiry, or a certificate, that is new. `parts` are those of the later side.
+/// The change with the days to expiry of a time of expiry, or a certificate, that is new. `parts` are those of the later side.
 pub(super) fn with_days_left(mut change: Change, parts: &[Part], now_unix: i64) -> Change {
     let is_told = match change.place.0.last() {
         Some(Step::Key(key)) => key == "not_after",
@@ -100,9 +100,8 @@ pub(super) fn with_days_left(mut change: Change, parts: &[Part], now_unix: i64) 
         _ => None,
     });
     let part = parts.iter().find(|part| Some(&part.id) == id).filter(|_| is_told);
-    if let (Some(after), Some(not_after)) = (&mut change.after, part.and_then(|part| part.not_after_unix)) {
-        *after = format!("{after} ({})", expiry(days_left(not_after, now_unix)));
-    }
+    let not_after = part.and_then(|part| part.not_after_unix).filter(|_| change.after.is_some());
+    change.days_left = not_after.map(|not_after| days_left(not_after, now_unix));
     change
 }
 

@@ -54,6 +54,8 @@ pub struct Listing<'a> {
     args: &'a DiffArgs,
     origins: Origins<'a>,
     rows: Vec<Row>,
+    /// Rows that a page has no place for.
+    left_out: u64,
     renames: Option<Renames>,
     outcome: Result<()>,
 }
@@ -62,7 +64,7 @@ impl<'a> Listing<'a> {
     /// An empty one.
     pub fn new(context: &'a Context, args: &'a DiffArgs, origins: Origins<'a>) -> Self {
         let renames = (!args.no_renames).then(Renames::default);
-        Self { context, args, origins, rows: Vec::new(), renames, outcome: Ok(()) }
+        Self { context, args, origins, rows: Vec::new(), left_out: 0, renames, outcome: Ok(()) }
     }
 
     /// Takes a difference.
@@ -83,27 +85,35 @@ impl<'a> Listing<'a> {
         if is_held {
             return;
         }
+        let is_page = self.args.page.html.is_some();
+        if is_page && self.rows.len() >= MAX_ROWS {
+            self.left_out += 1;
+            return;
+        }
         self.rows.push(Row { sign, old: old.cloned(), new: new.cloned(), live: live.cloned() });
-        if self.rows.len() >= MAX_ROWS && !self.args.patch && self.outcome.is_ok() {
+        if self.rows.len() >= MAX_ROWS && !self.args.patch && !is_page && self.outcome.is_ok() {
             self.outcome = self.pair();
             std::mem::take(&mut self.rows).iter().for_each(|row| self.print(row, 0));
         }
     }
 
-    /// Prints what was held back, unless the patch will; all rows in the order of their paths.
+    /// Prints what was held back, unless the patch or a page will; all rows in the order of their paths, and how many there are besides.
     ///
     /// # Errors
     /// The origin of new files could not be looked for.
-    pub fn finish(mut self) -> Result<Vec<Row>> {
+    pub fn finish(mut self) -> Result<(Vec<Row>, u64)> {
         std::mem::replace(&mut self.outcome, Ok(()))?;
         self.pair()?;
         let rows = std::mem::take(&mut self.rows);
+        if self.args.page.html.is_some() {
+            return Ok((rows, self.left_out));
+        }
         if !self.args.patch || self.context.output.is_json() {
             let widths = rows.iter().map(|row| shown_path(row).chars().count());
             let width = widths.max().unwrap_or(0).min(self.context.output.columns().min(100).saturating_sub(28));
             rows.iter().for_each(|row| self.print(row, width));
         }
-        Ok(rows)
+        Ok((rows, 0))
     }
 
     fn pair(&mut self) -> Result<()> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast diff SNAPSHOT --live`: where the files of the snapshot are on this machine, and which paths of it are meant.
 
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,12 +15,14 @@ use keepfast_engine::select::trim;
 use keepfast_engine::source::OneFileSystem;
 use keepfast_engine::tree::{Root, find};
 
+use super::Compared;
 use super::listing::Listing;
 use crate::args::DiffArgs;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::backup as sources;
-use crate::options::{machine, scope};
+use crate::options::{machine, scope, time};
+use crate::render::page::LiveSide;
 use crate::render::text;
 
 /// Compares a snapshot with the live file system.
@@ -34,12 +36,18 @@ pub fn compare(
     (before, paths): (&Snapshot, &[Vec<u8>]),
     listing: &mut Listing,
     events: &dyn Events,
-) -> Result<LiveSummary, Failure> {
+) -> Result<Compared, Failure> {
     let reader = repository.reader();
     let places = places(args, &reader, before)?;
     let folders = sources::folders_in_use(&context.global, std::slice::from_ref(&context.global), &[repository])?;
     let own = sources::own_folders(&places.sources(), &folders)?;
     let paths = paths.iter().map(|path| stored(&reader, before, &places, path)).collect::<Result<Vec<_>, _>>()?;
+    let mut side = LiveSide {
+        host: host(before),
+        read: time::now().seconds.saturating_mul(1_000_000_000),
+        paths: places.sources().into_iter().map(|path| path.into_os_string().into_vec()).collect(),
+        unread: 0,
+    };
     let live = Live {
         places,
         excludes: sources::excludes(&args.exclude, &own)?,
@@ -57,7 +65,14 @@ pub fn compare(
         all.streams.extend(found.streams);
         all.problems.extend(found.problems);
     }
-    Ok(all)
+    side.unread = all.problems.len() as u64;
+    Ok(Compared { found: all, paths, live: Some(side) })
+}
+
+/// What this machine is called, as the snapshot has it if that is one of its own.
+fn host(before: &Snapshot) -> String {
+    let names = machine::own_names();
+    names.iter().find(|name| **name == before.manifest.host).unwrap_or(&names[0]).clone()
 }
 
 fn places(args: &DiffArgs, reader: &Arc<Reader>, before: &Snapshot) -> Result<Places, Failure> {

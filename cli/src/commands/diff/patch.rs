@@ -5,26 +5,21 @@
 use std::io::{self, IsTerminal};
 
 use keepfast_engine::compare::text::{PatchLine, TextDiff};
-use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers, Terms};
-use keepfast_engine::diff::{Side, contents};
-use keepfast_engine::format::tree::entry::{Entry, FileType};
-use keepfast_engine::reader::Reader;
+use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Outcome};
+use keepfast_engine::format::tree::entry::Entry;
 use serde_json::{Value, json};
 
+use super::inside::Contents;
 use super::listing::{Row, shown_path};
 use crate::args::{ColorArg, DiffArgs};
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::options::reveal;
+use crate::render::inside::Inside;
 use crate::render::{content, json as js, text};
 
 /// Shows contents.
 pub struct Patch<'a> {
     context: &'a Context,
-    reader: &'a Reader,
-    mask: Mask,
-    readers: Readers,
-    now_unix: i64,
     lines_around: usize,
     is_colored: bool,
     is_terminal: bool,
@@ -36,8 +31,8 @@ const GREEN: &str = "32";
 const CYAN: &str = "36";
 
 impl<'a> Patch<'a> {
-    /// As the user wants it; starts the pager. Days to the expiry of certificates are counted from `now_unix`.
-    pub fn new(context: &'a Context, args: &DiffArgs, reader: &'a Reader, now_unix: i64) -> Self {
+    /// As the user wants it; starts the pager.
+    pub fn new(context: &'a Context, args: &DiffArgs) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let is_colored = match args.color {
             ColorArg::Always => true,
@@ -47,51 +42,34 @@ impl<'a> Patch<'a> {
         if is_terminal && !args.no_pager {
             context.output.page();
         }
-        Self {
-            context,
-            reader,
-            mask: reveal::mask(reader, args.reveal),
-            readers: if args.text { Readers::Plain } else { Readers::All },
-            now_unix,
-            lines_around: args.unified.into(),
-            is_colored,
-            is_terminal,
-        }
+        Self { context, lines_around: args.unified.into(), is_colored, is_terminal }
     }
 
     /// Prints all rows; the number of those whose content can not be read.
-    pub fn print(&self, rows: &[Row]) -> Result<usize, Failure> {
+    pub fn print(&self, rows: &[Row], contents: &Contents) -> Result<usize, Failure> {
         let mut problems = 0;
         for row in rows {
             self.context.output.check().map_err(Failure::Output)?;
-            problems += usize::from(!self.print_row(row));
+            problems += usize::from(!self.print_row(row, &contents.inside(row)?));
         }
         Ok(problems)
     }
 
-    fn print_row(&self, row: &Row) -> bool {
+    fn print_row(&self, row: &Row, inside: &Inside) -> bool {
         self.head(row);
-        let is_file = |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| e.metadata.file_type == FileType::File);
-        if matches!(row.sign, "R" | "C" | "U") || !(is_file(&row.old) || is_file(&row.new)) {
-            return true;
-        }
-        let after = match (&row.live, &row.new) {
-            (Some(found), _) => Some(Side::Live(found)),
-            (None, new) => new.as_ref().map(Side::Stored),
-        };
-        let terms = Terms { readers: self.readers, mask: &self.mask, now_unix: self.now_unix };
-        match contents(self.reader, row.old.as_ref().map(Side::Stored), after, terms) {
-            Ok((outcome, gave_up)) => {
+        match inside {
+            Inside::Nothing => true,
+            Inside::Compared { outcome, gave_up } => {
                 gave_up.iter().for_each(|why| self.gave_up(row, why));
-                match &outcome {
+                match outcome {
                     Outcome::Structured { format, changes } => self.changes(row, format, changes),
                     Outcome::Text { before, after } => self.text(row, before, after),
                     Outcome::Binary(binary) => self.binary(row, binary),
                 }
                 true
             }
-            Err(error) => {
-                self.context.output.warn(&format!("{}: {}", shown_path(row), text::error(&error)));
+            Inside::Unreadable(why) => {
+                self.context.output.warn(&format!("{}: {why}", shown_path(row)));
                 false
             }
         }
