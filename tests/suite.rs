@@ -61,6 +61,7 @@ mod behaviours {
     mod prune_races;
     mod prune_small;
     mod prune_states;
+    mod recover;
     mod renewals;
     mod requests;
     mod round_trip;

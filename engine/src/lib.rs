@@ -2,7 +2,7 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`importance`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`importance`], [`profile`], [`runbook`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
@@ -29,11 +29,14 @@ pub mod index;
 pub mod key;
 pub mod mount;
 mod pool;
+pub mod profile;
 pub mod prune;
 pub mod reader;
+pub mod recover;
 pub mod repository;
 pub mod restore;
 pub mod retention;
+pub mod runbook;
 pub mod select;
 pub mod session;
 pub mod sessions;

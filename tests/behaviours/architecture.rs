@@ -22,9 +22,9 @@ const DIAGRAM: [(&str, &[&str]); 5] = [
 const LIBRARIES: [&str; 4] = ["chunker", "repo-format", "storage", "engine"];
 
 /// Operations of the engine. What two of them need moves into a layer below.
-const OPERATIONS: [&str; 19] = [
+const OPERATIONS: [&str; 20] = [
     "backup", "restore", "check", "diff", "dump", "stats", "tag", "key", "forget", "undelete", "sessions", "copy",
-    "prune", "import", "export", "versions", "find", "blame", "mount",
+    "prune", "import", "export", "versions", "find", "blame", "mount", "recover",
 ];
 
 /// A file that is longer is split by noun.

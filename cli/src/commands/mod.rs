@@ -7,6 +7,7 @@ mod cat;
 mod check;
 mod copy;
 mod diff;
+mod drill;
 mod dump;
 mod export;
 mod find;
@@ -17,14 +18,18 @@ mod init;
 mod key;
 mod ls;
 mod mount;
+mod profile;
 mod prune;
 mod quickstart;
+mod recover;
 mod repository;
 mod restore;
+mod schedule;
 mod sessions;
 mod show;
 mod snapshots;
 mod stats;
+mod status;
 mod tag;
 mod undelete;
 mod version;
@@ -66,6 +71,11 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
         Command::Repository(args) => repository::run(context, args),
+        Command::Profile(args) => profile::run(context, args),
+        Command::Recover(args) => recover::run(context, args),
+        Command::Drill(args) => drill::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Schedule(args) => schedule::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
         Command::Quickstart(args) => quickstart::run(context, args),

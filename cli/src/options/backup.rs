@@ -60,10 +60,8 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
             return Err(Failure::Usage("standard input can not be saved and be a list of files".to_string()));
         }
         let reader: Box<dyn Read + Send> = Box::new(io::stdin());
-        streams.push(Stream {
-            path: stream_path(&args.stdin_filename)?,
-            input: StreamInput::Reader(Mutex::new(Some(reader))),
-        });
+        let input = StreamInput::Reader(Mutex::new(Some(reader)));
+        streams.push(Stream::new(stream_path(&args.stdin_filename)?, input));
     }
     for command in &args.command {
         let (name, shell) = command
@@ -75,7 +73,7 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
                 ))
             })?;
         let words = ["sh", "-c", shell].map(OsString::from).to_vec();
-        streams.push(Stream { path: stream_path(name)?, input: StreamInput::Command(words) });
+        streams.push(Stream::new(stream_path(name)?, StreamInput::Command(words)));
     }
     Ok(streams)
 }

@@ -139,6 +139,14 @@ impl Output {
         self.failed.lock().expect("no holder panics").take().map_or(Ok(()), Err)
     }
 
+    /// Shows what was printed so far: for what takes long, and is followed by people and programs.
+    pub fn flush(&self) {
+        let flushed = self.stdout.lock().expect("no holder panics").flush();
+        if let Err(error) = flushed {
+            self.failed.lock().expect("no holder panics").get_or_insert(error);
+        }
+    }
+
     /// Whether nobody reads the output any more.
     pub fn is_broken(&self) -> bool {
         self.failed.lock().expect("no holder panics").is_some()

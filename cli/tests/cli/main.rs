@@ -22,6 +22,7 @@ mod reserve;
 mod retention;
 mod sandbox;
 mod signals;
+mod systems;
 mod watch;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]

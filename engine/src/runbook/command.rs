@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A script, as whom and where inside a host it runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::template::quoted;
+
+/// A script for the POSIX shell. It ends at the first command that fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The script; values are in it, secrets are not.
+    pub script: String,
+    /// As whom: by `su - USER`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// In which container: by `docker exec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Names of the secrets that it reads, a line each, from the beginning of its standard input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+}
+
+impl Command {
+    /// The text for `sh -c`. No secret is in it: its first act is to read them.
+    #[must_use]
+    pub fn shell(&self) -> String {
+        self.wrapped(&format!("{}set -e\n{}{}", self.reads_secrets(), exports(&self.environment), self.script.trim()))
+    }
+
+    /// The same for a script that reads an input which has come in pieces, each behind its length. An input that breaks off
+    /// has no last piece of length 0: everything that reads it is killed before it can take the end for the end.
+    pub(super) fn shell_reading(&self) -> String {
+        self.wrapped(&format!(
+            "{}{{\n{PIECES}\n}} | {{\nset -e\n{}{}\n}}",
+            self.reads_secrets(),
+            exports(&self.environment),
+            self.script.trim()
+        ))
+    }
+
+    /// What it reads before anything else: its secrets, a line each.
+    #[must_use]
+    pub fn reads(&self, secrets: &BTreeMap<String, String>) -> String {
+        let line = |name: &String| format!("{}\n", secrets.get(name).map_or("", String::as_str));
+        self.secrets.iter().map(line).collect()
+    }
+
+    /// The text as a person would type it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.wrapped(&format!("{}{}", exports(&self.environment), self.script.trim()))
+    }
+
+    fn reads_secrets(&self) -> String {
+        let mut lines = String::new();
+        for name in &self.secrets {
+            // One that is cut off is none.
+            let _ = writeln!(lines, "IFS= read -r {name} || exit 1; export {name}");
+        }
+        lines
+    }
+
+    /// Runs it as that user, in that container.
+    fn wrapped(&self, inner: &str) -> String {
+        match (&self.container, &self.user) {
+            (None, None) => inner.to_string(),
+            (None, Some(user)) => format!("su - {} -c {}", quoted(user), quoted(inner)),
+            (Some(container), None) => format!("docker exec -i {} sh -c {}", quoted(container), quoted(inner)),
+            (Some(container), Some(user)) => {
+                format!("docker exec -i {} su - {} -c {}", quoted(container), quoted(user), quoted(inner))
+            }
+        }
+    }
+}
+
+/// Puts the pieces of an input together. `dd` never reads more than it shall; who reads too little is no concern of it.
+const PIECES: &str = "while IFS= read -r piece; do\n  if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
+                      dd bs=\"$piece\" count=1 iflag=fullblock 2>/dev/null || exit 0\ndone\nkill -KILL 0";
+
+/// Lines that set an environment.
+pub(super) fn exports(environment: &BTreeMap<String, String>) -> String {
+    environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect()
+}
