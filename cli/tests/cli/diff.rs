@@ -93,6 +93,10 @@ fn a_certificate_tells_how_many_days_are_left_at_the_later_snapshot() {
     assert!(line.ends_with(" days left)") || line.contains("(expired "), "{line}");
     assert_eq!(shown.matches(" days left)").count() + shown.matches("(expired ").count(), 1, "{shown}");
     assert_eq!(patch(&sandbox, &[]), shown, "the same snapshots always give the same days");
+    let objects = sandbox.json(0, &["diff", "latest~1", "latest", "--patch"]);
+    let changes: Vec<_> = objects.iter().filter(|object| object["days_left"].is_i64()).collect();
+    assert!(changes.len() == 1 && changes[0]["place"].as_str().unwrap().ends_with("not_after"), "{objects:?}");
+    assert!(!changes[0]["after"].as_str().unwrap().contains('('), "the value alone: {changes:?}");
 }
 
 #[test]

@@ -186,10 +186,15 @@ fn the_guide_leads_to_what_changed() {
     let places = [("backup /etc", "backup ."), ("/etc/hosts", "hosts"), ("/mnt/disk", &disk)];
     let run = run_script(&sandbox, &script("changed", &places), &[]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.out.contains("+10.0.0.2 db"), "{run:?}");
-    for (name, title) in [("change", "What changed on "), ("hosts", "History of ")] {
+    assert!(run.out.contains("+10.0.0.2 db") && run.out.contains("+10.0.0.3 cache"), "{run:?}");
+    assert!(run.out.contains("0 keys, users, rights"), "what watch-diff says: {run:?}");
+    for (name, title, line) in [
+        ("change", "What changed on ", "10.0.0.2 db"),
+        ("hosts", "History of ", "10.0.0.2 db"),
+        ("now", "After: live files of ", "10.0.0.3 cache"),
+    ] {
         let page = fs::read_to_string(Path::new(&disk).join(format!("{name}.html"))).unwrap();
-        assert!(page.contains(title) && page.contains("10.0.0.2 db"), "{name}");
+        assert!(page.contains(title) && page.contains(line), "{name}");
     }
 }
 

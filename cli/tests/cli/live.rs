@@ -2,7 +2,9 @@
 //! `diff --live`: a snapshot against the files as they are now.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::sandbox::Sandbox;
@@ -182,4 +184,63 @@ fn an_imported_archive_is_compared_with_a_folder_that_is_named() {
     assert!(run.code == 1 && run.err.contains("--root DIR"), "{run:?}");
     fs::write(sandbox.path("src/a.txt"), "other\n").unwrap();
     assert_eq!(rows(&sandbox, &["latest", "--root", "."]), ["M    /a.txt"]);
+}
+
+/// Runs `body` while a byte of the file is written over and over again, now this one and now that one.
+fn while_it_is_written<T>(path: &Path, bytes: [u8; 2], body: impl FnOnce() -> T) -> T {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for byte in bytes.iter().cycle() {
+                if is_done.load(Ordering::Relaxed) {
+                    break;
+                }
+                file.write_all_at(&[*byte], 0).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        is_done.store(true, Ordering::Relaxed);
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Long enough that no reading of it ends within a tick of the file system's clock.
+const LONG_BYTES: usize = 96 << 20;
+
+#[test]
+fn of_a_file_that_never_holds_still_nothing_is_said_but_that() {
+    let sandbox = Sandbox::new();
+    let busy = sandbox.path("src/busy");
+    fs::write(&busy, vec![7; LONG_BYTES]).unwrap();
+    settle();
+    sandbox.ok(&["backup", "."]);
+    // The same bytes all the time, but who knows that while they are written.
+    let objects = while_it_is_written(&busy, [7, 7], || sandbox.json(3, &["diff", "latest", "--live", "--metadata"]));
+    let summary = &objects.last().unwrap()["summary"];
+    assert_eq!((&summary["problems"], &summary["modified"]), (&1.into(), &0.into()), "{summary}");
+    let unread = summary["unread"][0].to_string();
+    assert!(unread.contains("busy") && unread.contains("it changes while it is read"), "{unread}");
+    assert!(objects.iter().all(|object| object["path"] != "/busy"), "{objects:?}");
+    assert_eq!(rows(&sandbox, &["latest", "--metadata"]), ["U    /busy"], "as soon as it holds still");
+}
+
+#[test]
+fn a_content_that_never_holds_still_is_not_shown_half_old_and_half_new() {
+    let sandbox = Sandbox::new();
+    let busy = sandbox.path("src/busy");
+    fs::write(&busy, vec![3; LONG_BYTES]).unwrap();
+    settle();
+    sandbox.ok(&["backup", "."]);
+    fs::write(&busy, vec![7; LONG_BYTES]).unwrap();
+    for format in [&["--patch"][..], &["--html", "page.html"]] {
+        let diff = [&["diff", "latest", "--live"], format, &["--exclude", "page.html"]].concat();
+        let run = while_it_is_written(&busy, [1, 2], || sandbox.run(&diff));
+        assert_eq!(run.code, 3, "{format:?}: {run:?}");
+        assert!(run.err.contains("warning: /busy: ") && run.err.contains("it changes while it is read"), "{run:?}");
+        assert!(run.out.contains("1 modified"), "{run:?}");
+    }
+    let page = fs::read_to_string(sandbox.path("src/page.html")).unwrap();
+    assert!(page.contains("Not everything could be read") && page.contains("it changes while it is read"));
 }

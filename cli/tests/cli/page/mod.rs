@@ -2,6 +2,7 @@
 //! The pages of `diff --html` and `history --html`: what stands in them, where they go, and what a browser makes of them.
 
 mod browser;
+mod live;
 mod scene;
 
 use std::collections::BTreeSet;
