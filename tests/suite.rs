@@ -48,6 +48,7 @@ mod behaviours {
     mod import_damage;
     mod import_hostile;
     mod incremental;
+    mod live;
     mod model_adopt;
     mod model_collect;
     mod model_edges;

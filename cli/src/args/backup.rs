@@ -103,8 +103,8 @@ pub struct UnwrapArgs {
     pub no_unwrap_path: Vec<String>,
 }
 
-/// What `backup` leaves out.
-#[derive(Clone, Debug, Default, Args)]
+/// What `backup` and `diff --live` leave out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "What to leave out")]
 pub struct ExcludeArgs {
     /// Leave out what fits the pattern: `*.o` at any depth, `/home/*/.cache` exactly there

@@ -10,6 +10,7 @@ mod diff;
 mod forget;
 mod global;
 mod manage;
+mod page;
 mod paths;
 mod profile;
 mod prune;
@@ -18,11 +19,12 @@ mod recover;
 mod restore;
 mod select;
 mod system;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
 pub use archive::{CodingArg, ExportArgs, ImportArgs};
-pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
+pub use backup::{AlsoArgs, BackupArgs, ExcludeArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use diff::{ColorArg, DiffArgs};
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
@@ -31,6 +33,7 @@ pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use page::PageArgs;
 pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
 pub use profile::{ProfileArgs, ProfileCommand, ProfilesArgs};
 pub use prune::PruneArgs;
@@ -39,6 +42,7 @@ pub use recover::{DrillArgs, RecoverArgs, ScheduleArgs, ScheduleCommand, StatusA
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
 pub use system::SystemArgs;
+pub use watch::WatchDiffArgs;
 
 /// Encrypted, deduplicating backups.
 #[derive(Debug, Parser)]
@@ -87,6 +91,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
     Diff(Box<DiffArgs>),
+    /// Tell what changed on all hosts since the last time, what matters most first; for a nightly mail
+    WatchDiff(Box<WatchDiffArgs>),
     /// Show which snapshots changed a file or folder, and how
     History(HistoryArgs),
     /// Show which snapshot brought each line of a text
@@ -151,6 +157,7 @@ impl Command {
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Diff(_) => "diff",
+            Self::WatchDiff(_) => "watch-diff",
             Self::History(_) => "history",
             Self::Blame(_) => "blame",
             Self::Find(_) => "find",

@@ -25,6 +25,7 @@ fn every_verb_has_the_name_that_it_has_in_json() {
         "import x.tar --as-tree",
         "export latest x.tar",
         "diff a b",
+        "watch-diff",
         "history a -P",
         "blame a",
         "find a --size -1K",

@@ -4,7 +4,6 @@
 mod profile;
 mod quiet;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup_to_all};
@@ -21,9 +20,6 @@ use crate::options::backup as sources;
 use crate::options::{also, machine, repository, storage, time};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
-
-/// More listing threads than this only wait for the disk.
-const MAX_LISTING_THREADS: usize = 4;
 
 /// What became of one repository.
 struct Fate {
@@ -145,7 +141,7 @@ fn options(
     if paths.is_empty() && streams.is_empty() && args.system.profile.is_none() {
         return Err(Failure::Usage("there is nothing to back up: the list of files is empty".to_string()));
     }
-    let own = sources::own_folders(&paths, &own_folders(context, globals, open)?)?;
+    let own = sources::own_folders(&paths, &sources::folders_in_use(&context.global, globals, open)?)?;
     for folder in &own {
         context.output.note(&format!("leaving out {}, which belongs to this repository", folder.display()));
     }
@@ -155,9 +151,9 @@ fn options(
         source: SourceOptions {
             working_directory: machine::working_directory()?,
             paths,
-            excludes: sources::excludes(args, &own)?,
+            excludes: sources::excludes(&args.exclude, &own)?,
             one_file_system: if args.exclude.one_file_system { OneFileSystem::Stay } else { OneFileSystem::Cross },
-            threads: threads.min(MAX_LISTING_THREADS),
+            threads: machine::listing_threads(&context.global),
         },
         streams,
         missing: Vec::new(),
@@ -175,19 +171,6 @@ fn options(
         },
         clock: time::now,
     })
-}
-
-fn own_folders(context: &Context, globals: &[GlobalArgs], open: &[&Repository]) -> Result<Vec<PathBuf>, Failure> {
-    let folders = repository::folders(&context.global)?;
-    let mut own = Vec::new();
-    for global in globals {
-        own.extend(storage::location(global)?.folder().map(PathBuf::from));
-    }
-    for id in open.iter().map(|repository| repository.id().to_string()) {
-        own.push(folders.state.join(&id));
-        own.extend(folders.cache.as_ref().map(|cache| cache.join(&id)));
-    }
-    Ok(own)
 }
 
 fn parent(args: &BackupArgs, repository: &Repository) -> Result<Parent, Failure> {

@@ -33,6 +33,7 @@ mod status;
 mod tag;
 mod undelete;
 mod version;
+mod watch_diff;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -54,6 +55,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::WatchDiff(args) => watch_diff::run(context, args),
         Command::History(args) => history::run(context, args),
         Command::Blame(args) => blame::run(context, args),
         Command::Find(args) => find::run(context, args),

@@ -10,6 +10,7 @@ pub mod key_file;
 pub mod machine;
 pub mod new_file;
 pub mod new_repository;
+pub mod page;
 pub mod profiles;
 pub mod question;
 pub mod repository;

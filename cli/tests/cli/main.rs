@@ -11,7 +11,9 @@ mod diff;
 mod drill;
 mod guides;
 mod json;
+mod live;
 mod mount;
+mod page;
 mod paths;
 mod probe;
 mod profile;
@@ -28,6 +30,7 @@ mod shop;
 mod signals;
 mod status;
 mod systems;
+mod watch;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]

@@ -195,9 +195,9 @@ impl System<'_> {
     fn local(&self, options: &mut BackupOptions, host: &HostCapture, there: &There) -> Result<(), Failure> {
         options.source.working_directory = PathBuf::from(if host.root.is_empty() { "/" } else { &host.root });
         options.source.paths = there.paths.iter().map(PathBuf::from).collect();
-        let mut args = self.args.clone();
-        args.exclude.exclude.extend(host.files.iter().flat_map(|files| files.exclude.clone()));
-        options.source.excludes = sources::excludes(&args, &[])?;
+        let mut exclude = self.args.exclude.clone();
+        exclude.exclude.extend(host.files.iter().flat_map(|files| files.exclude.clone()));
+        options.source.excludes = sources::excludes(&exclude, &[])?;
         Ok(())
     }
 
