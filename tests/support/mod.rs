@@ -30,4 +30,5 @@ pub mod search;
 pub mod servers;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod sshd;
+pub mod standin;
 pub mod tar_files;

@@ -139,6 +139,7 @@ impl Planner<'_> {
             is_parallel: matches!(step.on, On::All(_)),
             always: step.always,
             asks_to_repeat: step.repeat == Repeat::Ask,
+            only_where_done: step.only_where_done.clone(),
             fail_on: step.fail_on.clone(),
             ignore: step.ignore.iter().map(|ignore| (ignore.line.clone(), ignore.because.clone())).collect(),
             limit: step.timeout.unwrap_or(LIMIT).as_secs(),
@@ -202,7 +203,8 @@ impl Planner<'_> {
     /// What the step does on a host, and how that is undone if the step does not say.
     fn action(&self, step: &Step, place: &Place, values: &Values) -> Result<(Action, Undo), RunbookError> {
         let run = self.choice.run;
-        let plain = |script: String| Command { script, ..Command::default() };
+        let inside = of_step(step, "", values)?;
+        let plain = |script: String| Command { script, ..inside.clone() };
         let action = |script: String| Action::Run { command: plain(script), reads: None };
         if let Some(text) = &step.manual {
             return Ok((Action::Manual(template::text(text, values)?), Undo::Nothing("a person did it".to_string())));
@@ -229,16 +231,16 @@ impl Planner<'_> {
             let before = self.steps.iter().take_while(|other| other.id != step.id);
             let saved = before.filter(|other| other.id == wipe.saved_by).find_map(|other| other.save_aside.as_ref());
             let saved = saved.ok_or_else(missing)?;
-            let (inside, path) = (template::text(&wipe.inside, values)?, template::text(&saved.path, values)?);
-            let (inside, path) = (inside.trim_end_matches('/'), path.trim_end_matches('/'));
-            let below = inside.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
+            let (folder, path) = (template::text(&wipe.inside, values)?, template::text(&saved.path, values)?);
+            let (folder, path) = (folder.trim_end_matches('/'), path.trim_end_matches('/'));
+            let below = folder.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
             let below = below.ok_or_else(missing)?;
             let copy = copy(&saved.to, run, values)?;
-            if copy.strip_prefix(inside).is_some_and(|rest| rest.starts_with('/')) {
+            if copy.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(invalid(format!("step {}: the copy {copy} is inside of what is wiped", step.id)));
             }
-            let undo = plain(actions::unwipe(inside, &copy, below));
-            return Ok((action(actions::wipe(inside, &copy, below)), Undo::Run(undo)));
+            let undo = plain(actions::unwipe(folder, &copy, below));
+            return Ok((action(actions::wipe(folder, &copy, below)), Undo::Run(undo)));
         }
         let Some(ids) = &step.restore else {
             return Ok((Action::Check, Undo::Nothing("it changes nothing".to_string())));
@@ -279,11 +281,12 @@ pub fn command(
     for (name, value) in environment {
         filled.insert(name.clone(), text(value)?);
     }
+    let named = |template: &str| text(template).map(|name| Some(name).filter(|name| !name.is_empty()));
     let uses = |name: &&String| script.contains(&format!("${name}")) || script.contains(&format!("${{{name}}}"));
     Ok(Command {
         script: template::script(script, values)?,
-        user: user.map(text).transpose()?,
-        container: container.map(text).transpose()?,
+        user: user.map(named).transpose()?.flatten(),
+        container: container.map(named).transpose()?.flatten(),
         environment: filled,
         secrets: values.secrets().iter().filter(uses).cloned().collect(),
     })
@@ -293,7 +296,9 @@ fn test(check: &Check, values: &Values) -> Result<Test, ProfileError> {
     let kind = if let Some(script) = &check.run {
         TestKind::Run(command(script, check.user.as_deref(), check.container.as_deref(), &BTreeMap::new(), values)?)
     } else if let Some(port) = check.port {
-        TestKind::Port { address: values.get("address")?.to_string(), port }
+        TestKind::Port { address: at(check, values)?, port }
+    } else if let Some(port) = check.closed {
+        TestKind::Closed { address: at(check, values)?, port }
     } else {
         let address = template::text(check.offline.as_deref().unwrap_or_default(), values)?;
         TestKind::Offline { address, ports: check.ports.clone() }
@@ -303,4 +308,12 @@ fn test(check: &Check, values: &Values) -> Result<Test, ProfileError> {
         within: check.within.map_or(0, |within| within.as_secs()),
         says: template::text(&check.says, values)?,
     })
+}
+
+/// Where the port of a check is.
+fn at(check: &Check, values: &Values) -> Result<String, ProfileError> {
+    match &check.at {
+        Some(address) => template::text(address, values),
+        None => Ok(values.get("address")?.to_string()),
+    }
 }

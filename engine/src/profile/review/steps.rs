@@ -21,6 +21,9 @@ impl Review<'_> {
                         {
                             self.add(&place, &format!("{} does not save aside on the same hosts", wipe.saved_by));
                         }
+                        if (&by.container, &by.user) != (&step.container, &step.user) {
+                            self.add(&place, &format!("{} does not save aside in the same container", wipe.saved_by));
+                        }
                         if by.when.is_some() && by.when != step.when {
                             self.add(&place, &format!("{} saves aside under another condition", wipe.saved_by));
                         }
@@ -33,6 +36,11 @@ impl Review<'_> {
                     }
                     _ => self.add(&place, &format!("no step before it, named {:?}, saves aside", wipe.saved_by)),
                 }
+            }
+            if let Some(other) = &step.only_where_done
+                && !seen.contains(other.as_str())
+            {
+                self.add(&place, &format!("no step before it is named {other:?}"));
             }
             if !seen.insert(step.id.as_str()) {
                 self.add(&place, "its id is there twice");
@@ -99,10 +107,14 @@ impl Review<'_> {
 
     fn checks(&mut self, place: &str, step: &Step) {
         for check in step.require.iter().chain(&step.ensure) {
-            let kinds = [check.run.is_some(), check.port.is_some(), check.offline.is_some()];
+            let kinds = [check.run.is_some(), check.port.is_some(), check.closed.is_some(), check.offline.is_some()];
             if kinds.into_iter().filter(|is| *is).count() != 1 {
-                self.add(place, "a check has exactly one of run, port and offline");
+                self.add(place, "a check has exactly one of run, port, closed and offline");
             }
+            if check.at.is_some() && check.port.is_none() && check.closed.is_none() {
+                self.add(place, "at belongs to port or closed");
+            }
+            check.at.iter().for_each(|text| self.names(place, text));
             check.run.iter().for_each(|script| self.script(place, script));
             if check.offline.is_none() && !check.ports.is_empty() {
                 self.add(place, "ports belong to offline");

@@ -66,10 +66,10 @@ pub struct Step {
     /// The stream, or file, of the snapshot that the script reads.
     #[serde(default)]
     pub stdin: Option<String>,
-    /// As whom the script runs: by `su - USER`.
+    /// As whom the script runs: by `su - USER`. Empty: as whoever keepfast is there.
     #[serde(default)]
     pub user: Option<String>,
-    /// In which container the script runs: by `docker exec`.
+    /// In which container the script runs, or the folders are: by `docker exec`. Empty: in none.
     #[serde(default)]
     pub container: Option<String>,
     /// The script's environment.
@@ -81,6 +81,9 @@ pub struct Step {
     /// A script that tells whether there is nothing to do ("or ensure it is already stopped").
     #[serde(default)]
     pub unless: Option<String>,
+    /// A step before it: only on hosts where that was done, and there was not nothing to do ("if previously stopped").
+    #[serde(default)]
+    pub only_where_done: Option<String>,
     /// What must be true before.
     #[serde(default)]
     pub require: Vec<Check>,
@@ -139,7 +142,7 @@ pub struct Wipe {
     pub saved_by: String,
 }
 
-/// Something that must be true: exactly one of `run`, `port`, `offline`.
+/// Something that must be true: exactly one of `run`, `port`, `closed`, `offline`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
@@ -149,6 +152,12 @@ pub struct Check {
     /// A TCP port of the step's hosts that answers.
     #[serde(default)]
     pub port: Option<u16>,
+    /// A TCP port of the step's hosts that does not answer, or refuses: nobody gets in there.
+    #[serde(default)]
+    pub closed: Option<u16>,
+    /// At which address `port` or `closed` is tried, if not at that of the step's hosts.
+    #[serde(default)]
+    pub at: Option<String>,
     /// An address that does not answer.
     #[serde(default)]
     pub offline: Option<String>,

@@ -57,6 +57,9 @@ pub struct Planned {
     /// Whether a person is asked before it is repeated.
     #[serde(default)]
     pub asks_to_repeat: bool,
+    /// The step that must have been done on a host, and not been passed over there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_where_done: Option<String>,
     /// A line of output that looks so means failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_on: Option<String>,
