@@ -184,7 +184,7 @@ fn what_could_not_be_read_at_its_backup_is_refused_by_name() {
     let sandbox = Sandbox::new();
     write(&sandbox, "etc/a", b"a");
     let words = ["sh", "-c", "echo half of it; exit 3"].map(Into::into).to_vec();
-    let stream = Stream { path: b"dump.sql".to_vec(), input: StreamInput::Command(words) };
+    let stream = Stream::new(b"dump.sql".to_vec(), StreamInput::Command(words));
     let options = BackupOptions { streams: vec![stream], ..sandbox.options_at_top() };
     let ids = [snapshot(&sandbox, "host", &options)];
     let contents = contents(&sandbox, &ids);
