@@ -5,6 +5,7 @@
 
 // Helpers outside a `#[test]` function fail a test by panicking and report by printing, which is what they are for.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::result_large_err, reason = "why a run stopped is told once, and read by people")]
 
 mod support;
 
