@@ -56,6 +56,7 @@ mod behaviours {
     mod model_generations;
     mod model_prune;
     mod mount;
+    mod mount_kernel;
     mod probe;
     mod prune;
     mod prune_crash;

@@ -117,7 +117,6 @@ impl Review<'_> {
             if OWN.contains(&name.as_str()) {
                 self.add(&place, "every profile has it already");
             }
-            variable.value.iter().for_each(|value| self.names(&place, value));
             if let Some(value) = &variable.value
                 && !variable.choices.is_empty()
                 && !variable.choices.contains(value)

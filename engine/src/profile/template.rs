@@ -8,9 +8,6 @@ use std::ops::Range;
 use super::shell::{Around, Reader};
 use super::{ProfileError, Values};
 
-/// So many variables may be made of each other in a row.
-const MAX_DEPTH: usize = 8;
-
 /// A text that is no script: a path, a message. Values are put in as they are.
 ///
 /// # Errors
@@ -116,22 +113,6 @@ fn is_plain(word: &str) -> bool {
     word.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./:@%+,".contains(letter))
 }
 
-/// The value of a variable, with those that it is made of.
-fn value(name: &str, values: &Values, depth: usize) -> Result<String, ProfileError> {
-    let text = values.get(name)?;
-    if !text.contains("{{") {
-        return Ok(text.to_string());
-    }
-    if depth == MAX_DEPTH {
-        return Err(ProfileError::Template { text: text.to_string(), why: format!("{name} is made of itself") });
-    }
-    let mut whole = text.to_string();
-    for inner in names(text) {
-        whole = whole.replace(&format!("{{{{{inner}}}}}"), &value(&inner, values, depth + 1)?);
-    }
-    Ok(whole)
-}
-
 /// Calls `put` with each value, the text before it as it is filled, and where its name stands in the template.
 fn fill(
     template: &str,
@@ -146,7 +127,7 @@ fn fill(
             Some(end) => {
                 filled.push_str(&rest[..start]);
                 let from = template.len() - rest.len() + start;
-                let value = put(&value(&inner[..end], values, 0)?, &filled, from..from + end + 4);
+                let value = put(values.get(&inner[..end])?, &filled, from..from + end + 4);
                 filled.push_str(&value);
                 rest = &inner[end + 2..];
             }

@@ -15,6 +15,7 @@ mod execute;
 mod guardian;
 mod input;
 mod journal;
+mod log;
 mod place;
 mod plan;
 mod processes;
