@@ -79,7 +79,7 @@ fn build(world: &World) {
 }
 
 #[test]
-#[ignore = "the import is not seen after the start on every machine; run it with --ignored"]
+#[ignore = "a node was still there after the wipe, and it is not known why; run it with --ignored"]
 fn a_real_zookeeper_is_wiped_filled_by_the_import_and_has_its_nodes_again_after_an_undo() {
     if !Path::new(JAR).exists() || Command::new("java").arg("-version").output().is_err() {
         println!("skipped: there is no ZooKeeper; it is in the package zookeeper");
