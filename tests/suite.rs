@@ -5,6 +5,7 @@
 
 // Helpers outside a `#[test]` function fail a test by panicking and report by printing, which is what they are for.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::result_large_err, reason = "why a run stopped is told once, and read by people")]
 
 mod support;
 
@@ -48,12 +49,14 @@ mod behaviours {
     mod import_damage;
     mod import_hostile;
     mod incremental;
+    mod live;
     mod model_adopt;
     mod model_collect;
     mod model_edges;
     mod model_generations;
     mod model_prune;
     mod mount;
+    mod mount_kernel;
     mod probe;
     mod prune;
     mod prune_crash;
@@ -61,6 +64,7 @@ mod behaviours {
     mod prune_races;
     mod prune_small;
     mod prune_states;
+    mod recover;
     mod renewals;
     mod requests;
     mod round_trip;

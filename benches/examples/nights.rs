@@ -123,6 +123,7 @@ fn backup_options(source: &Path) -> Outcome<BackupOptions> {
             threads: 2,
         },
         streams: Vec::new(),
+        missing: Vec::new(),
         paths: vec![source.join("etc").as_os_str().as_bytes().to_vec()],
         parent: Parent::Newest,
         tags: Vec::new(),

@@ -192,6 +192,7 @@ fn options(setting: &Setting, live: &Path, parent: Parent) -> BackupOptions {
             threads: 2,
         },
         streams: Vec::new(),
+        missing: Vec::new(),
         paths: vec![b"live".to_vec()],
         parent,
         tags: Vec::new(),

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use keepfast_engine::Error as EngineError;
 use keepfast_engine::archive::Fault;
 use keepfast_engine::mount::MountError;
+use keepfast_engine::profile::ProfileError;
 use keepfast_engine::prune::PruneError;
+use keepfast_engine::runbook::RunbookError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
 use crate::context::Context;
@@ -64,6 +66,19 @@ pub enum Failure {
         /// What might help; empty if nothing comes to mind.
         hint: String,
     },
+    /// A profile can not be used.
+    Profile(ProfileError),
+    /// A runbook can not begin, or its journal not be used.
+    Runbook(RunbookError),
+    /// A runbook stopped on its way; what state things are in has been told.
+    Stopped {
+        /// Where and why.
+        message: String,
+        /// What to run next.
+        hint: String,
+        /// Whether the user wanted it to.
+        is_cancelled: bool,
+    },
     /// Standard output could not be written.
     Output(io::Error),
 }
@@ -84,7 +99,8 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
-            Self::Other { .. } => FAILURE,
+            Self::Stopped { is_cancelled: true, .. } => CANCELLED,
+            Self::Other { .. } | Self::Profile(_) | Self::Runbook(_) | Self::Stopped { .. } => FAILURE,
             Self::Engine(EngineError::Output(error)) | Self::Output(error) => match error.kind() {
                 io::ErrorKind::BrokenPipe => BROKEN_PIPE,
                 _ => FAILURE,
@@ -105,7 +121,9 @@ impl Failure {
     pub fn message(&self) -> String {
         match self {
             Self::Engine(error) => text::error(error),
-            Self::Usage(message) | Self::Other { message, .. } => message.clone(),
+            Self::Usage(message) | Self::Other { message, .. } | Self::Stopped { message, .. } => message.clone(),
+            Self::Profile(error) | Self::Runbook(RunbookError::Profile(error)) => error.to_string(),
+            Self::Runbook(error) => text::error(error),
             Self::Output(error) => format!("can not write the output: {error}"),
         }
     }
@@ -113,7 +131,9 @@ impl Failure {
     /// What might help; empty if nothing comes to mind.
     pub fn hint(&self) -> &str {
         match self {
-            Self::Other { hint, .. } => hint,
+            Self::Other { hint, .. } | Self::Stopped { hint, .. } => hint,
+            Self::Profile(error) | Self::Runbook(RunbookError::Profile(error)) => profile_hint(error),
+            Self::Runbook(error) => runbook_hint(error),
             Self::Usage(_) => "`keepfast help` lists commands and options",
             Self::Output(_) => "",
             Self::Engine(error) => engine_hint(error),
@@ -174,6 +194,31 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Storage(StorageError { kind: ErrorKind::Denied, .. }) => {
             "check who owns the repository's files, or what the credentials for the storage allow"
         }
+        _ => "",
+    }
+}
+
+fn profile_hint(error: &ProfileError) -> &'static str {
+    match error {
+        ProfileError::Unknown { .. } => {
+            "`keepfast profile list` shows where each comes from; --profiles names another folder"
+        }
+        ProfileError::Invalid { .. } | ProfileError::Template { .. } => {
+            "`keepfast profile check` finds everything that is wrong"
+        }
+        ProfileError::NoValue { .. } => "--var NAME=VALUE gives it for once, the profile for good",
+        ProfileError::NoRunbook { .. } => "`keepfast profile show` tells what each is for; --runbook names one",
+        ProfileError::Hosts { .. } => "`keepfast profile edit` opens your file, where its hosts stand",
+        _ => "",
+    }
+}
+
+fn runbook_hint(error: &RunbookError) -> &'static str {
+    match error {
+        RunbookError::NotInSnapshot { .. } => {
+            "name another snapshot, or give another value to the variable on which it depends; nothing has been done"
+        }
+        RunbookError::Busy { .. } => "wait until it has ended",
         _ => "",
     }
 }

@@ -2,7 +2,7 @@
 //! `keepfast`, the program: parse, run, exit. What it does is in the engine, how it looks is in `render`.
 //!
 //! Reading order: `args` (what was typed), `options` (what that means on this machine), `commands` (options, engine,
-//! render), `exit` (what went wrong, as exit code and hint).
+//! render), `runs` (what carries a runbook out), `exit` (what went wrong, as exit code and hint).
 
 mod args;
 mod commands;
@@ -11,6 +11,7 @@ mod exit;
 mod options;
 mod progress;
 mod render;
+mod runs;
 mod signals;
 
 use std::process::ExitCode;

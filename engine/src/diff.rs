@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What differs between two snapshots. Equal subtrees are recognised by their id and never read, so the work follows the
+//! What differs between two snapshots, or between one and the live file system. Of two snapshots equal subtrees are recognised by their id and never read, so the work follows the
 //! number of changed leaves, not the size of the trees.
 
 mod bytes;
 mod contents;
+mod live;
+mod places;
 mod renames;
+mod same;
 
 use std::sync::Arc;
 
 pub use bytes::FileBytes;
-pub use contents::contents;
+pub use contents::{Side, contents};
 use keepfast_repo_format::tree::entry::Entry;
-pub use renames::{Renamed, Renames};
+pub use live::{EachLive, Live, LiveSummary, diff_live};
+pub use places::Places;
+pub use renames::{Later, Pairs, Renamed, Renames};
 
 use crate::error::{Error, Result};
 use crate::events::Events;

@@ -2,7 +2,7 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`profile`], [`runbook`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`importance`], [`profile`], [`runbook`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
@@ -24,6 +24,7 @@ pub mod forget;
 pub mod history;
 pub mod identity;
 pub mod import;
+pub mod importance;
 pub mod index;
 pub mod key;
 pub mod mount;
@@ -31,6 +32,7 @@ mod pool;
 pub mod profile;
 pub mod prune;
 pub mod reader;
+pub mod recover;
 pub mod repository;
 pub mod restore;
 pub mod retention;

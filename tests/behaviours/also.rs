@@ -70,7 +70,7 @@ fn the_source_is_read_once_and_a_stream_can_be() {
     let mut options = first.options();
     let stream: Box<dyn std::io::Read + Send> = Box::new(std::io::Cursor::new(Random::new(3).bytes(9_000_000)));
     let input = StreamInput::Reader(Mutex::new(Some(stream)));
-    options.streams = vec![Stream { path: b"dump.sql".to_vec(), input }];
+    options.streams = vec![Stream::new(b"dump.sql".to_vec(), input)];
     let reading = Reading::default();
     let (a, b) = (first.open(), second.open());
     let results = backup_to_all(&[&a, &b], &client(), &options, &reading).unwrap();

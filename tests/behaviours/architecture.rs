@@ -22,13 +22,19 @@ const DIAGRAM: [(&str, &[&str]); 5] = [
 const LIBRARIES: [&str; 4] = ["chunker", "repo-format", "storage", "engine"];
 
 /// Operations of the engine. What two of them need moves into a layer below.
-const OPERATIONS: [&str; 19] = [
+const OPERATIONS: [&str; 20] = [
     "backup", "restore", "check", "diff", "dump", "stats", "tag", "key", "forget", "undelete", "sessions", "copy",
-    "prune", "import", "export", "versions", "find", "blame", "mount",
+    "prune", "import", "export", "versions", "find", "blame", "mount", "recover",
 ];
 
 /// A file that is longer is split by noun.
 const MAX_LINES: usize = 400;
+
+/// Each of these holds one vendor's document, from its first command to its last, and is read beside it.
+const SYSTEMS: &str = "tests/behaviours/systems/";
+
+/// Such a file is as long as its document makes it, up to here.
+const MAX_LINES_OF_A_SYSTEM: usize = 600;
 
 /// A file of the workspace, by its path from the root.
 struct SourceFile {
@@ -125,7 +131,9 @@ fn every_behaviour_file_is_declared_in_the_suite() {
 fn no_source_file_is_longer_than_400_lines() {
     let folders = ["chunker", "repo-format", "storage", "engine", "cli", "tests", "benches"];
     let files = folders.into_iter().flat_map(rust_files);
-    let long = files.map(|file| (file.text.lines().count(), file.path)).filter(|(lines, _)| *lines > MAX_LINES);
+    let long = files
+        .map(|file| (file.text.lines().count(), file.path))
+        .filter(|(lines, path)| *lines > if path.starts_with(SYSTEMS) { MAX_LINES_OF_A_SYSTEM } else { MAX_LINES });
     let offenders: Vec<String> = long.map(|(lines, path)| format!("{path}: {lines} lines")).collect();
     assert_none("split these by noun", &offenders);
 }

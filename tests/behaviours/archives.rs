@@ -107,7 +107,7 @@ fn a_dump_that_changes_a_little_costs_little_the_next_night() {
 
 fn stream(path: &str, bytes: &[u8]) -> Stream {
     let input = StreamInput::Reader(Mutex::new(Some(Box::new(Cursor::new(bytes.to_vec())))));
-    Stream { path: path.into(), input }
+    Stream::new(path.into(), input)
 }
 
 #[test]
@@ -121,10 +121,8 @@ fn streams_are_looked_into_too() {
         fs::write(&file, &packed).unwrap();
         let mut options = sandbox.options_at_top();
         let cat = ["cat", file.to_str().unwrap()].iter().map(Into::into).collect();
-        options.streams = vec![
-            stream("by stdin", &packed),
-            Stream { path: b"by command".to_vec(), input: StreamInput::Command(cat) },
-        ];
+        options.streams =
+            vec![stream("by stdin", &packed), Stream::new(b"by command".to_vec(), StreamInput::Command(cat))];
         let summary = sandbox.backup_with(&options);
         assert_eq!(summary.problems, []);
         sizes.push(summary.totals.stored_bytes);
@@ -147,7 +145,7 @@ fn a_stream_that_fails_half_way_keeps_what_came() {
     let mut options = sandbox.options_at_top();
     let script = format!("cat '{}'; exit 3", file.display());
     let words = ["sh", "-c", &script].iter().map(Into::into).collect();
-    options.streams = vec![Stream { path: b"dump".to_vec(), input: StreamInput::Command(words) }];
+    options.streams = vec![Stream::new(b"dump".to_vec(), StreamInput::Command(words))];
     let summary = sandbox.backup_with(&options);
     assert_eq!(summary.problems.len(), 1);
     let target = tempfile::tempdir().unwrap();

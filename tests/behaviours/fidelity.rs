@@ -31,7 +31,7 @@ fn comes_back(sandbox: &Sandbox) -> PathBuf {
 }
 
 /// Sets an attribute, or says that this file system or user can not.
-fn attribute(path: &Path, name: &str, value: &[u8]) {
+pub(super) fn attribute(path: &Path, name: &str, value: &[u8]) {
     if let Err(error) = lsetxattr(path, name, value, XattrFlags::empty()) {
         println!("not tested here: {name} on {}: {error}", path.display());
     }
@@ -63,14 +63,14 @@ pub(super) fn ordinary(source: &Path) {
     attribute(&source.join("mode 0"), "user.empty", b"");
     attribute(&source.join("mode 0"), "user.binary", &[0, 255, 10, 0]);
     attribute(&source.join("sticky"), "user.of a folder", &[7; 1000]);
-    acl(&source.join("mode 3"), "system.posix_acl_access");
-    acl(&source.join("private"), "system.posix_acl_default");
+    acl(&source.join("mode 3"), "system.posix_acl_access", 5);
+    acl(&source.join("private"), "system.posix_acl_default", 5);
 }
 
-/// An ACL as the kernel stores it: owner rwx, user 1000 r, group r-x, mask r-x, other nothing.
-fn acl(path: &Path, name: &str) {
+/// An ACL as the kernel stores it: owner rwx, user 1000 r, group as told, mask r-x, other nothing.
+pub(super) fn acl(path: &Path, name: &str, group: u16) {
     let none = u32::MAX;
-    let rows: [(u16, u16, u32); 5] = [(1, 7, none), (2, 4, 1000), (4, 5, none), (16, 5, none), (32, 0, none)];
+    let rows: [(u16, u16, u32); 5] = [(1, 7, none), (2, 4, 1000), (4, group, none), (16, 5, none), (32, 0, none)];
     let mut bytes = 2_u32.to_le_bytes().to_vec();
     for (tag, rights, id) in rows {
         bytes.extend(tag.to_le_bytes());

@@ -7,16 +7,18 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use keepfast_engine::mount::Unmounted;
+use keepfast_engine::mount::Access;
 use keepfast_engine::select::Scope;
 use keepfast_engine::tree::{Cursor, Direction, NodeCache, Numbered, Part};
 
-use super::fidelity::{is_root, ordinary, privileged, times};
+use super::fidelity::{acl, is_root, ordinary, privileged, times};
 use crate::support::archives::{gzip, lines, tar, write, zip};
 use crate::support::capture::{assert_same, capture};
 use crate::support::child::again_as_ordinary_user;
@@ -329,19 +331,34 @@ fn nothing_can_be_changed() {
 }
 
 #[test]
-fn it_ends_when_it_is_told_to_though_somebody_uses_it() {
+fn others_may_read_what_modes_and_acls_let_them() {
+    if !is_root() {
+        return println!("not tested here: this is not root");
+    }
+    const OTHER: u32 = 54_321;
     let sandbox = Sandbox::new();
-    fs::write(sandbox.source().join("file"), b"one").unwrap();
+    // Others come to the sandbox, and to what is mounted in it.
+    fs::set_permissions(sandbox.path("."), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["for the group", "for its owner", "for one user", "by its mode"] {
+        let path = sandbox.source().join(name);
+        fs::write(&path, b"content").unwrap();
+        chown(&path, Some(0), Some(OTHER)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    fs::set_permissions(sandbox.source().join("for its owner"), fs::Permissions::from_mode(0o600)).unwrap();
+    // Its mode tells the mask where that of the group was.
+    acl(&sandbox.source().join("for one user"), "system.posix_acl_access", 0);
+    acl(&sandbox.source().join("for the group"), "system.posix_acl_access", 4);
     sandbox.backup();
-    let options = options(&sandbox);
-    let Some(mut mount) = try_mount(&sandbox, &options) else { return };
-    let mounted = mount.mounted.take().unwrap();
-    assert!(!mounted.wait(Duration::from_millis(10)).unwrap());
-    assert_eq!(mounted.unmount().unwrap(), Unmounted::Idle);
-    assert_eq!(names(&mount.point), Vec::<String>::new());
-    let mut mount = try_mount(&sandbox, &options).unwrap();
-    let held = File::open(mount.latest(&sandbox).join("file")).unwrap();
-    assert_eq!(mount.mounted.take().unwrap().unmount().unwrap(), Unmounted::InUse);
-    assert_eq!(names(&mount.point), Vec::<String>::new());
-    drop(held);
+    let mut options = options(&sandbox);
+    options.access = Access::All;
+    let Some(mount) = try_mount(&sandbox, &options) else { return };
+    let reads = |user: u32, name: &str| {
+        let mut cat = Command::new("cat");
+        cat.uid(user).gid(user).arg(mount.latest(&sandbox).join(name)).output().unwrap().stdout == b"content"
+    };
+    assert!(reads(OTHER, "by its mode") && reads(OTHER, "for the group"));
+    assert!(!reads(OTHER, "for its owner") && !reads(OTHER, "for one user"));
+    assert!(reads(1000, "for one user") && !reads(1000, "by its mode"));
+    assert_eq!(mount.problems(), []);
 }

@@ -254,7 +254,7 @@ fn paths_longer_than_the_kernel_takes_come_back() {
 }
 
 fn command(path: &str, words: &[&str]) -> Stream {
-    Stream { path: path.into(), input: StreamInput::Command(words.iter().map(Into::into).collect()) }
+    Stream::new(path.into(), StreamInput::Command(words.iter().map(Into::into).collect()))
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn outputs_of_commands_and_files_stand_in_one_snapshot() {
     options.streams = vec![
         command("dumps/one.sql", &["sh", "-c", "seq 1 2000000"]),
         command("dumps/empty", &["true"]),
-        Stream { path: b"stdin".to_vec(), input },
+        Stream::new(b"stdin".to_vec(), input),
     ];
     let summary = sandbox.backup_with(&options);
     assert_eq!(codes(&sandbox, &summary), []);

@@ -97,6 +97,7 @@ pub fn options(paths: &[PathBuf]) -> BackupOptions {
             threads: 0,
         },
         streams: Vec::new(),
+        missing: Vec::new(),
         paths: paths.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
         parent: Parent::Newest,
         tags: vec!["script".into()],

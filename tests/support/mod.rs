@@ -29,6 +29,7 @@ pub mod scene;
 pub mod search;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod servers;
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod sshd;
 pub mod standin;
 pub mod tar_files;

@@ -15,7 +15,7 @@ use keepfast_engine::target::OwnershipMode;
 
 use super::sandbox::Sandbox;
 
-/// A mount, and what it told.
+/// A mount, and what it told. It ends with this value, so that a test that fails leaves none.
 pub struct Mount {
     pub mounted: Option<Mounted>,
     pub point: PathBuf,
@@ -91,4 +91,10 @@ impl Mount {
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Whether something is mounted at a path.
+pub fn is_mounted(path: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(4) == path.to_str())
 }

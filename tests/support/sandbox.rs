@@ -217,6 +217,7 @@ pub fn backup_options(paths: &[PathBuf]) -> BackupOptions {
             threads: 1,
         },
         streams: Vec::new(),
+        missing: Vec::new(),
         paths: paths.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
         parent: Parent::Newest,
         tags: Vec::new(),

@@ -113,6 +113,11 @@ impl Sshd {
         SftpLocation::parse(&text).unwrap()
     }
 
+    /// Whom a command asks for at which port.
+    pub fn target(&self) -> (String, u16) {
+        (format!("{}@127.0.0.1", self.user), self.port)
+    }
+
     /// Options that lead ssh to this server and to nothing of the machine's own configuration.
     pub fn options(&self) -> SftpOptions {
         let mut command: Vec<OsString> = ["ssh", "-F", "none", "-i"].map(OsString::from).to_vec();

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
+use super::SystemArgs;
+
 /// Arguments of `backup`.
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "keepfast backup [OPTIONS] [PATH]...")]
 #[command(group = ArgGroup::new("sources").required(true).multiple(true)
-    .args(["paths", "stdin", "command", "files_from", "files_from_raw"]))]
+    .args(["paths", "stdin", "command", "files_from", "files_from_raw", "profile"]))]
 pub struct BackupArgs {
     /// Files and folders; relative ones are stored under the name given, absolute ones with their whole path
     #[arg(value_name = "PATH")]
@@ -29,6 +31,9 @@ pub struct BackupArgs {
     /// The same, each path ended by a NUL byte
     #[arg(long, value_name = "FILE")]
     pub files_from_raw: Vec<PathBuf>,
+    /// What the profile is told.
+    #[command(flatten)]
+    pub system: SystemArgs,
     /// What to leave out.
     #[command(flatten)]
     pub exclude: ExcludeArgs,
@@ -98,8 +103,8 @@ pub struct UnwrapArgs {
     pub no_unwrap_path: Vec<String>,
 }
 
-/// What `backup` leaves out.
-#[derive(Clone, Debug, Default, Args)]
+/// What `backup` and `diff --live` leave out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "What to leave out")]
 pub struct ExcludeArgs {
     /// Leave out what fits the pattern: `*.o` at any depth, `/home/*/.cache` exactly there

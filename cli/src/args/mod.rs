@@ -10,16 +10,21 @@ mod diff;
 mod forget;
 mod global;
 mod manage;
+mod page;
 mod paths;
+mod profile;
 mod prune;
 mod read;
+mod recover;
 mod restore;
 mod select;
+mod system;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
 pub use archive::{CodingArg, ExportArgs, ImportArgs};
-pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
+pub use backup::{AlsoArgs, BackupArgs, ExcludeArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use diff::{ColorArg, DiffArgs};
 pub use forget::{ForgetArgs, KeepArgs, UndeleteArgs};
@@ -28,11 +33,16 @@ pub use manage::{
     InitArgs, KeyArgs, KeyCommand, NewKeyArgs, QuickstartArgs, RepositoryArgs, RepositoryCommand, SessionsArgs,
     SessionsCommand, ShapeArgs, TagArgs, UnlockArgs,
 };
+pub use page::PageArgs;
 pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
+pub use profile::{ProfileArgs, ProfileCommand, ProfilesArgs};
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
+pub use recover::{DrillArgs, RecoverArgs, ScheduleArgs, ScheduleCommand, StatusArgs};
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
+pub use system::SystemArgs;
+pub use watch::WatchDiffArgs;
 
 /// Encrypted, deduplicating backups.
 #[derive(Debug, Parser)]
@@ -81,6 +91,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Show what differs between two snapshots
     Diff(Box<DiffArgs>),
+    /// Tell what changed on all hosts since the last time, what matters most first; for a nightly mail
+    WatchDiff(Box<WatchDiffArgs>),
     /// Show which snapshots changed a file or folder, and how
     History(HistoryArgs),
     /// Show which snapshot brought each line of a text
@@ -113,6 +125,16 @@ pub enum Command {
     Key(KeyArgs),
     /// Look at the storage of the repository
     Repository(RepositoryArgs),
+    /// Look at profiles, which describe whole systems and how they are brought back
+    Profile(ProfileArgs),
+    /// Bring a whole system back, step by step, as its profile's runbook says
+    Recover(Box<RecoverArgs>),
+    /// Bring a system back into a scratch folder, to know that it works and how long it takes
+    Drill(Box<DrillArgs>),
+    /// Show how old the data of each profile is, and how the last drill went
+    Status(StatusArgs),
+    /// Write timers for backups and drills of a profile
+    Schedule(Box<ScheduleArgs>),
     /// Print an object of the repository as JSON
     Cat(CatArgs),
     /// Print the version
@@ -135,6 +157,7 @@ impl Command {
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Diff(_) => "diff",
+            Self::WatchDiff(_) => "watch-diff",
             Self::History(_) => "history",
             Self::Blame(_) => "blame",
             Self::Find(_) => "find",
@@ -150,6 +173,11 @@ impl Command {
             Self::Copy(_) => "copy",
             Self::Key(_) => "key",
             Self::Repository(_) => "repository",
+            Self::Profile(_) => "profile",
+            Self::Recover(_) => "recover",
+            Self::Drill(_) => "drill",
+            Self::Status(_) => "status",
+            Self::Schedule(_) => "schedule",
             Self::Cat(_) => "cat",
             Self::Version => "version",
             Self::Quickstart(_) => "quickstart",

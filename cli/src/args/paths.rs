@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
-use crate::args::ScopeArgs;
+use crate::args::{PageArgs, ScopeArgs};
 
 /// Arguments of `history`.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("contents").args(["patch", "html"]).multiple(true))]
 pub struct HistoryArgs {
     /// The file or folder, as it stands in snapshots
     #[arg(value_name = "PATH")]
@@ -20,8 +21,11 @@ pub struct HistoryArgs {
     #[arg(short = 'P', long)]
     pub patch: bool,
     /// Show passwords, keys and tokens, which else appear as fingerprints
-    #[arg(long, requires = "patch")]
+    #[arg(long, requires = "contents")]
     pub reveal: bool,
+    /// A page instead.
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Which snapshots.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast backup`: files, folders and outputs of commands into one snapshot.
 
-use std::path::PathBuf;
+mod profile;
+mod quiet;
+
 use std::time::Instant;
 
 use keepfast_engine::backup::{BackupOptions, Compression, DeltaLimits, Mode, Parent, Summary, backup_to_all};
 use keepfast_engine::repository::Repository;
 use keepfast_engine::select::Scope;
+use keepfast_engine::session::Client;
 use keepfast_engine::source::{OneFileSystem, SourceOptions};
 use serde_json::{Value, json};
 
@@ -18,9 +21,6 @@ use crate::options::{also, machine, repository, storage, time};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
-/// More listing threads than this only wait for the disk.
-const MAX_LISTING_THREADS: usize = 4;
-
 /// What became of one repository.
 struct Fate {
     location: String,
@@ -29,6 +29,9 @@ struct Fate {
 
 /// Backs up.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<Done, Failure> {
+    if let Some(name) = &args.system.profile {
+        return profile::run(context, args, name);
+    }
     let started = Instant::now();
     context.output.claim().map_err(Failure::Output)?;
     let globals: Vec<GlobalArgs> =
@@ -61,16 +64,29 @@ fn back_up(
         return Err(opened.into_iter().find_map(Result::err).expect("the first could not be opened"));
     }
     let options = options(context, args, globals, &open, first)?;
-    let progress = Progress::start(context);
-    let outcomes = backup_to_all(&open, &machine::client(args.host.as_deref()), &options, &progress);
-    drop(progress);
-    let mut outcomes = outcomes?.into_iter();
+    let mut outcomes = read_once(context, &open, &options, &machine::client(args.host.as_deref()))?.into_iter();
     let fate = |(opened, global): (Result<Repository, Failure>, &GlobalArgs)| {
-        let location = storage::location(global).map_or_else(|_| "?".to_string(), |location| location.to_string());
         let outcome = opened.and_then(|_| Ok(outcomes.next().expect("one outcome a repository")?));
-        Fate { location, outcome }
+        Fate { location: location(global), outcome }
     };
     Ok(opened.into_iter().zip(globals).map(fate).collect())
+}
+
+fn location(global: &GlobalArgs) -> String {
+    storage::location(global).map_or_else(|_| "?".to_string(), |location| location.to_string())
+}
+
+/// Backs up to all of them: one outcome for each.
+fn read_once(
+    context: &Context,
+    open: &[&Repository],
+    options: &BackupOptions,
+    client: &Client,
+) -> Result<Vec<keepfast_engine::Result<Summary>>, Failure> {
+    let progress = Progress::start(context);
+    let outcomes = backup_to_all(open, client, options, &progress);
+    drop(progress);
+    Ok(outcomes?)
 }
 
 /// Tells what became of several repositories, or of one that failed.
@@ -122,10 +138,10 @@ fn options(
 ) -> Result<BackupOptions, Failure> {
     let paths = sources::paths(args)?;
     let streams = sources::streams(args)?;
-    if paths.is_empty() && streams.is_empty() {
+    if paths.is_empty() && streams.is_empty() && args.system.profile.is_none() {
         return Err(Failure::Usage("there is nothing to back up: the list of files is empty".to_string()));
     }
-    let own = sources::own_folders(&paths, &own_folders(context, globals, open)?)?;
+    let own = sources::own_folders(&paths, &sources::folders_in_use(&context.global, globals, open)?)?;
     for folder in &own {
         context.output.note(&format!("leaving out {}, which belongs to this repository", folder.display()));
     }
@@ -135,11 +151,12 @@ fn options(
         source: SourceOptions {
             working_directory: machine::working_directory()?,
             paths,
-            excludes: sources::excludes(args, &own)?,
+            excludes: sources::excludes(&args.exclude, &own)?,
             one_file_system: if args.exclude.one_file_system { OneFileSystem::Stay } else { OneFileSystem::Cross },
-            threads: threads.min(MAX_LISTING_THREADS),
+            threads: machine::listing_threads(&context.global),
         },
         streams,
+        missing: Vec::new(),
         parent: parent(args, first)?,
         tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
         description: args.description.clone(),
@@ -154,19 +171,6 @@ fn options(
         },
         clock: time::now,
     })
-}
-
-fn own_folders(context: &Context, globals: &[GlobalArgs], open: &[&Repository]) -> Result<Vec<PathBuf>, Failure> {
-    let folders = repository::folders(&context.global)?;
-    let mut own = Vec::new();
-    for global in globals {
-        own.extend(storage::location(global)?.folder().map(PathBuf::from));
-    }
-    for id in open.iter().map(|repository| repository.id().to_string()) {
-        own.push(folders.state.join(&id));
-        own.extend(folders.cache.as_ref().map(|cache| cache.join(&id)));
-    }
-    Ok(own)
 }
 
 fn parent(args: &BackupArgs, repository: &Repository) -> Result<Parent, Failure> {

@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `keepfast history`: which snapshots changed a file or folder, and how.
+//! `keepfast history`: which snapshots changed a file or folder, and how; with `--html` as a page.
+
+mod page;
+mod patch;
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
-use keepfast_engine::catalog::{self, Version};
-use keepfast_engine::compare::Mask;
-use keepfast_engine::compare::text::TextDiff;
-use keepfast_engine::events::Events;
+use keepfast_engine::catalog::Version;
 use keepfast_engine::format::tree::entry::FileType;
 use keepfast_engine::history::Snapshot;
-use keepfast_engine::index::IndexError;
-use keepfast_engine::reader::Reader;
 use keepfast_engine::select::trim;
-use keepfast_engine::text::{self as content, Text};
 use keepfast_engine::versions::{Change, Which, versions};
-use keepfast_engine::{Error, Result};
 use serde_json::{Value, json};
+
+use self::page::Page;
+use self::patch::with_patches;
 
 use crate::args::HistoryArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::catalog::{Asked, in_no_snapshot};
-use crate::options::{reveal, scope};
-use crate::progress::Progress;
+use crate::options::{page as place, reveal, scope};
 use crate::render::table::{Side, Table};
-use crate::render::{content as shown, json as js, text, version};
-
-/// Largest text of which differences are shown, in bytes; as for `blame`.
-const MAX_TEXT_BYTES: u64 = 16 << 20;
+use crate::render::{json as js, text, version};
 
 /// Shows the history.
 pub fn run(context: &Context, args: &HistoryArgs) -> Result<Done, Failure> {
+    place::check(context, &args.page)?;
     let asked = Asked::open(context)?;
     let chosen = scope::several(&asked.snapshots, &[], &args.scope)?;
     let path = trim(args.inside.as_os_str().as_bytes());
@@ -41,20 +36,68 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Result<Done, Failure> {
     if changes.is_empty() {
         return Err(in_no_snapshot(path, chosen.len()));
     }
-    if args.patch {
-        with_patches(context, &asked, &chosen, path, &changes, &reveal::mask(&asked.repository.reader(), args.reveal))?;
+    let mask = reveal::mask(&asked.repository.reader(), args.reveal);
+    let mut problems = 0;
+    if let Some(file) = &args.page.html {
+        let page = Page { context, args, asked: &asked, chosen: &chosen, path, mask: &mask };
+        problems = place::write(file, &args.page, |out| page.write(out, &changes))?;
+    } else if args.patch {
+        problems = with_patches(context, &asked, &chosen, path, &changes, &mask)?;
     } else {
         print(context, &chosen, &changes);
     }
-    context.output.note(&format!(
-        "{} of {}",
-        text::counted(changes.len() as u64, "entry"),
-        text::counted(chosen.len() as u64, "snapshot")
-    ));
-    let mut summary = json!({ "snapshots": chosen.len(), "changes": changes.len() });
+    print_summary(context, args, path, (changes.len(), chosen.len()), problems);
+    Ok(if problems == 0 { done } else { Done::Incomplete })
+}
+
+fn print_summary(
+    context: &Context,
+    args: &HistoryArgs,
+    path: &[u8],
+    (changes, snapshots): (usize, usize),
+    problems: usize,
+) {
+    if let Some(file) = &args.page.html {
+        if place::is_stdout(file) {
+            return;
+        }
+        context.output.note(&format!("{} written", file.display()));
+    }
+    let (entries, of) = (text::counted(changes as u64, "entry"), text::counted(snapshots as u64, "snapshot"));
+    context.output.note(&format!("{entries} of {of}"));
+    let html = args.page.html.as_ref().map(|file| file.to_string_lossy());
+    let mut summary = json!({ "snapshots": snapshots, "changes": changes, "problems": problems, "html": html });
     js::put_path(&mut summary, "path", &[b"/", path].concat());
     context.output.summary(summary);
-    Ok(done)
+}
+
+/// A change with the snapshots in which both contents can be read.
+struct Placed<'a> {
+    change: &'a Change,
+    snapshot: &'a Snapshot,
+    before: Option<(&'a Version, &'a Snapshot)>,
+    after: Option<(&'a Version, &'a Snapshot)>,
+}
+
+impl Placed<'_> {
+    /// Both contents where they differ: what is no file has none.
+    fn contents(&self) -> Option<[Option<(&Version, &Snapshot)>; 2]> {
+        let is_file = |side: &(&Version, &Snapshot)| side.0.file_type == FileType::File;
+        let (before, after) = (self.before.filter(is_file), self.after.filter(is_file));
+        let id = |side: Option<(&Version, &Snapshot)>| side.map(|(version, _)| (version.size, version.content.clone()));
+        (id(before) != id(after)).then_some([before, after])
+    }
+}
+
+fn placed<'a>(chosen: &[&'a Snapshot], changes: &'a [Change]) -> impl Iterator<Item = Placed<'a>> {
+    // By host: where what stands before a change can be read.
+    let mut earlier: HashMap<&str, &Snapshot> = HashMap::new();
+    changes.iter().map(move |change| {
+        let snapshot = chosen[change.snapshot];
+        let before = change.before.as_ref().zip(earlier.insert(&snapshot.manifest.host, snapshot));
+        let after = change.after.as_ref().map(|version| (version, snapshot));
+        Placed { change, snapshot, before, after }
+    })
 }
 
 fn print(context: &Context, chosen: &[&Snapshot], changes: &[Change]) {
@@ -70,13 +113,13 @@ fn print(context: &Context, chosen: &[&Snapshot], changes: &[Change]) {
         ("size", Side::Right),
         ("change", Side::Left),
     ]);
-    changes.iter().for_each(|change| table.row(row(chosen[change.snapshot], change)));
+    changes.iter().for_each(|change| table.row(row(chosen[change.snapshot], change).to_vec()));
     table.lines(out.columns()).iter().for_each(|line| out.line(line));
 }
 
-fn row(snapshot: &Snapshot, change: &Change) -> Vec<String> {
+fn row(snapshot: &Snapshot, change: &Change) -> [String; 5] {
     let file = change.after.as_ref().filter(|version| version.file_type == FileType::File);
-    vec![
+    [
         text::short(snapshot.id),
         text::time(snapshot.manifest.started),
         text::plain(&snapshot.manifest.host),
@@ -97,79 +140,4 @@ fn to_json(snapshot: &Snapshot, change: &Change) -> Value {
         "after": change.after.as_ref().map(version::to_json),
         "below": version::below_to_json(&change.below),
     })
-}
-
-/// Each change with what changed in the text.
-fn with_patches(
-    context: &Context,
-    asked: &Asked,
-    chosen: &[&Snapshot],
-    path: &[u8],
-    changes: &[Change],
-    mask: &Mask,
-) -> Result<(), Failure> {
-    let progress = Progress::start(context);
-    let reader = asked.repository.reader();
-    // By host: where what stands before a change can be read.
-    let mut earlier: HashMap<&str, usize> = HashMap::new();
-    for change in changes {
-        let snapshot = chosen[change.snapshot];
-        let host = snapshot.manifest.host.as_str();
-        let before = change.before.as_ref().zip(earlier.get(host).map(|number| chosen[*number]));
-        let after = change.after.as_ref().map(|version| (version, snapshot));
-        let patch = patch(&reader, path, before, after, mask, &progress);
-        if let Err(Error::Index(IndexError::Damaged { .. })) = &patch {
-            catalog::distrust(&asked.repository);
-        }
-        let patch = patch?;
-        if context.output.is_json() {
-            let mut object = to_json(snapshot, change);
-            object["patch"] = patch.map(|patch| shown::text(&patch)).into();
-            context.output.object(object);
-        } else {
-            context.output.line(row(snapshot, change).join("  ").trim_end());
-            shown::lines(&patch.unwrap_or_default()).for_each(|line| context.output.line(&format!("    {line}")));
-        }
-        context.output.check().map_err(Failure::Output)?;
-        earlier.insert(host, change.snapshot);
-    }
-    Ok(())
-}
-
-/// The difference of two contents; `None` where there is none to show: no file, or the same content.
-fn patch(
-    reader: &Arc<Reader>,
-    path: &[u8],
-    before: Option<(&Version, &Snapshot)>,
-    after: Option<(&Version, &Snapshot)>,
-    mask: &Mask,
-    events: &dyn Events,
-) -> Result<Option<Vec<u8>>> {
-    let is_file = |side: &(&Version, &Snapshot)| side.0.file_type == FileType::File;
-    let (before, after) = (before.filter(is_file), after.filter(is_file));
-    let id = |side: Option<(&Version, &Snapshot)>| side.map(|(version, _)| (version.size, version.content.clone()));
-    if id(before) == id(after) {
-        return Ok(None);
-    }
-    let read = |side: Option<(&Version, &Snapshot)>| match side {
-        None => Ok(Text::Lines(Vec::new())),
-        Some((version, snapshot)) => content::of_version(reader, snapshot, path, version, MAX_TEXT_BYTES, events),
-    };
-    Ok(Some(match (read(before)?, read(after)?) {
-        (Text::Lines(before), Text::Lines(after)) => unified(&mask.text(&before), &mask.text(&after)),
-        (Text::Binary, _) | (_, Text::Binary) => b"(binary)\n".to_vec(),
-        _ => format!("(more than {MAX_TEXT_BYTES} bytes)\n").into_bytes(),
-    }))
-}
-
-/// Lines around a change that stay to show where it is; what `diff -u` does.
-const CONTEXT_LINES: usize = 3;
-
-/// Both are far shorter than what can be compared.
-fn unified(before: &[u8], after: &[u8]) -> Vec<u8> {
-    let mut patch = Vec::new();
-    if let Ok(diff) = TextDiff::new(before, after) {
-        diff.patch(CONTEXT_LINES, |line| patch.extend(line.bytes()));
-    }
-    patch
 }

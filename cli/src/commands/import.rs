@@ -137,7 +137,7 @@ fn whole(
         Source::Stdin => {
             let reader: Box<dyn Read + Send> = Box::new(io::stdin());
             let input = StreamInput::Reader(Mutex::new(Some(reader)));
-            let stream = Stream { path: stream_path(&args.stdin_filename)?, input };
+            let stream = Stream::new(stream_path(&args.stdin_filename)?, input);
             (machine::working_directory()?, Vec::new(), vec![stream])
         }
     };
@@ -151,6 +151,7 @@ fn whole(
             threads: 1,
         },
         streams,
+        missing: Vec::new(),
         paths,
         parent: Parent::Newest,
         tags: tags(args),

@@ -7,6 +7,7 @@ mod cat;
 mod check;
 mod copy;
 mod diff;
+mod drill;
 mod dump;
 mod export;
 mod find;
@@ -17,17 +18,22 @@ mod init;
 mod key;
 mod ls;
 mod mount;
+mod profile;
 mod prune;
 mod quickstart;
+mod recover;
 mod repository;
 mod restore;
+mod schedule;
 mod sessions;
 mod show;
 mod snapshots;
 mod stats;
+mod status;
 mod tag;
 mod undelete;
 mod version;
+mod watch_diff;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -49,6 +55,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Import(args) => import::run(context, args),
         Command::Export(args) => export::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::WatchDiff(args) => watch_diff::run(context, args),
         Command::History(args) => history::run(context, args),
         Command::Blame(args) => blame::run(context, args),
         Command::Find(args) => find::run(context, args),
@@ -64,6 +71,11 @@ pub fn run(context: &Context, command: &Command) -> Result<Done, Failure> {
         Command::Copy(args) => copy::run(context, args),
         Command::Key(args) => key::run(context, args),
         Command::Repository(args) => repository::run(context, args),
+        Command::Profile(args) => profile::run(context, args),
+        Command::Recover(args) => recover::run(context, args),
+        Command::Drill(args) => drill::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Schedule(args) => schedule::run(context, args),
         Command::Cat(args) => cat::run(context, args),
         Command::Version => version::run(context),
         Command::Quickstart(args) => quickstart::run(context, args),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast prune`: space back from what no snapshot needs.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use keepfast_engine::backup::Compression;
 use keepfast_engine::prune::{MaxUnused, Mode, OnDamage, PruneOptions, Report, SmallPacks, prune};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::args::PruneArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::{machine, repository, size};
+use crate::options::{machine, repository, size, time};
 use crate::progress::Progress;
 use crate::render::text;
 
@@ -83,9 +83,9 @@ fn options(args: &PruneArgs) -> Result<PruneOptions, Failure> {
         max_unused: parse_limit(&args.max_unused)?,
         max_repack_bytes: args.max_repack_size.as_deref().map(size::parse).transpose()?,
         small_packs: if args.repack_small { SmallPacks::Repack } else { SmallPacks::Keep },
-        max_time: args.max_time.as_deref().map(parse_duration).transpose()?,
-        wait: parse_duration(&args.wait)?,
-        void_after: if args.void_after == "never" { None } else { Some(parse_duration(&args.void_after)?) },
+        max_time: args.max_time.as_deref().map(time::parse_duration).transpose()?,
+        wait: time::parse_duration(&args.wait)?,
+        void_after: if args.void_after == "never" { None } else { Some(time::parse_duration(&args.void_after)?) },
         on_damage: if args.ignore_damage { OnDamage::Ignore } else { OnDamage::Refuse },
         mode: if args.dry_run { Mode::DryRun } else { Mode::Commit },
         compression: Compression::Auto,
@@ -102,23 +102,6 @@ fn parse_limit(text: &str) -> Result<MaxUnused, Failure> {
         return if (0.0..=100.0).contains(&percent) { Ok(MaxUnused::Percent(percent)) } else { Err(refuse()) };
     }
     size::parse(text).map(MaxUnused::Bytes).map_err(|_| refuse())
-}
-
-fn parse_duration(text: &str) -> Result<Duration, Failure> {
-    let refuse = || Failure::Usage(format!("{text:?} is no duration; write 90s, 10m, 12h or 7d"));
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| refuse())?;
-    let unit = match unit.trim() {
-        "" if number == 0 => 1,
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return Err(refuse()),
-    };
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(refuse)
 }
 
 fn print(context: &Context, report: &Report, dry_run: bool, seconds: f64) {
@@ -264,9 +247,7 @@ fn summary(report: &Report, dry_run: bool, seconds: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{MaxUnused, parse_duration, parse_limit};
+    use super::{MaxUnused, parse_limit};
 
     #[test]
     fn limits_are_read_as_restic_reads_them() {
@@ -276,17 +257,6 @@ mod tests {
         assert_eq!(parse_limit("unlimited").unwrap(), MaxUnused::Unlimited);
         for bad in ["", "%", "101%", "-1%", "nan%", "all"] {
             assert!(parse_limit(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn durations_need_a_unit_unless_they_are_nothing() {
-        let table = [("0", 0), ("90s", 90), ("10m", 600), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)];
-        for (text, seconds) in table {
-            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
-        }
-        for bad in ["", "5", "m", "-1m", "1.5h", "1y", "99999999999999999999d", "999999999999999w"] {
-            assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
 }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use keepfast_engine::backup::{Archives, Stream, StreamInput};
+use keepfast_engine::repository::Repository;
 use keepfast_engine::source::{Case, ExcludeError, Excludes, ExcludesBuilder};
 
-use crate::args::{BackupArgs, UnwrapArgs};
+use crate::args::{BackupArgs, ExcludeArgs, GlobalArgs, UnwrapArgs};
 use crate::exit::Failure;
 use crate::options::scope::absolute;
-use crate::options::size;
+use crate::options::{repository, size, storage};
 
 /// Every path to be saved: from the command line, then from files.
 ///
@@ -59,10 +60,8 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
             return Err(Failure::Usage("standard input can not be saved and be a list of files".to_string()));
         }
         let reader: Box<dyn Read + Send> = Box::new(io::stdin());
-        streams.push(Stream {
-            path: stream_path(&args.stdin_filename)?,
-            input: StreamInput::Reader(Mutex::new(Some(reader))),
-        });
+        let input = StreamInput::Reader(Mutex::new(Some(reader)));
+        streams.push(Stream::new(stream_path(&args.stdin_filename)?, input));
     }
     for command in &args.command {
         let (name, shell) = command
@@ -74,7 +73,7 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
                 ))
             })?;
         let words = ["sh", "-c", shell].map(OsString::from).to_vec();
-        streams.push(Stream { path: stream_path(name)?, input: StreamInput::Command(words) });
+        streams.push(Stream::new(stream_path(name)?, StreamInput::Command(words)));
     }
     Ok(streams)
 }
@@ -109,8 +108,7 @@ pub fn recorded_paths(paths: &[PathBuf], streams: &[Stream]) -> Result<Vec<Vec<u
 ///
 /// # Errors
 /// A pattern is not valid, or an exclude file can not be read.
-pub fn excludes(args: &BackupArgs, own: &[PathBuf]) -> Result<Excludes, Failure> {
-    let exclude = &args.exclude;
+pub fn excludes(exclude: &ExcludeArgs, own: &[PathBuf]) -> Result<Excludes, Failure> {
     let mut builder = Excludes::builder();
     let refused = |error: ExcludeError| Failure::Usage(error.to_string());
     for pattern in &exclude.exclude {
@@ -125,7 +123,7 @@ pub fn excludes(args: &BackupArgs, own: &[PathBuf]) -> Result<Excludes, Failure>
             text.map_err(|error| Failure::other(format!("can not read the exclude file {}: {error}", file.display())))?;
         builder.lines(text.lines(), Case::Sensitive).map_err(refused)?;
     }
-    tags(&mut builder, args);
+    tags(&mut builder, exclude);
     if let Some(limit) = &exclude.exclude_larger_than {
         builder.larger_than(size::parse(limit)?);
     }
@@ -148,11 +146,11 @@ pub fn archives(args: &UnwrapArgs) -> Result<Archives, Failure> {
     Archives::up_to(most, &args.no_unwrap_path).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn tags(builder: &mut ExcludesBuilder, args: &BackupArgs) {
-    if args.exclude.exclude_caches {
+fn tags(builder: &mut ExcludesBuilder, exclude: &ExcludeArgs) {
+    if exclude.exclude_caches {
         builder.caches();
     }
-    for tag in &args.exclude.exclude_if_present {
+    for tag in &exclude.exclude_if_present {
         match tag.split_once(':') {
             Some((name, header)) => builder.if_present(name.as_bytes(), Some(header.as_bytes())),
             None => builder.if_present(tag.as_bytes(), None),
@@ -169,6 +167,27 @@ pub fn literal(path: &str) -> String {
         pattern.push(character);
         pattern
     })
+}
+
+/// Keepfast's own folders, as far as this run uses them: repositories in folders, and what it keeps of the open ones on this machine.
+///
+/// # Errors
+/// A location is none, or there is no folder for the state.
+pub fn folders_in_use(
+    global: &GlobalArgs,
+    globals: &[GlobalArgs],
+    open: &[&Repository],
+) -> Result<Vec<PathBuf>, Failure> {
+    let folders = repository::folders(global)?;
+    let mut own = Vec::new();
+    for global in globals {
+        own.extend(storage::location(global)?.folder().map(PathBuf::from));
+    }
+    for id in open.iter().map(|repository| repository.id().to_string()) {
+        own.push(folders.state.join(&id));
+        own.extend(folders.cache.as_ref().map(|cache| cache.join(&id)));
+    }
+    Ok(own)
 }
 
 /// Those of keepfast's own folders that lie in one of the paths, as the walk meets them.

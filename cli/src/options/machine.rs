@@ -35,6 +35,12 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Names under which snapshots of this machine may stand: its own, and the one that `KEEPFAST_HOST` gives its backups.
+pub fn own_names() -> Vec<String> {
+    let given = env::var("KEEPFAST_HOST").ok().filter(|name| !name.is_empty());
+    std::iter::once(host_name()).chain(given).collect()
+}
+
 fn user_name() -> String {
     let name = uzers::get_effective_username();
     name.map_or_else(|| rustix::process::geteuid().as_raw().to_string(), |name| name.to_string_lossy().into_owned())
@@ -50,6 +56,11 @@ pub fn has_process(id: u32) -> bool {
 pub fn threads(global: &GlobalArgs) -> usize {
     let all = || thread::available_parallelism().map_or(1, usize::from);
     global.threads.map_or_else(all, usize::from)
+}
+
+/// Threads that list folders; more than a few only wait for the disk.
+pub fn listing_threads(global: &GlobalArgs) -> usize {
+    threads(global).min(4)
 }
 
 /// Where relative paths begin.

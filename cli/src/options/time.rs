@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Points in time as people type them, and the clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -47,6 +47,27 @@ fn span(text: &str, zone: &TimeZone) -> Result<(i64, i64), Failure> {
     Ok((i64::try_from(start).map_err(|_| refuse())?, i64::try_from(end).map_err(|_| refuse())?))
 }
 
+/// A length of time: a number and `s`, `m`, `h`, `d` or `w`; 0 needs none.
+///
+/// # Errors
+/// It is none.
+pub fn parse_duration(text: &str) -> Result<Duration, Failure> {
+    let refuse = || Failure::Usage(format!("{text:?} is no duration; write 90s, 10m, 12h or 7d"));
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    let unit = match unit.trim() {
+        "" if number == 0 => 1,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(refuse()),
+    };
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(refuse)
+}
+
 /// Now, as it is stored.
 pub fn now() -> StoredTime {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -63,7 +84,9 @@ pub fn now_seconds() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_from, parse_until};
+    use std::time::Duration;
+
+    use super::{parse_duration, parse_from, parse_until};
     use jiff::tz::{Offset, TimeZone};
 
     const HOUR: i64 = 3_600_000_000_000;
@@ -89,6 +112,17 @@ mod tests {
     fn what_is_no_time_is_refused() {
         for text in ["", "yesterday", "2026-13-01", "2026-11-01T25:00", "11/01/2026", "9999-12-31"] {
             assert!(parse_until(text, &TimeZone::UTC).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_need_a_unit_unless_they_are_nothing() {
+        let table = [("0", 0), ("90s", 90), ("10m", 600), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)];
+        for (text, seconds) in table {
+            assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for bad in ["", "5", "m", "-1m", "1.5h", "1y", "99999999999999999999d", "999999999999999w"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
 }

@@ -3,10 +3,19 @@
 //!
 //! `dump` is for programs and does not come by.
 
+use keepfast_engine::compare::{Change, ChangeKind, certificate};
+use serde_json::{Value, json};
+
+use crate::render::text;
+
 /// A line of text without its line feed: control characters but tabs, and what is not UTF-8, are escaped, or a file could disguise what is printed.
 pub fn line(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    fragment(bytes.strip_suffix(b"\r").unwrap_or(bytes))
+}
+
+/// A part of a line, as [`line()`] makes it; a carriage return is shown.
+pub fn fragment(bytes: &[u8]) -> String {
     let parts: Vec<String> = bytes.split(|byte| *byte == b'\t').map(escaped).collect();
     parts.join("\t")
 }
@@ -14,7 +23,7 @@ pub fn line(bytes: &[u8]) -> String {
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(&crate::render::text::plain(chunk.valid()));
+        text.push_str(&text::plain(chunk.valid()));
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
@@ -28,6 +37,36 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = String> {
 /// The whole text as JSON has it: what is not UTF-8 is replaced.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A change inside a document on one line.
+pub fn change(change: &Change) -> String {
+    let place = if change.place.0.is_empty() { "(all of it)".to_string() } else { change.place.to_string() };
+    let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or_default());
+    let (old, new, place) = (shown(&change.before), shown(&change.after), text::plain(&place));
+    let left = change.days_left.map_or_else(String::new, |days| format!(" ({})", certificate::expiry(days)));
+    match change.kind {
+        ChangeKind::Added => format!("  + {place}: {new}{left}"),
+        ChangeKind::Removed => format!("  - {place}: {old}"),
+        ChangeKind::Changed => format!("  ~ {place}: {old} -> {new}{left}"),
+    }
+}
+
+/// The same for programs, without the path of the file.
+pub fn change_to_json(format: &str, change: &Change) -> Value {
+    let kind = match change.kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Changed => "changed",
+    };
+    json!({
+        "format": format,
+        "place": change.place.to_string(),
+        "kind": kind,
+        "before": change.before,
+        "after": change.after,
+        "days_left": change.days_left,
+    })
 }
 
 #[cfg(test)]

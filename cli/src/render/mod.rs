@@ -5,9 +5,11 @@
 pub mod capability;
 pub mod content;
 pub mod entry;
+pub mod inside;
 pub mod json;
 pub mod object;
 mod output;
+pub mod page;
 pub mod snapshot;
 pub mod table;
 pub mod text;

@@ -129,7 +129,7 @@ impl Output {
         let _ = self.finish();
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "error: {message}");
-        if !hint.is_empty() {
+        for hint in hint.lines() {
             let _ = writeln!(stderr, "hint: {hint}");
         }
     }
@@ -137,6 +137,14 @@ impl Output {
     /// Whether what was printed so far went wrong: a reason to stop printing more.
     pub fn check(&self) -> Result<(), io::Error> {
         self.failed.lock().expect("no holder panics").take().map_or(Ok(()), Err)
+    }
+
+    /// Shows what was printed so far: for what takes long, and is followed by people and programs.
+    pub fn flush(&self) {
+        let flushed = self.stdout.lock().expect("no holder panics").flush();
+        if let Err(error) = flushed {
+            self.failed.lock().expect("no holder panics").get_or_insert(error);
+        }
     }
 
     /// Whether nobody reads the output any more.

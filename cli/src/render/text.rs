@@ -36,10 +36,10 @@ pub fn path(path: &[u8]) -> String {
     text
 }
 
-/// Controls, and the marks that make a terminal write from right to left: both can disguise what is printed.
+/// Controls, separators of lines, and the marks that make a terminal or a browser write from right to left: all can disguise what is shown.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A path in a snapshot, from its top.
@@ -113,8 +113,8 @@ pub fn count(number: u64) -> String {
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = match noun.strip_suffix('y') {
         _ if number == 1 => noun.to_string(),
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{noun}s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{noun}s"),
     };
     format!("{} {plural}", count(number))
 }
@@ -132,6 +132,11 @@ pub fn duration(seconds: f64) -> String {
 /// Local time to the minute, of Unix nanoseconds.
 pub fn time(nanoseconds: i64) -> String {
     format_time(i128::from(nanoseconds), "%Y-%m-%d %H:%M")
+}
+
+/// The same with the zone, for what is read elsewhere.
+pub fn time_and_zone(nanoseconds: i64) -> String {
+    format_time(i128::from(nanoseconds), "%Y-%m-%d %H:%M %:z")
 }
 
 /// Local time to the second, of Unix seconds.

@@ -7,6 +7,28 @@ use std::process::{Command, Stdio};
 
 use crate::sandbox::Sandbox;
 
+/// The same certificate twice, valid for 3000 and for 6000 days from November 2026.
+const CERTIFICATES: [&str; 2] = [
+    "-----BEGIN CERTIFICATE-----\n\
+     MIIBSDCB+6ADAgECAhRPb5mAvjP+1aj+1leDtItH+Ez7mTAFBgMrZXAwGjEYMBYG\n\
+     A1UEAwwPd2ViLmV4YW1wbGUub3JnMB4XDTI2MTEyOTA3MDYwNVoXDTM1MDIxNTA3\n\
+     MDYwNVowGjEYMBYGA1UEAwwPd2ViLmV4YW1wbGUub3JnMCowBQYDK2VwAyEAoY4o\n\
+     lM0SssDbFEExOm8bNoShnEVflGMVMtyE3nLLatWjUzBRMB0GA1UdDgQWBBSyMgJV\n\
+     N5toJDsNVrngs4OfTsrp3TAfBgNVHSMEGDAWgBSyMgJVN5toJDsNVrngs4OfTsrp\n\
+     3TAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAB2TuiHHAH5BYbIDq94xm3Y41325\n\
+     wsYdp4poTFnavpJdkMrFEtRGXTGCA4kdvDxLFQFoEBhRhkLwbaO+qp570Qw=\n\
+     -----END CERTIFICATE-----\n",
+    "-----BEGIN CERTIFICATE-----\n\
+     MIIBSDCB+6ADAgECAhRJ9DtxsLZW5wp25NsZB28ca8Rp/jAFBgMrZXAwGjEYMBYG\n\
+     A1UEAwwPd2ViLmV4YW1wbGUub3JnMB4XDTI2MTEyOTA3MDYwNVoXDTQzMDUwNDA3\n\
+     MDYwNVowGjEYMBYGA1UEAwwPd2ViLmV4YW1wbGUub3JnMCowBQYDK2VwAyEA0lsN\n\
+     dWWw8zLacxkVowyLunu4i75+jV5m0Pz/fWhLNy+jUzBRMB0GA1UdDgQWBBTNNkmo\n\
+     fiFAhZvvsQuOCI2LncIuTDAfBgNVHSMEGDAWgBTNNkmofiFAhZvvsQuOCI2LncIu\n\
+     TDAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAHvU+zeyIXJM8pXHkHdWoLbw/kPF\n\
+     MTa9Vyhft/gG+TtByohE0A0f/Jc1I++X2tQnpLM7eNNQRkPfL3w6CuF3CQA=\n\
+     -----END CERTIFICATE-----\n",
+];
+
 /// A sandbox with a snapshot of these files, and a second one after `change`.
 fn changed(files: &[(&str, &str)], change: impl FnOnce(&dyn Fn(&str) -> std::path::PathBuf)) -> Sandbox {
     let sandbox = Sandbox::empty();
@@ -51,6 +73,33 @@ fn files_with_another_path_are_one_row_and_sizes_stand_behind_the_others() {
 }
 
 #[test]
+fn copies_of_files_that_are_still_there_are_found_if_that_is_asked() {
+    let sandbox = changed(&[("a", "the content"), ("b/c", "the content")], |path| {
+        fs::write(path("c"), "the content").unwrap();
+        fs::write(path("new"), "other content").unwrap();
+    });
+    let rows = |arguments: &[&str]| {
+        sandbox.ok(&[&["-q", "diff", "latest~1", "latest", "--name-status"], arguments].concat()).out
+    };
+    assert_eq!(rows(&["--copies"]), "C    /b/c -> /c\n+    /new\n", "one with the same name is most likely the one");
+    assert_eq!(rows(&[]), "+    /c\n+    /new\n");
+}
+
+#[test]
+fn a_certificate_tells_how_many_days_are_left_at_the_later_snapshot() {
+    let sandbox = changed(&[("web.pem", CERTIFICATES[0])], |path| fs::write(path("web.pem"), CERTIFICATES[1]).unwrap());
+    let shown = patch(&sandbox, &[]);
+    let line = shown.lines().find(|line| line.contains("not_after")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(line.ends_with(" days left)") || line.contains("(expired "), "{line}");
+    assert_eq!(shown.matches(" days left)").count() + shown.matches("(expired ").count(), 1, "{shown}");
+    assert_eq!(patch(&sandbox, &[]), shown, "the same snapshots always give the same days");
+    let objects = sandbox.json(0, &["diff", "latest~1", "latest", "--patch"]);
+    let changes: Vec<_> = objects.iter().filter(|object| object["days_left"].is_i64()).collect();
+    assert!(changes.len() == 1 && changes[0]["place"].as_str().unwrap().ends_with("not_after"), "{objects:?}");
+    assert!(!changes[0]["after"].as_str().unwrap().contains('('), "the value alone: {changes:?}");
+}
+
+#[test]
 fn documents_are_compared_by_key_whatever_their_layout() {
     let sandbox =
         changed(&[("app.json", r#"{"db": {"port": 5432, "host": "a"}, "users": [{"id": 1, "name": "x"}]}"#)], |path| {
@@ -86,7 +135,13 @@ fn no_secret_is_shown_unless_it_is_asked_for() {
         assert!(!shown.contains("hunter"), "{shown}");
         assert!(shown.matches("<secret ").count() >= 4, "{shown}");
     }
+    let page = sandbox.ok(&["diff", "latest~1", "latest", "--html", "-"]).out;
+    assert!(!page.contains("hunter") && page.matches("class=\"secret\"").count() >= 10, "{page}");
+    assert!(sandbox.ok(&["diff", "latest~1", "latest", "--html", "-", "--reveal"]).out.contains("hunter3"));
     for (name, _) in files {
+        let page = sandbox.ok(&["history", name, "--html", "-"]).out;
+        assert!(!page.contains("hunter") && page.contains("class=\"secret\""), "{page}");
+        assert!(sandbox.ok(&["history", name, "--html", "-", "--reveal"]).out.contains("hunter3"), "{name}");
         let latest = format!("latest:{name}");
         for command in [&["history", name, "--patch"][..], &["blame", name], &["show", &latest]] {
             let shown = sandbox.ok(command).out;

@@ -108,7 +108,7 @@ fn every_command_line_in_the_documents_is_one_that_the_program_understands() {
 
 /// The marked blocks of the guides, in their order, with places of this machine for those of the guide.
 fn script(mark: &str, places: &[(&str, &str)]) -> String {
-    let guides = ["nas-and-s3", "archives", "savings"].map(|name| format!("docs/guides/{name}.md"));
+    let guides = ["nas-and-s3", "archives", "savings", "what-changed"].map(|name| format!("docs/guides/{name}.md"));
     let blocks: Vec<Block> = guides.iter().flat_map(|guide| blocks(&document(guide))).collect();
     let lines: Vec<String> =
         blocks.into_iter().filter(|block| block.mark == format!("run: {mark}")).flat_map(|block| block.lines).collect();
@@ -174,6 +174,28 @@ fn the_guide_leads_to_where_the_bytes_went() {
     let run = run_script(&sandbox, &script("savings", &places), &[]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.out.contains("in 6 files of 2 snapshots") && run.out.contains("\"bytes_dedup\":"), "{run:?}");
+}
+
+#[test]
+fn the_guide_leads_to_what_changed() {
+    let sandbox = Sandbox::empty();
+    let disk = sandbox.text("disk");
+    fs::create_dir(&disk).unwrap();
+    fs::write(sandbox.path("src/hosts"), "127.0.0.1 localhost\n").unwrap();
+    // A backup of the current folder has its files at the top.
+    let places = [("backup /etc", "backup ."), ("/etc/hosts", "hosts"), ("/mnt/disk", &disk)];
+    let run = run_script(&sandbox, &script("changed", &places), &[]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("+10.0.0.2 db") && run.out.contains("+10.0.0.3 cache"), "{run:?}");
+    assert!(run.out.contains("0 keys, users, rights"), "what watch-diff says: {run:?}");
+    for (name, title, line) in [
+        ("change", "What changed on ", "10.0.0.2 db"),
+        ("hosts", "History of ", "10.0.0.2 db"),
+        ("now", "After: live files of ", "10.0.0.3 cache"),
+    ] {
+        let page = fs::read_to_string(Path::new(&disk).join(format!("{name}.html"))).unwrap();
+        assert!(page.contains(title) && page.contains(line), "{name}");
+    }
 }
 
 #[test]

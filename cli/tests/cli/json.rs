@@ -16,7 +16,7 @@ fn every_verb_ends_with_a_summary_of_its_own() {
     let output = sandbox.text("dumped");
     let (archive, exported) = (sandbox.text("in.tar"), sandbox.text("out.tar.zst"));
     fs::write(&archive, [0; 1024]).unwrap();
-    let verbs: [&[&str]; 36] = [
+    let verbs: [&[&str]; 38] = [
         &["init"],
         &["backup", "."],
         &["backup", ".", "--force", "--tag", "x"],
@@ -27,6 +27,8 @@ fn every_verb_ends_with_a_summary_of_its_own() {
         &["restore", "latest", "--target", &target, "-v"],
         &["dump", "latest", "a.txt", "-o", &output],
         &["diff", "latest~1", "latest", "--metadata"],
+        &["diff", "latest", "--live"],
+        &["watch-diff"],
         &["history", "a.txt", "--all"],
         &["history", "a.txt", "--patch"],
         &["blame", "a.txt"],

@@ -8,18 +8,29 @@ mod archives;
 mod backup;
 mod credentials;
 mod diff;
+mod drill;
 mod guides;
 mod json;
+mod live;
 mod mount;
+mod page;
 mod paths;
 mod probe;
+mod profile;
 mod quickstart;
 mod read;
+mod recover;
+mod recover_failures;
 mod remote;
 mod reserve;
 mod retention;
 mod sandbox;
+mod schedule;
+mod shop;
 mod signals;
+mod status;
+mod systems;
+mod watch;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]

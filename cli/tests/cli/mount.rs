@@ -1,59 +1,96 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast mount`: what it says, how it ends, and where it refuses. Each test says so where this machine or user can not mount.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::sandbox::{Run, Sandbox};
 
-/// A mount that is being served.
+/// A mount that is being served. It ends with this value, so that a test that fails leaves neither a mount nor a process.
 struct Served {
-    child: Child,
-    out: BufReader<std::process::ChildStdout>,
+    /// Until somebody waits for it.
+    child: Option<Child>,
+    mountpoint: PathBuf,
+    out: BufReader<ChildStdout>,
     /// The line that told that it is mounted.
     first: String,
 }
 
 /// Mounts at `mountpoint` of the sandbox; `None` where that is not possible, which is said.
 fn serve(sandbox: &Sandbox, more: &[&str]) -> Option<Served> {
-    fs::create_dir_all(sandbox.path("mountpoint")).unwrap();
-    let mountpoint = sandbox.text("mountpoint");
-    let mut command = sandbox.command(&[&["mount", &mountpoint][..], more].concat());
+    let mountpoint = sandbox.path("mountpoint");
+    fs::create_dir_all(&mountpoint).unwrap();
+    let mut command = sandbox.command(&[&["mount", &sandbox.text("mountpoint")][..], more].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut first = String::new();
-    out.read_line(&mut first).unwrap();
-    if is_mounted(&sandbox.path("mountpoint")) {
-        return Some(Served { child, out, first });
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let mut served = Served { child: Some(child), mountpoint, out, first: String::new() };
+    served.out.read_line(&mut served.first).unwrap();
+    if is_mounted(&served.mountpoint) {
+        return Some(served);
     }
-    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-    let why = format!("{first}{}", String::from_utf8_lossy(&stderr));
+    let run = served.end();
     let is_missing = ["there is no /dev/fuse", "fusermount3 is not installed", "may not be used"];
-    assert!(status.code() == Some(1) && is_missing.iter().any(|text| why.contains(text)), "{status}: {why}");
-    println!("not tested here: {why}");
+    assert!(run.code == 1 && is_missing.iter().any(|text| run.err.contains(text)), "{run:?}");
+    println!("not tested here: {}", run.err);
     None
 }
 
 fn is_mounted(path: &Path) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    mounts.lines().any(|line| line.split(' ').nth(1) == path.to_str())
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(4) == path.to_str())
+}
+
+/// How a user unmounts.
+#[derive(Clone, Copy)]
+enum How {
+    Plainly,
+    /// Though somebody uses it.
+    Lazily,
+}
+
+/// Unmounts with the system's program for this user.
+fn umount(mountpoint: &Path, how: How) -> io::Result<ExitStatus> {
+    let words: &[&str] = match (rustix::process::geteuid().is_root(), how) {
+        (true, How::Plainly) => &["umount"],
+        (true, How::Lazily) => &["umount", "-l"],
+        (false, How::Plainly) => &["fusermount3", "-u"],
+        (false, How::Lazily) => &["fusermount3", "-u", "-z"],
+    };
+    Command::new(words[0]).args(&words[1..]).arg(mountpoint).status()
 }
 
 impl Served {
+    fn child(&self) -> &Child {
+        self.child.as_ref().unwrap()
+    }
+
     fn send(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(self.child()), signal).unwrap();
     }
 
     /// Waits for the end.
     fn end(mut self) -> Run {
-        let rest = std::io::read_to_string(&mut self.out).unwrap();
-        let output = self.child.wait_with_output().unwrap();
-        Run { out: self.first + &rest, ..Run::from(output) }
+        let rest = io::read_to_string(&mut self.out).unwrap();
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        Run { out: std::mem::take(&mut self.first) + &rest, ..Run::from(output) }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // First, because a mount whose process has died can not be looked at, and the sandbox is deleted next.
+        if is_mounted(&self.mountpoint) {
+            let _ = umount(&self.mountpoint, How::Lazily);
+        }
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -78,10 +115,7 @@ fn an_unmount_ends_it() {
     let sandbox = Sandbox::with_snapshot();
     let Some(served) = serve(&sandbox, &["--json"]) else { return };
     let mountpoint = sandbox.text("mountpoint");
-    let is_root = rustix::process::geteuid().is_root();
-    let mut command = if is_root { Command::new("umount") } else { Command::new("fusermount3") };
-    let status = command.args(if is_root { &[][..] } else { &["-u"][..] }).arg(&mountpoint).status().unwrap();
-    assert!(status.success());
+    assert!(umount(&served.mountpoint, How::Plainly).unwrap().success());
     let run = served.end();
     assert_eq!(run.code, 0, "{run:?}");
     let objects: Vec<Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -89,6 +123,22 @@ fn an_unmount_ends_it() {
     assert_eq!(objects[0]["mounted"], mountpoint);
     assert_eq!(objects[1]["summary"]["mountpoint"], mountpoint);
     assert_eq!(objects[1]["summary"]["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn a_test_that_fails_leaves_no_mount_and_no_process() {
+    let sandbox = Sandbox::with_snapshot();
+    let Some(served) = serve(&sandbox, &[]) else { return };
+    let (mountpoint, process) = (sandbox.path("mountpoint"), Pid::from_child(served.child()));
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        // Dropped last: the mount is in use when it has to end.
+        let _held = File::open(mountpoint.join("snapshots/latest/a.txt")).unwrap();
+        let _served = served;
+        panic!("as a test does");
+    }));
+    assert!(failed.is_err());
+    assert!(!is_mounted(&mountpoint));
+    assert_eq!(test_kill_process(process), Err(rustix::io::Errno::SRCH));
 }
 
 #[test]

@@ -7,19 +7,25 @@
 mod acl;
 mod coding;
 mod content;
+mod entry;
 mod error;
 mod folders;
 mod header;
 mod member;
+mod name;
 mod pax;
 mod read;
 mod sparse;
+mod spool;
 mod write;
 
 pub use coding::{Coding, Encoder};
 pub use content::ContentReader;
+pub use entry::{Entries, refusal};
 pub use error::{ArchiveError, Fault};
 pub use member::{Member, MemberKind};
+pub use name::member_path;
 pub use read::{ArchiveReader, EndMark};
 pub use sparse::Run;
+pub use spool::{Spool, Spooled};
 pub use write::{Detail, Holes, Shape, write_archive};

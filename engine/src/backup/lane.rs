@@ -5,21 +5,16 @@
 use crossbeam_channel::Sender;
 use keepfast_chunker::{Chunker, Cutter, Params, View};
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::tree::entry::{Entry, Marks};
+use keepfast_repo_format::tree::entry::Entry;
 
 use super::assemble::Step;
 use super::work::{Piece, PieceChunk, Run};
 use crate::error::{Error, Result};
 use crate::history::Snapshot;
 use crate::repository::Repository;
-use crate::source::Found;
+use crate::source::{Found, is_unchanged};
 use crate::tree::ContentItems;
 use crate::writer::Writer;
-
-/// Linux stamps changes with the time of the last timer tick: 10 ms at the slowest configuration (HZ=100), doubled.
-const TICK_NANOSECONDS: i128 = 20_000_000;
-/// File systems that store whole seconds: two of them, as FAT does.
-const COARSE_TICK_NANOSECONDS: i128 = 2_000_000_000;
 
 /// One repository, as the stages see it.
 pub(super) struct Lane<'a> {
@@ -44,17 +39,8 @@ pub(super) fn chunker(repository: &Repository) -> Result<Chunker> {
 impl Lane<'_> {
     /// Whether the parent's entry holds for what was found.
     pub(super) fn keeps(&self, entry: &Entry, found: &Found) -> Result<bool> {
-        Ok(self.parent.is_some() && is_unchanged(entry, found) && !self.is_recent(entry) && self.is_stored(entry)?)
-    }
-
-    /// Whether the file changed so shortly before the parent's backup began, or later, that another change with the same
-    /// time stamp may have followed after it was read. Time stamps move in ticks.
-    fn is_recent(&self, entry: &Entry) -> bool {
-        let Some(parent) = self.parent else { return false };
-        let changed = entry.metadata.changed;
-        let tick = if changed.nanos == 0 { COARSE_TICK_NANOSECONDS } else { TICK_NANOSECONDS };
-        let changed = i128::from(changed.seconds) * 1_000_000_000 + i128::from(changed.nanos);
-        changed + tick > i128::from(parent.manifest.started)
+        let Some(parent) = self.parent else { return Ok(false) };
+        Ok(is_unchanged(entry, found, parent.manifest.started) && self.is_stored(entry)?)
     }
 
     /// Whether all chunks of the parent's entry are where a session may rely on them.
@@ -105,21 +91,6 @@ impl Lane<'_> {
         let new_bytes = if self.writer.is_known(Kind::DataPack, &id)? { None } else { Some(range) };
         Ok(Piece { length: length as u64, chunk: Some(PieceChunk { id, new_bytes }), place })
     }
-}
-
-/// Same size, times and inode as when it was read last, and nothing was doubtful about it then.
-fn is_unchanged(entry: &Entry, found: &Found) -> bool {
-    use keepfast_repo_format::tree::entry::FileType;
-    let (old, new) = (&entry.metadata, &found.stat);
-    let doubtful = Marks::TORN | Marks::UNREADABLE;
-    old.file_type == new.file_type
-        && old.changed == new.changed
-        && old.modified == new.modified
-        && old.inode == new.inode
-        && (old.file_type != FileType::File || old.size == new.size)
-        && entry.marks.0 & doubtful == 0
-        && old.mode == new.mode
-        && (old.owner.uid, old.owner.gid) == (new.uid, new.gid)
 }
 
 /// Where each lane's steps go; a lane that has failed takes no more.

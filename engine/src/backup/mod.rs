@@ -11,6 +11,7 @@ mod archives;
 mod assemble;
 mod big;
 mod contents;
+mod hosts;
 mod lane;
 mod sequence;
 mod streams;
@@ -36,6 +37,7 @@ use crate::tree::Root;
 use crate::writer::Segmenter;
 pub use crate::writer::{Compression, DeltaLimits};
 pub use archives::{Archives, ArchivesError};
+pub use hosts::{commands_of_host, files_of_host};
 use lane::Lane;
 pub use streams::{Stream, StreamInput};
 use way::Way;
@@ -46,6 +48,8 @@ pub struct BackupOptions {
     pub source: SourceOptions,
     /// Outputs of commands, and standard input, in the same snapshot.
     pub streams: Vec<Stream>,
+    /// What is known to be missing before anything is read.
+    pub missing: Vec<Problem>,
     /// Paths as the user gave them, for the manifest and for finding the parent.
     pub paths: Vec<Vec<u8>>,
     /// Which snapshot to compare with.

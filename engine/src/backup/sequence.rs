@@ -97,6 +97,7 @@ pub(super) fn sequence<'scope, 'env>(
 impl Sequencer<'_, '_> {
     fn run(&mut self) -> Result<()> {
         let plan = self.plan;
+        plan.options.missing.iter().for_each(|problem| self.problem(problem.clone()));
         let walk = match plan.options.source.paths.is_empty() {
             true => None,
             false => Some(source::walk(&plan.options.source)?),

@@ -3,12 +3,12 @@
 //! A command that fails, or can not be started, leaves an entry marked unreadable and makes the snapshot partial.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
@@ -40,12 +40,32 @@ pub struct Stream {
     pub path: Vec<u8>,
     /// Where the bytes come from.
     pub input: StreamInput,
+    /// What it is beside its bytes; none: a file of root's, made now. What is no file has no bytes: its input is not read.
+    pub entry: Option<Box<Entry>>,
+    /// Whether it may have no bytes; else it has failed then.
+    pub may_be_empty: bool,
+    /// How long it may take.
+    pub limit: Option<Duration>,
+}
+
+impl Stream {
+    /// A file of root's, which may be empty and take any time.
+    #[must_use]
+    pub fn new(path: Vec<u8>, input: StreamInput) -> Self {
+        Self { path, input, entry: None, may_be_empty: true, limit: None }
+    }
+
+    fn is(&self, file_type: FileType) -> bool {
+        self.entry.as_ref().map_or(FileType::File, |entry| entry.metadata.file_type) == file_type
+    }
 }
 
 /// Where a stream's bytes come from.
 pub enum StreamInput {
     /// Program and arguments; its standard output is stored.
     Command(Vec<std::ffi::OsString>),
+    /// The same, and what it reads: secrets, which stand in no list of processes.
+    CommandReading(Vec<std::ffi::OsString>, Vec<u8>),
     /// A reader that is used once, such as standard input.
     Reader(Mutex<Option<Box<dyn Read + Send>>>),
 }
@@ -53,7 +73,7 @@ pub enum StreamInput {
 /// The next thing in tree order.
 pub(super) enum Planned<'a> {
     Walked(Walked),
-    /// A folder that only exists because a stream lies in it.
+    /// A folder that only exists because a stream lies in it, or what else has no bytes.
     Folder(Entry),
     Stream(&'a Stream),
 }
@@ -77,6 +97,7 @@ pub(super) fn merge<'a>(
         }
         match extra.insert(OrderedKey((directory.to_vec(), name.to_vec())), Some(stream)) {
             None => {}
+            Some(None) if stream.is(FileType::Directory) => {}
             Some(None) => {
                 return Err(Error::Invalid(format!("{} is a stream, nothing can lie below it", shown(&stream.path))));
             }
@@ -87,7 +108,8 @@ pub(super) fn merge<'a>(
         let mut folder = directory;
         while !folder.is_empty() {
             let (above, name) = order::split(folder);
-            if extra.entry(OrderedKey((above.to_vec(), name.to_vec()))).or_insert(None).is_some() {
+            let above_it = extra.entry(OrderedKey((above.to_vec(), name.to_vec()))).or_insert(None);
+            if above_it.is_some_and(|stream| !stream.is(FileType::Directory)) {
                 return Err(Error::Invalid(format!("{} is a stream, nothing can lie below it", shown(folder))));
             }
             folder = above;
@@ -141,6 +163,9 @@ impl Eq for OrderedKey {}
 
 fn planned(OrderedKey((directory, name)): OrderedKey, stream: Option<&Stream>) -> Planned<'_> {
     match stream {
+        Some(Stream { entry: Some(entry), .. }) if entry.metadata.file_type != FileType::File => {
+            Planned::Folder(Entry::clone(entry))
+        }
         Some(stream) => Planned::Stream(stream),
         None => Planned::Folder(made_up(&directory, name, FileType::Directory, 0o755, Timestamp::default())),
     }
@@ -179,7 +204,10 @@ pub(super) fn capture<'env>(
         outlets.send(lane, Step::FileBegin { previous });
     }
     let (directory, name) = order::split(&stream.path);
-    let mut entry = made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)());
+    let mut entry = match &stream.entry {
+        Some(entry) => Entry::clone(entry),
+        None => made_up(directory, name.to_vec(), FileType::File, 0o600, (plan.options.clock)()),
+    };
     let mut bytes = BigReader::new(plan, pool, outlets, &vec![true; plan.lanes.len()]);
     let failure = match &stream.input {
         StreamInput::Reader(reader) => {
@@ -189,8 +217,11 @@ pub(super) fn capture<'env>(
                 None => Some("has been read already".to_string()),
             }
         }
-        StreamInput::Command(words) => run(words, plan.events, &mut bytes, stream)?,
+        StreamInput::Command(words) => run(words, None, plan.events, &mut bytes, stream)?,
+        StreamInput::CommandReading(words, reads) => run(words, Some(reads), plan.events, &mut bytes, stream)?,
     };
+    let is_missing = failure.is_none() && bytes.read == 0 && !stream.may_be_empty;
+    let failure = if is_missing { Some("it wrote nothing".to_string()) } else { failure };
     entry.metadata.size = bytes.read;
     entry.layers = std::mem::take(&mut bytes.layers);
     let problems: Vec<_> = failure
@@ -212,6 +243,7 @@ pub(super) fn capture<'env>(
 /// Runs a command; the result says what failed. The child never outlives the capture.
 fn run(
     words: &[std::ffi::OsString],
+    reads: Option<&[u8]>,
     events: &dyn Events,
     bytes: &mut BigReader,
     stream: &Stream,
@@ -219,15 +251,20 @@ fn run(
     let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
     let mut command = Command::new(program);
     // A group of its own, so that a shell and what it started can be ended together.
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    command.args(arguments).stdout(Stdio::piped()).process_group(0);
+    command.stdin(if reads.is_some() { Stdio::piped() } else { Stdio::null() });
     let spawned = command.spawn();
     let child = match spawned {
         Ok(child) => child,
         Err(error) => return Ok(Some(format!("can not run {}: {error}", program.to_string_lossy()))),
     };
     let mut child = Reaped { child, is_reaped: false };
+    // A few lines, which the pipe holds. One that ends without reading them is its own matter.
+    if let (Some(mut stdin), Some(reads)) = (child.child.stdin.take(), reads) {
+        let _ = stdin.write_all(reads);
+    }
     let output = child.child.stdout.take().expect("the output was asked for as a pipe");
-    let mut output = Polled { output, events };
+    let mut output = Polled { output, events, begun: Instant::now(), limit: stream.limit };
     let failure = bytes.stream(&mut output, &stream.path)?;
     drop(output);
     if let Some(error) = failure {
@@ -245,6 +282,8 @@ fn run(
 struct Polled<'a> {
     output: ChildStdout,
     events: &'a dyn Events,
+    begun: Instant,
+    limit: Option<Duration>,
 }
 
 impl Read for Polled<'_> {
@@ -252,6 +291,9 @@ impl Read for Polled<'_> {
         loop {
             if self.events.cancelled() {
                 return Err(io::Error::other("cancelled"));
+            }
+            if let Some(limit) = self.limit.filter(|limit| self.begun.elapsed() > *limit) {
+                return Err(io::Error::other(format!("it had not ended after {} s", limit.as_secs())));
             }
             let mut wanted = [PollFd::new(&self.output, PollFlags::IN)];
             match poll(&mut wanted, Some(&CANCEL_LATENCY)) {

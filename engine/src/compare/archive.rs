@@ -79,7 +79,7 @@ fn change(name: &[u8], old: Option<&Member>, new: Option<&Member>) -> Change {
         text
     };
     let place = Place(vec![Step::Key(String::from_utf8_lossy(name).into_owned())]);
-    Change { place, kind, before: old.map(shown), after: new.map(shown) }
+    Change::new(place, kind, old.map(shown), new.map(shown))
 }
 
 fn gave_up(which: &str, why: impl ToString) -> GaveUp {

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use super::change::GaveUp;
+use super::change::{Change, GaveUp, Step};
 use super::document::Value;
 
 const READER: &str = "certificate";
@@ -75,6 +75,34 @@ pub fn document(parts: &[Part]) -> Value {
 /// Whole days from now until the time of expiry; negative from the first second after it.
 pub fn days_left(not_after_unix: i64, now_unix: i64) -> i64 {
     not_after_unix.saturating_sub(now_unix).div_euclid(SECONDS_PER_DAY)
+}
+
+/// The days to expiry, as people read them.
+pub fn expiry(days_left: i64) -> String {
+    match days_left {
+        1 => "1 day left".to_string(),
+        0.. => format!("{days_left} days left"),
+        -1 => "expired less than a day ago".to_string(),
+        -2 => "expired 1 day ago".to_string(),
+        _ => format!("expired {} days ago", -1 - days_left.max(-i64::MAX)),
+    }
+}
+
+/// The change with the days to expiry of a time of expiry, or a certificate, that is new. `parts` are those of the later side.
+pub(super) fn with_days_left(mut change: Change, parts: &[Part], now_unix: i64) -> Change {
+    let is_told = match change.place.0.last() {
+        Some(Step::Key(key)) => key == "not_after",
+        Some(Step::Item { .. }) => true,
+        Some(Step::Index(_)) | None => false,
+    };
+    let id = change.place.0.iter().find_map(|step| match step {
+        Step::Item { key, value } if key == "id" => Some(value),
+        _ => None,
+    });
+    let part = parts.iter().find(|part| Some(&part.id) == id).filter(|_| is_told);
+    let not_after = part.and_then(|part| part.not_after_unix).filter(|_| change.after.is_some());
+    change.days_left = not_after.map(|not_after| days_left(not_after, now_unix));
+    change
 }
 
 /// Whether the text is a bundle, as far as its beginning tells.

@@ -92,6 +92,15 @@ pub struct Change {
     pub before: Option<String>,
     /// The value in the second.
     pub after: Option<String>,
+    /// Days that a certificate has left, where its time of expiry is new; negative after it.
+    pub days_left: Option<i64>,
+}
+
+impl Change {
+    /// One of something that does not expire.
+    pub fn new(place: Place, kind: ChangeKind, before: Option<String>, after: Option<String>) -> Self {
+        Self { place, kind, before, after, days_left: None }
+    }
 }
 
 /// Is told of each change; an error of its own ends the comparison.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which reader compares two contents: the one that both call for; when it gives up, a plainer one.
 
+use std::cell::RefCell;
 use std::io;
 
 use super::archive::Packed;
@@ -46,16 +47,23 @@ pub enum Readers {
     Plain,
 }
 
+/// How two contents are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// How far formats are read.
+    pub readers: Readers,
+    /// What hides secrets.
+    pub mask: &'a Mask,
+    /// The time from which days to the expiry of certificates are counted, in seconds since 1970.
+    pub now_unix: i64,
+}
+
 /// Compares; with the outcome those readers that gave up on the way to it.
 ///
 /// # Errors
 /// One can not be read.
-pub fn compare(
-    before: &dyn Bytes,
-    after: &dyn Bytes,
-    readers: Readers,
-    mask: &Mask,
-) -> io::Result<(Outcome, Vec<GaveUp>)> {
+pub fn compare(before: &dyn Bytes, after: &dyn Bytes, terms: Terms) -> io::Result<(Outcome, Vec<GaveUp>)> {
+    let Terms { readers, mask, now_unix } = terms;
     let formats = (format_of(before)?, format_of(after)?);
     let mut gave_up = Vec::new();
     // A content that is empty has any format.
@@ -72,7 +80,7 @@ pub fn compare(
         _ => Format::Text,
     };
     if readers == Readers::All && formats.0.is_some() && formats.1.is_some() {
-        match structured(before, after, format, mask) {
+        match structured(before, after, format, mask, now_unix) {
             Some(Ok(changes)) => return Ok((Outcome::Structured { format: format_name(format), changes }, gave_up)),
             Some(Err(Trouble::GaveUp(why))) => gave_up.push(why),
             Some(Err(Trouble::Io(error))) => return Err(error),
@@ -116,6 +124,7 @@ fn structured(
     after: &dyn Bytes,
     format: Format,
     mask: &Mask,
+    now_unix: i64,
 ) -> Option<Result<Vec<Change>, Trouble>> {
     let mut changes = Vec::new();
     let mut each = |change: Change| {
@@ -132,9 +141,7 @@ fn structured(
         Format::Toml => parsed(before, after, toml::parse, mask, &mut each),
         Format::Ini => parsed(before, after, ini::parse, mask, &mut each),
         Format::Xml => parsed(before, after, xml::parse, mask, &mut each),
-        Format::Certificate => {
-            parsed(before, after, |text| Ok(certificate::document(&certificate::parse(text)?)), mask, &mut each)
-        }
+        Format::Certificate => certificates(before, after, mask, now_unix, &mut each),
         Format::Text | Format::Binary => return None,
     };
     Some(match done {
@@ -169,6 +176,25 @@ fn format_name(format: Format) -> &'static str {
 #[derive(Debug, thiserror::Error)]
 #[error("too many changes")]
 struct TooMany;
+
+/// As [`parsed`]; a time of expiry that is new says how many days are left.
+fn certificates(
+    before: &dyn Bytes,
+    after: &dyn Bytes,
+    mask: &Mask,
+    now_unix: i64,
+    each: super::Each,
+) -> Result<(), Trouble> {
+    let parts = RefCell::new(Vec::new());
+    let parse = |text: &[u8]| {
+        // The later side comes last, and stays.
+        *parts.borrow_mut() = certificate::parse(text)?;
+        Ok(certificate::document(&parts.borrow()))
+    };
+    parsed(before, after, parse, mask, &mut |change| {
+        each(certificate::with_days_left(change, &parts.borrow(), now_unix))
+    })
+}
 
 fn parsed(
     before: &dyn Bytes,

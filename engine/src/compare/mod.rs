@@ -26,6 +26,6 @@ pub mod yaml;
 pub use binary::BinaryDiff;
 pub use bytes::Bytes;
 pub use change::{Change, ChangeKind, Each, GaveUp, Place, Step, Trouble};
-pub use choose::{MAX_CHANGES, Outcome, Readers, compare};
+pub use choose::{MAX_CHANGES, Outcome, Readers, Terms, compare};
 pub use detect::Format;
 pub use mask::Mask;

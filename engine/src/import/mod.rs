@@ -8,7 +8,6 @@
 mod assemble;
 mod hash;
 mod members;
-mod name;
 mod scan;
 
 use std::io::Read;

@@ -2,19 +2,16 @@
 //! The first stage, one thread: reads members in the order of the archive, makes entries of them, and cuts their contents as if
 //! each were a file of its own. What was cut is handed to the workers batch by batch.
 
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use keepfast_chunker::{Cutter, View};
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
-use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Owner, Xattrs};
-use keepfast_repo_format::tree::order;
+use keepfast_repo_format::tree::entry::{Entry, FileType};
 
+use super::Plan;
 use super::hash::{Step, hash};
-use super::{Plan, name};
-use crate::archive::{ArchiveReader, Member, MemberKind, Run};
+use crate::archive::{ArchiveReader, Entries, Member, MemberKind, Run, member_path, refusal};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::writer::Writer;
@@ -23,8 +20,6 @@ use crate::writer::Writer;
 const BATCH_BYTES: usize = 1 << 20;
 /// Parts of a batch, for many small members.
 const BATCH_PARTS: usize = 1024;
-/// Longest target of a symbolic link in a tree.
-const MAX_TARGET_BYTES: usize = 65_535;
 /// Bytes taken from the archive at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -64,9 +59,7 @@ struct Scanner<'a, 'env> {
     batch: Batch,
     /// Where in the buffer the bytes begin that are not cut yet.
     uncut: usize,
-    directory: Arc<[u8]>,
-    owners: HashMap<Owner, Arc<Owner>>,
-    no_xattrs: Arc<Xattrs>,
+    entries: Entries,
 }
 
 /// Runs the stage to the end of the archive.
@@ -77,9 +70,8 @@ pub(super) fn scan<'env>(
     pool: Pool<'env>,
     steps: &Sender<Step>,
 ) -> Result<()> {
-    let (batch, directory) = (Batch::default(), Arc::from(&b""[..]));
-    let (owners, no_xattrs) = (HashMap::new(), Arc::default());
-    let mut scanner = Scanner { plan, writer, pool, steps, batch, uncut: 0, directory, owners, no_xattrs };
+    let (batch, entries) = (Batch::default(), Entries::default());
+    let mut scanner = Scanner { plan, writer, pool, steps, batch, uncut: 0, entries };
     while let Some(member) = archive.next_member()? {
         scanner.check()?;
         scanner.member(member, archive)?;
@@ -97,7 +89,7 @@ impl Scanner<'_, '_> {
     }
 
     fn member(&mut self, member: Member, archive: &mut ArchiveReader) -> Result<()> {
-        let path = match name::path(&member.name) {
+        let path = match member_path(&member.name) {
             Ok(path) => path,
             Err(why) => {
                 self.problem(member.name, why.to_string());
@@ -114,7 +106,7 @@ impl Scanner<'_, '_> {
         if let MemberKind::Unknown(number) = member.kind {
             self.doubt(&path, &format!("a member of type {}, taken as a file", number.escape_ascii()));
         }
-        let link = match (member.kind, name::path(&member.link)) {
+        let link = match (member.kind, member_path(&member.link)) {
             (MemberKind::HardLink, Ok(link)) => Some(link.into_boxed_slice()),
             (MemberKind::HardLink, Err(why)) => {
                 self.problem(path, format!("it links to {}: {why}", member.link.escape_ascii()));
@@ -122,52 +114,12 @@ impl Scanner<'_, '_> {
             }
             _ => None,
         };
-        let entry = self.entry(&path, &member);
+        let entry = self.entries.entry(&path, &member);
         if entry.metadata.file_type == FileType::File && link.is_none() {
             self.content(&member, archive)?;
         }
         self.plan.events.path_done(&path, 0);
         self.push(Part::Member(Box::new(Scanned { entry, link })))
-    }
-
-    fn entry(&mut self, path: &[u8], member: &Member) -> Entry {
-        let (directory, name) = order::split(path);
-        if *self.directory != *directory {
-            self.directory = directory.into();
-        }
-        let file_type = match member.kind {
-            MemberKind::Entry(file_type) => file_type,
-            MemberKind::HardLink | MemberKind::Note | MemberKind::Unknown(_) => FileType::File,
-        };
-        let owner = match self.owners.get(&member.owner) {
-            Some(owner) => owner.clone(),
-            None => self.owners.entry(member.owner.clone()).or_insert_with(|| Arc::new(member.owner.clone())).clone(),
-        };
-        let is_empty = member.xattrs.is_empty();
-        let metadata = Metadata {
-            file_type,
-            mode: member.mode,
-            owner,
-            modified: member.modified,
-            changed: member.changed.unwrap_or(member.modified),
-            born: member.born,
-            inode: 0,
-            link_group: None,
-            inode_flags: 0,
-            device: member.device,
-            target: if file_type == FileType::Symlink { member.link.clone() } else { Vec::new() },
-            xattrs: if is_empty { self.no_xattrs.clone() } else { Arc::new(member.xattrs.clone()) },
-            size: if file_type == FileType::File { member.size } else { 0 },
-        };
-        let marks = if member.doubts.is_empty() { Marks::default() } else { Marks(Marks::UNREADABLE) };
-        Entry {
-            directory: self.directory.clone(),
-            name: name.to_vec(),
-            metadata,
-            marks,
-            content: Content::default(),
-            layers: Vec::new(),
-        }
     }
 
     fn content(&mut self, member: &Member, archive: &mut ArchiveReader) -> Result<()> {
@@ -241,24 +193,4 @@ impl Scanner<'_, '_> {
         // The assembler has gone: it has the cause.
         self.steps.send(step).map_err(|_| Error::Cancelled)
     }
-}
-
-/// Why a member can be no entry.
-fn refusal(member: &Member, path: &[u8]) -> Result<(), String> {
-    let is_folder = member.kind == MemberKind::Entry(FileType::Directory);
-    match member.kind {
-        MemberKind::Note => {}
-        MemberKind::Unknown(b'M') => {
-            return Err("it goes on in another volume of the archive".to_string());
-        }
-        _ if path.is_empty() && !is_folder => return Err("the top can only be a folder".to_string()),
-        MemberKind::Entry(FileType::Symlink) => {
-            let fits = (1..=MAX_TARGET_BYTES).contains(&member.link.len()) && !member.link.contains(&0);
-            if !fits {
-                return Err("the target of the link can be none".to_string());
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }

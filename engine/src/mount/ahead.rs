@@ -30,7 +30,7 @@ impl Ahead {
     /// Starts the threads, which end with this value. A network waits more than it works, so more is under way there.
     pub(super) fn start(reader: &Arc<Reader>, distance: Distance) -> Self {
         let depth = match distance {
-            Distance::Local => 1,
+            Distance::Local => 2,
             Distance::Remote => 4,
         };
         let (jobs, waiting) = bounded::<Location>(depth as usize);

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use keepfast_repo_format::id::SnapshotId;
 
 use super::MountOptions;
+use super::bare::Bare;
 use super::inode::Inode;
 use super::links::Groups;
 use super::names::{Item, Names, Shown, names};
 use crate::error::Result;
 use crate::history::Snapshot;
 use crate::reader::Reader;
-use crate::repository::Repository;
+use crate::repository::{Distance, Repository};
 use crate::select::Scope;
 use crate::tree::{NodeCache, Numbered, Root};
 
@@ -38,6 +39,7 @@ pub(super) struct Catalog {
     scope: Scope,
     refresh_after: Duration,
     state: Mutex<State>,
+    bare: Bare,
     /// Held by the one thread that reads the log.
     refreshing: Mutex<Instant>,
 }
@@ -45,10 +47,15 @@ pub(super) struct Catalog {
 struct State {
     names: Names,
     newest: i64,
+    /// How often the names were others than before.
+    changes: u32,
+    shown: Vec<SnapshotId>,
+    /// Of the largest snapshot that is shown.
+    entries: u64,
     opened: HashMap<SnapshotId, Arc<Opened>>,
     /// Paths above the snapshots, by their numbers and back.
-    above: Vec<String>,
-    above_numbers: HashMap<String, u32>,
+    above: Vec<(String, Above)>,
+    above_numbers: HashMap<(String, Above), u32>,
     /// Snapshots by the numbers of the folders that show them, and the parents of these; and back.
     tops: Vec<(Arc<Opened>, u32)>,
     top_numbers: HashMap<(String, SnapshotId), u32>,
@@ -73,9 +80,12 @@ impl Catalog {
         let state = State {
             names: Names::new(),
             newest: 0,
+            changes: 0,
+            shown: Vec::new(),
+            entries: 0,
             opened: HashMap::new(),
-            above: vec![String::new()],
-            above_numbers: HashMap::from([(String::new(), 0)]),
+            above: vec![(String::new(), Above::Folder)],
+            above_numbers: HashMap::from([((String::new(), Above::Folder), 0)]),
             tops: Vec::new(),
             top_numbers: HashMap::new(),
             reader: reader.clone(),
@@ -86,74 +96,104 @@ impl Catalog {
             scope: options.scope.clone(),
             refresh_after: options.refresh_after,
             state: Mutex::new(state),
+            bare: Bare::default(),
             refreshing: Mutex::new(Instant::now()),
         };
         catalog.read()?;
         Ok(catalog)
     }
 
-    /// Reads the log again if that was long ago and nobody else does; what was known stays if it can not be read.
+    /// Reads the log again if that was long ago and nobody else does; what was known stays if it can not be read. Returns snapshots that
+    /// this mount can not show any more.
     ///
     /// # Errors
     /// The storage.
-    pub(super) fn refresh(&self) -> Result<()> {
-        let Ok(mut read) = self.refreshing.try_lock() else { return Ok(()) };
+    pub(super) fn refresh(&self) -> Result<Vec<SnapshotId>> {
+        let Ok(mut read) = self.refreshing.try_lock() else { return Ok(Vec::new()) };
         if read.elapsed() < self.refresh_after {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let outcome = self.read();
         *read = Instant::now();
         outcome
     }
 
-    fn read(&self) -> Result<()> {
+    fn read(&self) -> Result<Vec<SnapshotId>> {
         // Snapshots that can not be read are `check`'s to name; the others are here.
         let (snapshots, _) = self.repository.history()?.snapshots(&self.repository)?;
-        let snapshots = self.scope.filter(&snapshots);
-        let shown: Vec<Shown> = snapshots.iter().map(|snapshot| Shown::of(snapshot)).collect();
-        let mut state = self.lock();
-        state.names = names(&shown);
-        state.newest = shown.last().map_or(0, |newest| newest.started);
-        for snapshot in snapshots {
-            state.open(snapshot);
+        let mut snapshots = self.scope.filter(&snapshots);
+        let all: Vec<_> = snapshots.iter().map(|snapshot| self.lock().open(snapshot)).collect();
+        let mut hidden = Vec::new();
+        if self.bare.is_agreed() {
+            hidden.extend(all.iter().filter(|one| !self.bare.walk(std::slice::from_ref(*one))).map(|one| one.id));
+            snapshots.retain(|snapshot| !hidden.contains(&snapshot.id));
         }
-        Ok(())
+        let shown: Vec<Shown> = snapshots.iter().map(|snapshot| Shown::of(snapshot)).collect();
+        self.lock().show(&shown);
+        Ok(hidden)
+    }
+
+    /// Whether the kernel is told that nothing has extended attributes.
+    pub(super) fn is_bare(&self) -> bool {
+        self.bare.is_agreed()
+    }
+
+    /// Somebody asked for extended attributes; `true` if now is the time for [`Catalog::look_for_bare`].
+    pub(super) fn asked_for_xattrs(&self) -> bool {
+        self.repository.distance == Distance::Local && self.bare.asked(self.lock().entries)
+    }
+
+    /// Walks through all that is shown, to find out whether anything has extended attributes; this may take a while.
+    pub(super) fn look_for_bare(&self) {
+        loop {
+            let all = self.shown();
+            if !self.bare.walk(&all) {
+                return;
+            }
+            // While nothing new can be shown.
+            let _still = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.shown().iter().map(|now| now.id).eq(all.iter().map(|then| then.id)) {
+                return self.bare.agree();
+            }
+        }
+    }
+
+    fn shown(&self) -> Vec<Arc<Opened>> {
+        let state = self.lock();
+        state.shown.iter().filter_map(|id| state.opened.get(id).cloned()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the newest snapshot began, in Unix nanoseconds: the time of the folders above.
-    pub(super) fn newest(&self) -> i64 {
-        self.lock().newest
+    /// The time of the folders above, in Unix nanoseconds: when the newest snapshot began, and a nanosecond for each change since. The kernel
+    /// lists a folder again when its time is another one.
+    pub(super) fn time(&self) -> i64 {
+        let state = self.lock();
+        state.newest.saturating_add(state.changes.into())
     }
 
-    /// Whether the number is that of a folder, or the target of the link it is of; `None` if it is of nothing any more.
+    /// What the number is of; `None` for a folder that is there no more.
     pub(super) fn above(&self, number: u32) -> Option<Above> {
         let state = self.lock();
-        let path = state.above.get(number as usize)?;
-        if state.names.contains_key(path) {
-            return Some(Above::Folder);
-        }
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        match state.names.get(folder)?.get(name)? {
-            Item::Link(target) => Some(Above::Link(target.clone())),
-            Item::Folder | Item::Snapshot(_) => None,
-        }
+        let (path, above) = state.above.get(number as usize)?;
+        let is_there = matches!(above, Above::Link(_)) || state.names.contains_key(path);
+        is_there.then(|| above.clone())
     }
 
     /// The folder above a folder or link above the snapshots.
     pub(super) fn parent(&self, number: u32) -> u32 {
         let state = self.lock();
-        let parent = state.above.get(number as usize).and_then(|path| path.rsplit_once('/'));
-        parent.and_then(|(parent, _)| state.above_numbers.get(parent)).copied().unwrap_or(0)
+        let parent = state.above.get(number as usize).and_then(|(path, _)| path.rsplit_once('/'));
+        let key = parent.map(|(parent, _)| (parent.to_string(), Above::Folder));
+        key.and_then(|key| state.above_numbers.get(&key)).copied().unwrap_or(0)
     }
 
     /// A name in a folder above the snapshots.
     pub(super) fn find(&self, folder: u32, name: &str) -> Option<Named> {
         let mut state = self.lock();
-        let folder = state.above.get(folder as usize)?.clone();
+        let folder = state.above.get(folder as usize)?.0.clone();
         let item = state.names.get(&folder)?.get(name)?.clone();
         state.named(&folder, name, &item)
     }
@@ -161,7 +201,7 @@ impl Catalog {
     /// All names in a folder above the snapshots, in order.
     pub(super) fn list(&self, folder: u32) -> Option<Vec<Named>> {
         let mut state = self.lock();
-        let folder = state.above.get(folder as usize)?.clone();
+        let folder = state.above.get(folder as usize)?.0.clone();
         let items = state.names.get(&folder)?.clone();
         Some(items.iter().filter_map(|(name, item)| state.named(&folder, name, item)).collect())
     }
@@ -172,37 +212,52 @@ impl Catalog {
     }
 }
 
-/// What stands above the snapshots.
+/// What stands above the snapshots. A link that leads elsewhere is another one: the kernel remembers where one leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Above {
     Folder,
     Link(String),
 }
 
 impl State {
-    fn open(&mut self, snapshot: &Snapshot) {
+    fn open(&mut self, snapshot: &Snapshot) -> Arc<Opened> {
         let (reader, nodes) = (&self.reader, &self.nodes);
-        self.opened.entry(snapshot.id).or_insert_with(|| {
+        let opened = self.opened.entry(snapshot.id).or_insert_with(|| {
             let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
             let tree = Numbered::new(reader.clone(), root, nodes.clone());
             Arc::new(Opened { id: snapshot.id, started: snapshot.manifest.started, tree, groups: Groups::default() })
         });
+        opened.clone()
+    }
+
+    fn show(&mut self, shown: &[Shown]) {
+        let names = names(shown);
+        if names != self.names {
+            self.names = names;
+            self.changes += 1;
+        }
+        self.newest = shown.last().map_or(0, |newest| newest.started);
+        self.entries = shown.iter().map(|snapshot| snapshot.entries).max().unwrap_or(0);
+        self.shown = shown.iter().map(|snapshot| snapshot.id).collect();
     }
 
     fn named(&mut self, folder: &str, name: &str, item: &Item) -> Option<Named> {
         let path = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
         let (inode, link) = match item {
-            Item::Folder => (Inode::Above(self.above_number(path)), None),
-            Item::Link(target) => (Inode::Above(self.above_number(path)), Some(target.clone())),
+            Item::Folder => (Inode::Above(self.above_number(path, Above::Folder)), None),
+            Item::Link(target) => {
+                (Inode::Above(self.above_number(path, Above::Link(target.clone()))), Some(target.clone()))
+            }
             Item::Snapshot(id) => (Inode::Top(self.top_number(folder, path, *id)?), None),
         };
         Some(Named { name: name.to_string(), inode, link })
     }
 
-    fn above_number(&mut self, path: String) -> u32 {
+    fn above_number(&mut self, path: String, above: Above) -> u32 {
         let next = self.above.len() as u32;
-        let number = *self.above_numbers.entry(path.clone()).or_insert(next);
+        let number = *self.above_numbers.entry((path.clone(), above.clone())).or_insert(next);
         if number == next {
-            self.above.push(path);
+            self.above.push((path, above));
         }
         number
     }
@@ -210,7 +265,7 @@ impl State {
     /// One snapshot has a number for each path that shows it: the kernel knows a folder in one place only.
     fn top_number(&mut self, folder: &str, path: String, id: SnapshotId) -> Option<u32> {
         let opened = self.opened.get(&id)?.clone();
-        let parent = self.above_number(folder.to_string());
+        let parent = self.above_number(folder.to_string(), Above::Folder);
         let next = self.tops.len() as u32;
         let number = *self.top_numbers.entry((path, id)).or_insert(next);
         if number == next {
@@ -222,11 +277,13 @@ impl State {
 
 impl Shown {
     fn of(snapshot: &Snapshot) -> Self {
+        let totals = &snapshot.manifest.totals;
         Self {
             id: snapshot.id,
             started: snapshot.manifest.started,
             host: snapshot.manifest.host.clone(),
             tags: snapshot.tags.clone(),
+            entries: totals.files.saturating_add(totals.directories).saturating_add(totals.others),
         }
     }
 }

@@ -27,7 +27,9 @@ impl View {
                 self.catalog.top(shown).is_some_and(|(opened, _)| opened.tree.keeps_entry(place))
             }
             Some(Inode::Top(shown)) => self.catalog.top(shown).is_some_and(|(opened, _)| opened.tree.keeps(b"", b"")),
-            Some(Inode::Above(_)) | None => true,
+            // The log may be read.
+            Some(Inode::Above(_)) => false,
+            None => true,
         })
     }
 

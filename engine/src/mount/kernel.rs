@@ -8,53 +8,73 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
-    Notifier, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyLseek, ReplyOpen,
+    Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, Notifier,
+    OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyLseek, ReplyOpen,
     ReplyStatfs, ReplyXattr, Request,
 };
-use keepfast_repo_format::tree::entry::{FileType, Timestamp};
+use keepfast_repo_format::tree::entry::Xattrs;
 use keepfast_repo_format::tree::order::MAX_NAME_BYTES;
 
+use super::Access;
 use super::attributes::{Attributes, Lasts};
 use super::content::Seek;
 use super::effort::Effort;
 use super::list::{Enough, FIRST_NAME, Listed};
 use super::offer::Offers;
-use super::view::{Answer, Refusal, View};
+use super::view::{Answer, View};
+use super::words::{attr, errno, kind, ttl};
 use super::workers::Workers;
-
-/// How long the kernel may believe what never changes.
-const FOR_EVER: Duration = Duration::from_secs(1 << 24);
-/// And what snapshots that come and go change.
-const SHORTLY: Duration = Duration::from_secs(1);
 
 /// Requests that the kernel may have under way without anybody waiting for them: reading ahead for many readers at once.
 const BACKGROUND_REQUESTS: u16 = 64;
 
-/// What `stat` recommends to read at a time: one request with the kernel's usual reading ahead.
-const BLOCK_BYTES: u32 = 128 << 10;
+/// What makes the kernel ask less.
+const WANTED: [InitFlags; 6] = [
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_NO_OPEN_SUPPORT,
+    InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+    InitFlags::FUSE_AUTO_INVAL_DATA,
+];
 
 /// A view with the kernel on the other side.
 pub(super) struct Kernel {
     view: Arc<View>,
     workers: Workers,
     offers: Arc<Offers>,
-    /// Whether the kernel can be told never to ask for opening.
-    opens_alone: bool,
+    access: Access,
+    /// Whether the kernel can be told never to ask for opening files, and folders.
+    opens_files: bool,
+    opens_folders: bool,
 }
 
 impl Kernel {
-    pub(super) fn new(view: Arc<View>, threads: usize) -> Self {
+    pub(super) fn new(view: Arc<View>, threads: usize, access: Access) -> Self {
         let offers = Arc::new(Offers::start(&view));
-        Self { view, workers: Workers::start(threads), offers, opens_alone: false }
+        Self { view, workers: Workers::start(threads), offers, access, opens_files: false, opens_folders: false }
     }
 
     /// Where files are offered before the kernel asks for them.
     pub(super) fn offers_to(&self) -> Arc<OnceLock<Notifier>> {
         self.offers.kernel()
+    }
+
+    /// Gives the extended attributes to `give`; once nothing has any, the kernel is told to ask no more.
+    fn xattrs(&self, ino: INodeNo, reply: ReplyXattr, give: impl FnOnce(&Xattrs, ReplyXattr) + Send + 'static) {
+        if self.view.catalog.is_bare() {
+            return reply.error(Errno::ENOSYS);
+        }
+        if self.view.catalog.asked_for_xattrs() {
+            let view = self.view.clone();
+            self.workers.run(move || view.catalog.look_for_bare());
+        }
+        self.serve(self.view.effort(ino.0), move |view| match view.xattrs(ino.0) {
+            Ok(xattrs) => give(&xattrs, reply),
+            Err(refusal) => reply.error(errno(refusal)),
+        });
     }
 
     /// Answers here, or lets a worker do it if that may take a while.
@@ -71,11 +91,18 @@ impl Kernel {
 
 impl Filesystem for Kernel {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        self.opens_alone = config.capabilities().contains(InitFlags::FUSE_NO_OPEN_SUPPORT);
-        // Older kernels do without.
-        for wanted in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_PARALLEL_DIROPS, InitFlags::FUSE_NO_OPEN_SUPPORT]
-        {
+        let can = |flag| config.capabilities().contains(flag);
+        self.opens_files = can(InitFlags::FUSE_NO_OPEN_SUPPORT);
+        // A folder that is opened without us is listed from the kernel's memory, unless its time is another one.
+        self.opens_folders = can(InitFlags::FUSE_NO_OPENDIR_SUPPORT) && can(InitFlags::FUSE_AUTO_INVAL_DATA);
+        for wanted in WANTED {
+            // Older kernels do without.
             let _ = config.add_capabilities(wanted);
+        }
+        // Where an ACL gives less than the bits of the mode tell, these alone would let in too many.
+        if self.access == Access::All {
+            let refused = |_| io::Error::other("this kernel does not check ACLs");
+            config.add_capabilities(InitFlags::FUSE_POSIX_ACL).map_err(refused)?;
         }
         let _ = config.set_max_background(BACKGROUND_REQUESTS);
         Ok(())
@@ -108,7 +135,7 @@ impl Filesystem for Kernel {
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        if self.opens_alone {
+        if self.opens_files {
             reply.error(Errno::ENOSYS);
         } else {
             reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
@@ -131,10 +158,13 @@ impl Filesystem for Kernel {
             Ok(bytes) => reply.data(&bytes),
             Err(refusal) => reply.error(errno(refusal)),
         });
-        self.offers.note(ino.0);
+        self.offers.read(ino.0);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        if self.opens_folders {
+            return reply.error(Errno::ENOSYS);
+        }
         // What changes is listed anew each time.
         let keeps = match self.view.lasts(ino.0) {
             Lasts::ForEver => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
@@ -156,12 +186,16 @@ impl Filesystem for Kernel {
     }
 
     fn readdirplus(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        let offers = self.offers.clone();
         self.serve(self.view.effort_of_list(ino.0, offset), move |view| {
+            let mut is_end = offset > 0;
             let listed = list(view, ino.0, offset, |number, next, name, attributes| {
+                is_end = false;
                 reply.add(number, next, name, &ttl(attributes), &attr(attributes), Generation(0))
             });
-            match listed {
-                Ok(()) => reply.ok(),
+            match listed.map(|()| view.first_name(ino.0).filter(|_| is_end)) {
+                Ok(Some((shown, first))) => offers.listed(shown, first, Box::new(|| reply.ok())),
+                Ok(None) => reply.ok(),
                 Err(refusal) => reply.error(errno(refusal)),
             }
         });
@@ -174,25 +208,17 @@ impl Filesystem for Kernel {
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let name = name.as_bytes().to_vec();
-        self.serve(self.view.effort(ino.0), move |view| match view.xattrs(ino.0) {
-            Ok(xattrs) => match xattrs.binary_search_by(|(other, _)| other.cmp(&name)) {
-                Ok(place) => sized(&xattrs[place].1, size, reply),
-                Err(_) => reply.error(Errno::NO_XATTR),
-            },
-            Err(refusal) => reply.error(errno(refusal)),
+        self.xattrs(ino, reply, move |xattrs, reply| match xattrs.binary_search_by(|(other, _)| other.cmp(&name)) {
+            Ok(place) => sized(&xattrs[place].1, size, reply),
+            Err(_) => reply.error(Errno::NO_XATTR),
         });
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        self.serve(self.view.effort(ino.0), move |view| match view.xattrs(ino.0) {
-            Ok(xattrs) => {
-                let names: Vec<u8> = xattrs.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect();
-                sized(&names, size, reply);
-            }
-            Err(refusal) => reply.error(errno(refusal)),
+        self.xattrs(ino, reply, move |xattrs, reply| {
+            let names: Vec<u8> = xattrs.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect();
+            sized(&names, size, reply);
         });
-        // Who copies a file asks for these behind its content, which may not have been asked for.
-        self.offers.note(ino.0);
     }
 
     fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
@@ -236,10 +262,6 @@ fn list(
     })
 }
 
-fn ttl(attributes: &Attributes) -> Duration {
-    if attributes.lasts == Lasts::ForEver { FOR_EVER } else { SHORTLY }
-}
-
 /// The kernel asks for the length first, with a size of 0.
 fn sized(bytes: &[u8], size: u32, reply: ReplyXattr) {
     match u32::try_from(bytes.len()) {
@@ -247,62 +269,4 @@ fn sized(bytes: &[u8], size: u32, reply: ReplyXattr) {
         Ok(length) if length <= size => reply.data(bytes),
         _ => reply.error(Errno::ERANGE),
     }
-}
-
-fn errno(refusal: Refusal) -> Errno {
-    match refusal {
-        Refusal::NotFound => Errno::ENOENT,
-        Refusal::NotAFolder => Errno::ENOTDIR,
-        Refusal::AFolder => Errno::EISDIR,
-        Refusal::WrongType => Errno::EINVAL,
-        Refusal::Unreadable => Errno::EIO,
-    }
-}
-
-fn kind(file_type: FileType) -> fuser::FileType {
-    match file_type {
-        FileType::File => fuser::FileType::RegularFile,
-        FileType::Directory => fuser::FileType::Directory,
-        FileType::Symlink => fuser::FileType::Symlink,
-        FileType::Fifo => fuser::FileType::NamedPipe,
-        FileType::Socket => fuser::FileType::Socket,
-        FileType::CharDevice => fuser::FileType::CharDevice,
-        FileType::BlockDevice => fuser::FileType::BlockDevice,
-    }
-}
-
-fn attr(attributes: &Attributes) -> FileAttr {
-    let (modified, changed) = (time(attributes.modified), time(attributes.changed));
-    FileAttr {
-        ino: INodeNo(attributes.number),
-        size: attributes.size,
-        blocks: attributes.blocks,
-        // Backups do not store it.
-        atime: modified,
-        mtime: modified,
-        ctime: changed,
-        crtime: SystemTime::UNIX_EPOCH,
-        kind: kind(attributes.file_type),
-        perm: u16::try_from(attributes.mode & 0o7777).expect("twelve bits fit"),
-        nlink: attributes.links,
-        uid: attributes.owner.0,
-        gid: attributes.owner.1,
-        rdev: attributes.device.map_or(0, |(major, minor)| device(major, minor)),
-        blksize: BLOCK_BYTES,
-        flags: 0,
-    }
-}
-
-/// Device numbers as the kernel takes them, 12 bits of one and 20 of the other.
-fn device(major: u32, minor: u32) -> u32 {
-    (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xf_ff00) << 12)
-}
-
-/// A moment that this program's clock can not count to stands as 1970.
-fn time(stamp: Timestamp) -> SystemTime {
-    let (seconds, nanos) =
-        (Duration::from_secs(stamp.seconds.unsigned_abs()), Duration::from_nanos(stamp.nanos.into()));
-    let start = SystemTime::UNIX_EPOCH;
-    let second = if stamp.seconds < 0 { start.checked_sub(seconds) } else { start.checked_add(seconds) };
-    second.and_then(|second| second.checked_add(nanos)).unwrap_or(start)
 }

@@ -131,6 +131,19 @@ impl View {
         }
     }
 
+    /// The folder that shows a snapshot, and the number of the first entry in a folder below it; `None` for an empty one.
+    pub(super) fn first_name(&self, folder: u64) -> Option<(u32, u64)> {
+        let (shown, directory) = match Inode::of(folder)? {
+            Inode::Above(_) => return None,
+            Inode::Top(shown) => (shown, Vec::new()),
+            Inode::Entry(shown, _) => (shown, self.path(folder).ok()?),
+        };
+        let tree = &self.top(shown).ok()?.tree;
+        let first = tree.first_from(&directory, b"").ok()?;
+        let is_inside = tree.entry(first).ok()??.directory[..] == directory;
+        is_inside.then_some((shown, first))
+    }
+
     /// The number of the entry at which a listing of a snapshot's folder goes on; `None` at its beginning.
     pub(super) fn place(&self, from: u64) -> Option<u64> {
         from.saturating_sub(FIRST_NAME).checked_sub(1)

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod attributes;
+mod bare;
 mod catalog;
 mod content;
 mod effort;
@@ -19,6 +20,7 @@ mod names;
 mod offer;
 mod spool;
 mod view;
+mod words;
 mod workers;
 
 use std::collections::HashSet;
@@ -107,7 +109,7 @@ pub fn mount(
     options: &MountOptions,
     events: Arc<dyn Events + Send + Sync>,
 ) -> Result<Mounted> {
-    let kernel = Kernel::new(Arc::new(view(repository, options, events)?), options.threads);
+    let kernel = Kernel::new(Arc::new(view(repository, options, events)?), options.threads, options.access);
     let offers_to = kernel.offers_to();
     let failed = |source| MountError::mounting(&options.mountpoint, source);
     let mut session = Session::new(kernel, &options.mountpoint, &config(options)).map_err(failed)?;

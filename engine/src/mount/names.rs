@@ -23,6 +23,8 @@ pub(super) struct Shown {
     pub(super) started: i64,
     pub(super) host: String,
     pub(super) tags: Vec<String>,
+    /// Paths in it, as it was made.
+    pub(super) entries: u64,
 }
 
 /// What a name above the snapshots stands for.
@@ -103,7 +105,7 @@ mod tests {
 
     fn shown(byte: u8, started: i64, host: &str, tags: &[&str]) -> Shown {
         let tags = tags.iter().map(ToString::to_string).collect();
-        Shown { id: SnapshotId([byte; 32]), started, host: host.to_string(), tags }
+        Shown { id: SnapshotId([byte; 32]), started, host: host.to_string(), tags, entries: 1 }
     }
 
     fn list(folder: &str, snapshots: &[Shown]) -> Vec<String> {

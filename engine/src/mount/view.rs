@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keepfast_repo_format::id::SnapshotId;
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::entry::{Entry, FileType, Xattrs};
 use keepfast_repo_format::tree::order;
@@ -69,11 +70,12 @@ impl View {
     pub(super) fn attributes(&self, number: u64) -> Answer<Attributes> {
         match inode(number)? {
             Inode::Above(above) => {
+                self.refresh();
                 let link = match self.catalog.above(above).ok_or(Refusal::NotFound)? {
                     Above::Folder => None,
                     Above::Link(target) => Some(target),
                 };
-                Ok(self.own(number, link.as_deref(), self.catalog.newest(), Lasts::Shortly))
+                Ok(self.own(number, link.as_deref(), self.catalog.time(), Lasts::Shortly))
             }
             Inode::Top(shown) => self.of_top(shown),
             Inode::Entry(..) => {
@@ -173,8 +175,13 @@ impl View {
     }
 
     pub(super) fn refresh(&self) {
-        if let Err(error) = self.catalog.refresh() {
-            self.tell(Vec::new(), format!("new snapshots can not be looked for: {}", describe(&error)));
+        match self.catalog.refresh() {
+            Ok(hidden) => hidden.into_iter().for_each(|id| {
+                let why =
+                    "it has extended attributes, and this mount has told the kernel that nothing has; mount again";
+                self.tell(Vec::new(), format!("snapshot {} is not shown: {why}", short(id)));
+            }),
+            Err(error) => self.tell(Vec::new(), format!("new snapshots can not be looked for: {}", describe(&error))),
         }
     }
 
@@ -230,7 +237,7 @@ impl View {
             return Ok(Attributes { lasts: Lasts::Shortly, ..self.of_top(shown)? });
         }
         let number = named.inode.number(Kind::Folder).ok_or(Refusal::NotFound)?;
-        Ok(self.own(number, named.link.as_deref(), self.catalog.newest(), Lasts::Shortly))
+        Ok(self.own(number, named.link.as_deref(), self.catalog.time(), Lasts::Shortly))
     }
 
     pub(super) fn of_entry(&self, found: &Found) -> Answer<Attributes> {
@@ -248,8 +255,7 @@ impl View {
 
     /// Tells what can not be read, and where.
     pub(super) fn failed(&self, opened: &Opened, path: &[u8], error: &Error) -> Refusal {
-        let id = opened.id.to_string();
-        self.tell(path.to_vec(), format!("snapshot {}: {}", &id[..8.min(id.len())], describe(error)));
+        self.tell(path.to_vec(), format!("snapshot {}: {}", short(opened.id), describe(error)));
         Refusal::Unreadable
     }
 
@@ -260,6 +266,13 @@ impl View {
             self.events.problem(&Problem { path, code: ProblemCode::Unreadable, text });
         }
     }
+}
+
+/// As much of an id as people are shown.
+fn short(id: SnapshotId) -> String {
+    let mut id = id.to_string();
+    id.truncate(8);
+    id
 }
 
 pub(super) fn inode(number: u64) -> Answer<Inode> {

@@ -65,7 +65,8 @@ fn empty(folder: &str) -> String {
     format!("find -H {} -mindepth 1 -maxdepth 1 -exec rm -rf {{}} +", quoted(folder))
 }
 
-/// Extracts the archive that it reads below `root`, after saving aside what stands at `paths` there.
+/// Extracts the archive that it reads below `root`, after saving aside what stands at `paths` there. Folders above them that are
+/// not there are made so that others can look into them.
 pub(super) fn restore(root: &str, paths: &[String], run: &str, step: &str) -> String {
     let (top, aside) = (top(root), aside(root, run, step));
     let words: Vec<String> = paths.iter().map(|path| quoted(path)).collect();

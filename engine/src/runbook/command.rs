@@ -45,6 +45,13 @@ impl Command {
         ))
     }
 
+    /// What it reads before anything else: its secrets, a line each.
+    #[must_use]
+    pub fn reads(&self, secrets: &BTreeMap<String, String>) -> String {
+        let line = |name: &String| format!("{}\n", secrets.get(name).map_or("", String::as_str));
+        self.secrets.iter().map(line).collect()
+    }
+
     /// The text as a person would type it.
     #[must_use]
     pub fn shown(&self) -> String {

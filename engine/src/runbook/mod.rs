@@ -7,6 +7,7 @@
 //! comes by [`Contents`]; people are asked by [`Person`]; this layer knows only [`crate::profile`].
 
 mod actions;
+mod capture;
 mod checks;
 mod command;
 mod error;
@@ -14,6 +15,7 @@ mod execute;
 mod guardian;
 mod input;
 mod journal;
+mod log;
 mod place;
 mod plan;
 mod processes;
@@ -23,6 +25,7 @@ mod run;
 mod tests;
 mod undo;
 
+pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream, capture};
 pub use checks::{Test, TestKind};
 pub use command::Command;
 pub use error::{RunbookError, Stopped, Why};

@@ -73,6 +73,27 @@ impl SourceFile {
         Ok(buffer.len() - start)
     }
 
+    /// Fills `buffer` with the bytes at `offset`, unless the file ends before; returns how many came.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match retry_on_intr(|| pread(&self.fd, &mut buffer[filled..], offset + filled as u64)) {
+                Ok(0) => break,
+                Ok(length) => filled += length,
+                Err(errno) => return Err(self.failed("read", errno)),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Whether there may be other bytes than the zeros of a hole between `start` and `end`.
+    pub fn has_data(&self, start: u64, end: u64) -> bool {
+        match seek(&self.fd, SeekFrom::Data(start)) {
+            Ok(at) => at < end,
+            Err(errno) => errno != Errno::NXIO,
+        }
+    }
+
     /// The runs of data and holes that make up the first `size` bytes.
     ///
     /// A file with all its blocks, or on a file system that does not tell, is one run of data. Bytes behind the end of

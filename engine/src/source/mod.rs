@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The file system that is backed up: what is there, in the order of the tree, and how to read it.
 //!
-//! For the backup: [`walk()`] lists, [`Completer`] adds what one `statx` does not tell, [`open`] gives the content.
+//! For the backup, and for whoever compares with a snapshot: [`walk()`] lists, [`Completer`] adds what one `statx` does not tell, [`open`] gives the content.
 //! It never writes to the source, never follows a symbolic link below a named path, and knows nothing of a repository.
 //! Reading order: `stat`, `error`, `order`; `root`, `excludes`, `plan`; `listing`, `walk`; `attributes`, `owner`,
-//! `complete`, `file`.
+//! `complete`, `file`; `unchanged`.
 
 mod attributes;
 mod complete;
@@ -19,6 +19,7 @@ mod planned;
 mod queue;
 mod root;
 mod stat;
+mod unchanged;
 mod walk;
 
 pub use complete::Completer;
@@ -27,6 +28,7 @@ pub use excludes::{Case, ExcludeError, Excludes, ExcludesBuilder};
 pub use file::{Extent, Extents, SourceFile, open};
 pub use listing::{Found, Walked};
 pub use stat::Stat;
+pub use unchanged::is_unchanged;
 pub use walk::{OneFileSystem, SourceOptions, Walk, walk};
 
 #[cfg(test)]

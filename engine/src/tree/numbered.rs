@@ -4,9 +4,11 @@
 //! For whoever comes back to entries in any order, as a mounted file system does. Nodes that were read last stay in memory, decoded. It writes
 //! nothing.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use keepfast_repo_format::id::ChunkId;
+use keepfast_repo_format::tree::entry::Entry;
 use keepfast_repo_format::tree::inner::Child;
 use keepfast_repo_format::tree::order;
 
@@ -127,6 +129,40 @@ impl Numbered {
             let at = goal.child(first, children, starts);
             (id, first) = (children[at].id, first + starts[at]);
         }
+    }
+
+    /// Whether `look` finds an entry below nodes that are not among `seen`. Those without one are put there; none stays in memory.
+    ///
+    /// # Errors
+    /// Damage; the storage.
+    pub fn any_new(&self, seen: &mut HashSet<ChunkId>, look: &dyn Fn(&Entry) -> bool) -> Result<bool> {
+        self.any_below(self.root.id, self.root.level, None, seen, look)
+    }
+
+    fn any_below(
+        &self,
+        id: ChunkId,
+        level: u8,
+        promised: Option<&Child>,
+        seen: &mut HashSet<ChunkId>,
+        look: &dyn Fn(&Entry) -> bool,
+    ) -> Result<bool> {
+        if seen.contains(&id) {
+            return Ok(false);
+        }
+        if level == 0 {
+            if node::read_leaf(&self.reader, id, promised)?.iter().any(look) {
+                return Ok(true);
+            }
+        } else {
+            for child in node::read_inner(&self.reader, id, level, promised)? {
+                if self.any_below(child.id, level - 1, Some(&child), seen, look)? {
+                    return Ok(true);
+                }
+            }
+        }
+        seen.insert(id);
+        Ok(false)
     }
 
     /// The leaf in which the goal stands, or what was to be read when the way there ended.

@@ -2,14 +2,17 @@
 //! Contrail's databases are destroyed and brought back on stand-ins, in the order of the vendor's document, with a fault at
 //! every call; in virtual machines and in containers, here and over ssh.
 
+mod dumps;
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fs;
 
 use keepfast_engine::profile::{Asked, Library, Profile, Values};
-use keepfast_engine::runbook::{RunbookError, TestKind, Why};
+use keepfast_engine::runbook::TestKind;
 
 use crate::support::sshd::Sshd;
-use crate::support::standin::{Fault, Folder, Precious, Recorder, Rehearsal, Stage, Standin, World, is_child};
+use crate::support::standin::{Folder, Precious, Recorder, Rehearsal, Stage, Standin, World};
 
 /// `db_json_exim.py` and other uses of Python. The databases are files: what Cassandra has, and what ZooKeeper has.
 const PYTHON: &str = r#"
@@ -249,47 +252,6 @@ fn contrail_in_containers_is_restored_inside_of_them() {
 }
 
 #[test]
-fn a_restore_of_contrail_that_fails_at_any_call_is_resumed_to_the_same_end() {
-    in_small().resumes_after_a_fault_at_every_call(Fault::Fail);
-}
-
-#[test]
-fn a_restore_of_contrail_that_fails_at_any_call_is_undone_to_the_beginning() {
-    in_small().undoes_after_a_fault_at_every_call(Fault::Fail);
-    assert!(in_small().undoes_wholly());
-}
-
-#[test]
-fn a_restore_of_contrail_that_fails_after_any_call_is_undone_to_the_beginning() {
-    in_small().undoes_after_a_fault_at_every_call(Fault::FailAfter);
-}
-
-#[test]
-fn a_restore_of_contrail_is_resumed_after_keepfast_was_killed_at_any_call() {
-    if is_child() {
-        return in_small().run_as_child();
-    }
-    let name = concat!(module_path!(), "::a_restore_of_contrail_is_resumed_after_keepfast_was_killed_at_any_call");
-    in_small().resumes_after_a_kill_at_every_call(Fault::Die, name);
-}
-
-#[test]
-fn a_service_that_nobody_can_tell_of_is_not_taken_for_stopped_and_nothing_is_wiped() {
-    let build = |world: &World| {
-        small(world);
-        world
-            .host("5b5s43")
-            .command("service", "look \"$@\"\necho 'Failed to connect to bus: No such file or directory' >&2\nexit 1");
-    };
-    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &PRECIOUS, once: &[] };
-    let world = rehearsal.ready();
-    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err();
-    assert_eq!((stopped.host.as_str(), stopped.step.as_str()), ("5b5s43", "stop-supervisor-config"), "{stopped}");
-    rehearsal.undo(&world, &Recorder::agrees()).unwrap_err();
-    assert!(world.calls().of(&["find", "cp"]).is_empty());
-}
-
-#[test]
 fn only_what_ran_is_stopped_and_only_what_was_stopped_of_hamon_is_started() {
     let world = in_small().whole();
     let found = services(&world);
@@ -297,73 +259,6 @@ fn only_what_ran_is_stopped_and_only_what_was_stopped_of_hamon_is_started() {
     assert!(!found.iter().any(|call| call.starts_with("5b5s43: service contrail-hamon")), "{found:?}");
     assert!(!found.iter().any(|call| call.starts_with("5b5s43: service kafka")), "{found:?}");
     assert_eq!(world.host("5b5s43").recalls("services/contrail-hamon"), "stopped");
-}
-
-#[test]
-fn an_import_that_broke_off_is_asked_about_refused_by_the_tool_and_undone() {
-    let rehearsal = in_small();
-    let whole = rehearsal.whole();
-    let start = rehearsal.ready().state();
-    let import = whole.calls().acts().iter().find(|call| call.step == "import").unwrap().number;
-    let world = rehearsal.ready();
-    world.fault(import, Fault::FailAfter);
-    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
-    assert!(
-        stopped.contains("--import-from db-dump.json on any one controller\" on 5b5s42: the command ended"),
-        "{stopped}"
-    );
-    let person = Recorder::agrees();
-    let stopped = rehearsal.resume(&world, &person).unwrap_err().to_string();
-    assert_eq!(person.steps(Asked::Repeat), ["import"]);
-    assert!(stopped.contains("already has entries"), "{stopped}");
-    rehearsal.undo(&world, &Recorder::agrees()).unwrap();
-    assert_eq!(world.state(), start);
-}
-
-#[test]
-fn nothing_is_stopped_if_a_controller_can_not_be_reached() {
-    let build = |world: &World| {
-        controller(world, "5b5s42", "");
-        controller(world, "5b5s43", "");
-    };
-    let stage = |world: &World| {
-        let mut stage = stage(world);
-        let second = stage.profile.hosts.get_mut("5b5s43").unwrap();
-        // A port at which nothing listens.
-        (second.ssh, second.port) = (Some("root@127.0.0.1".to_string()), Some(1));
-        stage
-    };
-    let rehearsal = Rehearsal { runbook: "restore", build: &build, stage: &stage, precious: &[], once: &[] };
-    let world = rehearsal.ready();
-    let start = world.state();
-    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
-    assert!(stopped.contains("5b5s43 can not be reached"), "{stopped}");
-    assert!(stopped.contains("nothing has been stopped yet"), "{stopped}");
-    assert_eq!(world.state(), start);
-}
-
-#[test]
-fn a_controller_lost_in_the_middle_is_named_and_the_run_goes_on_when_it_is_back() {
-    let Some(sshd) = Sshd::start() else { return };
-    let stage = |world: &World| {
-        let declare = |standin: &Standin, roles: &[&str]| match standin.name.as_str() {
-            "5b5s43" => standin.declared_over(&sshd, roles),
-            _ => standin.declared(roles),
-        };
-        Stage::new(profile(world, &declare), snapshot(world))
-    };
-    let rehearsal = Rehearsal { runbook: "restore", build: &small, stage: &stage, precious: &PRECIOUS, once: &[] };
-    let (world, expected) = (rehearsal.ready(), in_small().whole());
-    // Once its databases have been replaced, nobody gets in there any more.
-    let (_, _, words) = sshd.reached();
-    let key = format!("{}.pub", words[words.iter().position(|word| word == "-i").unwrap() + 1]);
-    world.host("5b5s43").hook("supervisor-config", "start", &format!("mv {key} {key}.away || :\n"));
-    let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err();
-    assert!(stopped.to_string().contains("can not reach 5b5s43"), "{stopped}");
-    assert_eq!((stopped.host.as_str(), stopped.step.as_str()), ("5b5s43", "start-kafka"), "{stopped}");
-    fs::rename(format!("{key}.away"), &key).unwrap();
-    rehearsal.resume(&world, &Recorder::agrees()).unwrap();
-    assert_eq!(world.state(), expected.state());
 }
 
 #[test]
@@ -380,66 +275,6 @@ fn a_restore_of_contrail_over_ssh_makes_the_same_calls_and_comes_to_the_same_end
 }
 
 #[test]
-fn a_dump_of_something_else_is_refused_before_anything_is_stopped() {
-    for dump in ["", "no json", "{}", r#"{"cassandra": {}, "zookeeper": "[]"}"#] {
-        let stage = |world: &World| {
-            let stage = stage(world);
-            fs::write(world.folder().join("snapshot/db-dump.json"), dump).unwrap();
-            stage
-        };
-        let rehearsal = Rehearsal { runbook: "restore", build: &small, stage: &stage, precious: &[], once: &[] };
-        let world = rehearsal.ready();
-        let start = world.state();
-        let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err();
-        assert_eq!(stopped.step, "dump", "{dump:?}: {stopped}");
-        assert_eq!(world.state(), start);
-    }
-}
-
-#[test]
-fn a_compressed_dump_is_restored_as_well() {
-    let stage = |world: &World| {
-        let stage = stage(world);
-        let plain = world.folder().join("snapshot/db-dump.json");
-        assert!(std::process::Command::new("gzip").arg("-nf").arg(plain).status().unwrap().success());
-        stage
-    };
-    let world =
-        Rehearsal { runbook: "restore", build: &small, stage: &stage, precious: &PRECIOUS, once: &["import"] }.whole();
-    is_restored(&world, "5b5s42");
-}
-
-#[test]
-fn a_snapshot_without_a_dump_and_a_profile_without_controllers_make_no_plan() {
-    let stage_without = |world: &World| {
-        let stage = stage(world);
-        fs::remove_file(world.folder().join("snapshot/db-dump.json")).unwrap();
-        stage
-    };
-    let rehearsal = Rehearsal { runbook: "restore", build: &small, stage: &stage_without, precious: &[], once: &[] };
-    let refused = rehearsal.plan(&rehearsal.ready()).unwrap_err();
-    assert!(matches!(refused, RunbookError::NotInSnapshot { .. }), "{refused}");
-    let without_role = |world: &World| {
-        let mut stage = stage(world);
-        stage.profile.hosts.values_mut().for_each(|host| host.roles.retain(|role| role != "config-db"));
-        stage
-    };
-    let rehearsal = Rehearsal { runbook: "restore", build: &small, stage: &without_role, precious: &[], once: &[] };
-    let refused = rehearsal.plan(&rehearsal.ready()).unwrap_err().to_string();
-    assert_eq!(refused, "the profile contrail needs at least 1 with the role config-db, and has 0");
-}
-
-#[test]
-fn a_person_who_does_not_know_that_apis_are_blocked_stops_the_restore_before_it_begins() {
-    let rehearsal = in_small();
-    let world = rehearsal.ready();
-    let start = world.state();
-    let stopped = rehearsal.run(&world, &Recorder::refuses()).unwrap_err();
-    assert!(matches!(stopped.why, Why::Refused), "{stopped}");
-    assert_eq!(world.state(), start);
-}
-
-#[test]
 fn a_load_balancer_that_still_answers_is_found_by_its_ports() {
     let stage = |world: &World| {
         let mut stage = stage(world);
@@ -453,75 +288,8 @@ fn a_load_balancer_that_still_answers_is_found_by_its_ports() {
 }
 
 #[test]
-fn the_drill_of_contrail_counts_tables_and_refuses_an_empty_dump() {
-    let scratch = tempfile::tempdir().unwrap();
-    let root = scratch.path().to_str().unwrap().to_string();
-    let stage_of = |dump: &'static str| {
-        let root = root.clone();
-        move |world: &World| {
-            let folder = snapshot(world);
-            fs::write(folder.0.join("db-dump.json"), dump).unwrap();
-            let mut stage = Stage::new(Library::default().find("contrail").unwrap(), folder);
-            stage.values = BTreeMap::from([("root".to_string(), root.clone())]);
-            stage
-        }
-    };
-    let build = |world: &World| drop(world.add("here"));
-    let whole = stage_of(DUMP);
-    let rehearsal = Rehearsal { runbook: "drill", build: &build, stage: &whole, precious: &[], once: &[] };
-    let world = rehearsal.whole();
-    let said = fs::read_to_string(world.runs().join("1/output.log")).unwrap();
-    assert!(said.contains("config_db_uuid: 1 tables, 1 rows") && said.contains("ZooKeeper: 1 nodes"), "{said}");
-    let empty = stage_of(r#"{"cassandra": {"config_db_uuid": {"obj_fq_name_table": {}}}, "zookeeper": "[]"}"#);
-    let rehearsal = Rehearsal { runbook: "drill", build: &build, stage: &empty, precious: &[], once: &[] };
-    let stopped = rehearsal.run(&rehearsal.ready(), &Recorder::agrees()).unwrap_err().to_string();
-    assert!(stopped.contains("no table of the dump has a row"), "{stopped}");
-    let nowhere = |world: &World| Stage::new(Library::default().find("contrail").unwrap(), snapshot(world));
-    let rehearsal = Rehearsal { runbook: "drill", build: &build, stage: &nowhere, precious: &[], once: &[] };
-    let stopped = rehearsal.run(&rehearsal.ready(), &Recorder::agrees()).unwrap_err().to_string();
-    assert!(stopped.contains("a drill runs below a scratch root only"), "{stopped}");
-}
-
-#[test]
 fn the_profile_of_contrail_has_nothing_wrong_and_values_for_everything() {
     let profile = Library::default().find("contrail").unwrap();
     assert_eq!(keepfast_engine::profile::review(&profile), []);
     assert!(Values::new(&profile, &BTreeMap::new()).is_ok());
-}
-
-/// Runs a stream of the profile as a capture would, and gives what it wrote.
-fn stream(world: &World, profile: &Profile, id: &str, values: &[(&str, &str)]) -> Result<String, String> {
-    let given = values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let values = Values::new(profile, &given).unwrap();
-    let host = &profile.hosts["5b5s42"];
-    let values = values.on(profile, "5b5s42", host).unwrap();
-    let stream = profile.capture.streams.iter().find(|stream| stream.id == id).unwrap();
-    let script = keepfast_engine::profile::template::script(&stream.run, &values).unwrap();
-    let mut command = std::process::Command::new("sh");
-    let output = command.args(["-ec", &script]).envs(&host.environment).current_dir(world.folder()).output().unwrap();
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap()),
-        false => Err(String::from_utf8_lossy(&output.stderr).to_string()),
-    }
-}
-
-#[test]
-fn the_dump_of_contrail_is_what_the_tool_wrote_and_a_broken_one_is_none() {
-    let world = in_small().ready();
-    let profile = profile(&world, &Standin::declared);
-    let rows = world.host("5b5s42").path("var/lib/cassandra/data/rows");
-    fs::write(&rows, DUMP).unwrap();
-    assert_eq!(stream(&world, &profile, "db-dump.json", &[]).unwrap(), DUMP);
-    let values = [("omit_keyspace", "dm_keyspace")];
-    assert_eq!(stream(&world, &profile, "db-dump-without-keyspace.json", &values).unwrap(), DUMP);
-    let of = |words: &str| format!("5b5s42: python db_json_exim.py --export-to db-dump.json{words}");
-    assert_eq!(services(&world), [of(""), of(" --omit-keyspace dm_keyspace")]);
-    for broken in ["", "{\"cassandra\": "] {
-        fs::write(&rows, broken).unwrap();
-        assert!(stream(&world, &profile, "db-dump.json", &[]).is_err(), "{broken:?}");
-    }
-    world.host("5b5s42").service("zookeeper", "stopped");
-    world.host("5b5s43").service("zookeeper", "stopped");
-    let said = stream(&world, &profile, "db-dump.json", &[]).unwrap_err();
-    assert!(said.contains("zookeeper does not answer"), "{said}");
 }

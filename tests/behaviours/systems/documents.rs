@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use keepfast_engine::profile::{BUILT_IN, Library, Profile};
 
@@ -81,12 +82,20 @@ fn every_part_of_a_built_in_profile_stands_in_the_table_of_its_document_and_no_o
 
 #[test]
 fn every_test_in_the_tables_of_documents_exists() {
-    let folder = workspace().join("tests/behaviours/systems");
-    let sources: String =
-        fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    let sources = sources(&workspace().join("tests/behaviours/systems"));
     for row in tables().values().flatten() {
         for test in &row.tests {
             assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}: {}", row.section);
         }
     }
+}
+
+/// The text of all files below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        text.push_str(&if path.is_dir() { sources(&path) } else { fs::read_to_string(path).unwrap() });
+    }
+    text
 }

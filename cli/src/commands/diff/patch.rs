@@ -5,25 +5,21 @@
 use std::io::{self, IsTerminal};
 
 use keepfast_engine::compare::text::{PatchLine, TextDiff};
-use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Mask, Outcome, Readers};
-use keepfast_engine::diff::contents;
-use keepfast_engine::format::tree::entry::{Entry, FileType};
-use keepfast_engine::reader::Reader;
+use keepfast_engine::compare::{BinaryDiff, Change, ChangeKind, GaveUp, Outcome};
+use keepfast_engine::format::tree::entry::Entry;
 use serde_json::{Value, json};
 
+use super::inside::Contents;
 use super::listing::{Row, shown_path};
 use crate::args::{ColorArg, DiffArgs};
 use crate::context::Context;
 use crate::exit::Failure;
-use crate::options::reveal;
-use crate::render::{json as js, text};
+use crate::render::inside::Inside;
+use crate::render::{content, json as js, text};
 
 /// Shows contents.
 pub struct Patch<'a> {
     context: &'a Context,
-    reader: &'a Reader,
-    mask: Mask,
-    readers: Readers,
     lines_around: usize,
     is_colored: bool,
     is_terminal: bool,
@@ -36,7 +32,7 @@ const CYAN: &str = "36";
 
 impl<'a> Patch<'a> {
     /// As the user wants it; starts the pager.
-    pub fn new(context: &'a Context, args: &DiffArgs, reader: &'a Reader) -> Self {
+    pub fn new(context: &'a Context, args: &DiffArgs) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let is_colored = match args.color {
             ColorArg::Always => true,
@@ -46,45 +42,34 @@ impl<'a> Patch<'a> {
         if is_terminal && !args.no_pager {
             context.output.page();
         }
-        Self {
-            context,
-            reader,
-            mask: reveal::mask(reader, args.reveal),
-            readers: if args.text { Readers::Plain } else { Readers::All },
-            lines_around: args.unified.into(),
-            is_colored,
-            is_terminal,
-        }
+        Self { context, lines_around: args.unified.into(), is_colored, is_terminal }
     }
 
     /// Prints all rows; the number of those whose content can not be read.
-    pub fn print(&self, rows: &[Row]) -> Result<usize, Failure> {
+    pub fn print(&self, rows: &[Row], contents: &Contents) -> Result<usize, Failure> {
         let mut problems = 0;
         for row in rows {
             self.context.output.check().map_err(Failure::Output)?;
-            problems += usize::from(!self.print_row(row));
+            problems += usize::from(!self.print_row(row, &contents.inside(row)?));
         }
         Ok(problems)
     }
 
-    fn print_row(&self, row: &Row) -> bool {
+    fn print_row(&self, row: &Row, inside: &Inside) -> bool {
         self.head(row);
-        let is_file = |entry: &Option<Entry>| entry.as_ref().is_some_and(|e| e.metadata.file_type == FileType::File);
-        if matches!(row.sign, "R" | "C" | "U") || !(is_file(&row.old) || is_file(&row.new)) {
-            return true;
-        }
-        match contents(self.reader, row.old.as_ref(), row.new.as_ref(), self.readers, &self.mask) {
-            Ok((outcome, gave_up)) => {
+        match inside {
+            Inside::Nothing => true,
+            Inside::Compared { outcome, gave_up } => {
                 gave_up.iter().for_each(|why| self.gave_up(row, why));
-                match &outcome {
+                match outcome {
                     Outcome::Structured { format, changes } => self.changes(row, format, changes),
                     Outcome::Text { before, after } => self.text(row, before, after),
                     Outcome::Binary(binary) => self.binary(row, binary),
                 }
                 true
             }
-            Err(error) => {
-                self.context.output.warn(&format!("{}: {}", shown_path(row), text::error(&error)));
+            Inside::Unreadable(why) => {
+                self.context.output.warn(&format!("{}: {why}", shown_path(row)));
                 false
             }
         }
@@ -109,14 +94,11 @@ impl<'a> Patch<'a> {
                 self.context.output.object(change_object(row, format, change));
                 continue;
             }
-            let place = if change.place.0.is_empty() { "(all of it)".to_string() } else { change.place.to_string() };
-            let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or_default());
-            let (old, new) = (shown(&change.before), shown(&change.after));
-            let place = text::plain(&place);
+            let line = content::change(change);
             match change.kind {
-                ChangeKind::Added => self.colored(GREEN, &format!("  + {place}: {new}")),
-                ChangeKind::Removed => self.colored(RED, &format!("  - {place}: {old}")),
-                ChangeKind::Changed => self.context.output.line(&format!("  ~ {place}: {old} -> {new}")),
+                ChangeKind::Added => self.colored(GREEN, &line),
+                ChangeKind::Removed => self.colored(RED, &line),
+                ChangeKind::Changed => self.context.output.line(&line),
             }
         }
     }
@@ -188,18 +170,7 @@ impl<'a> Patch<'a> {
 }
 
 fn change_object(row: &Row, format: &str, change: &Change) -> Value {
-    let kind = match change.kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Removed => "removed",
-        ChangeKind::Changed => "changed",
-    };
-    let mut object = json!({
-        "format": format,
-        "place": change.place.to_string(),
-        "kind": kind,
-        "before": change.before,
-        "after": change.after,
-    });
+    let mut object = content::change_to_json(format, change);
     js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
     object
 }

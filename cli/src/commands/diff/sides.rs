@@ -16,13 +16,13 @@ use crate::exit::Failure;
 use crate::options::scope;
 use crate::render::text;
 
-/// Two snapshots, and the paths that are compared; the empty one is all of them.
+/// A snapshot and what it is compared with, and the paths that are compared; the empty one is all of them.
 pub struct Sides<'a> {
     /// The earlier one.
     pub before: &'a Snapshot,
-    /// The later one.
-    pub after: &'a Snapshot,
-    /// Without slashes at their ends.
+    /// The later one; `None` for the live file system.
+    pub after: Option<&'a Snapshot>,
+    /// Paths in the snapshots without slashes at their ends; for the live file system as they were given.
     pub paths: Vec<Vec<u8>>,
 }
 
@@ -32,13 +32,20 @@ pub struct Sides<'a> {
 /// A selector fits none or several; paths are given twice; there is no snapshot that is old enough.
 pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Failure> {
     let trimmed = |paths: &[PathBuf]| paths.iter().map(|path| trim(path.as_os_str().as_bytes()).to_vec()).collect();
+    if args.live {
+        return live(snapshots, args);
+    }
     if let Some(age) = &args.since {
         let (before, after) = since(snapshots, age, args)?;
         let paths: Vec<Vec<u8>> = trimmed(&args.what);
-        return Ok(Sides { before, after, paths: if paths.is_empty() { vec![Vec::new()] } else { paths } });
+        return Ok(Sides {
+            before,
+            after: Some(after),
+            paths: if paths.is_empty() { vec![Vec::new()] } else { paths },
+        });
     }
     let [before, after, inside @ ..] = args.what.as_slice() else {
-        return Err(Failure::Usage("name two snapshots to compare, or --since AGE".to_string()));
+        return Err(Failure::Usage("name two snapshots to compare, one and --live, or --since AGE".to_string()));
     };
     let [before, after] = [before, after].map(|selector| selector_text(selector.as_os_str()));
     let (before, after) = (before?, after?);
@@ -52,7 +59,20 @@ pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>,
         _ if !old_path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
         inside => trimmed(inside),
     };
-    Ok(Sides { before, after, paths })
+    Ok(Sides { before, after: Some(after), paths })
+}
+
+fn live<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Failure> {
+    let [before, inside @ ..] = args.what.as_slice() else {
+        return Err(Failure::Usage("name the snapshot to compare with the live files".to_string()));
+    };
+    let (before, path) = scope::one(snapshots, selector_text(before.as_os_str())?, &args.scope)?;
+    let paths = match inside {
+        [] => vec![path.to_vec()],
+        _ if !path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
+        inside => inside.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
+    };
+    Ok(Sides { before, after: None, paths })
 }
 
 fn selector_text(selector: &OsStr) -> Result<&str, Failure> {

@@ -101,6 +101,7 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
             threads,
         },
         streams: Vec::new(),
+        missing: Vec::new(),
         parent: Parent::Newest,
         tags: vec!["quickstart".to_string()],
         description: String::new(),

@@ -21,6 +21,7 @@ fn sizes_have_three_digits_or_four() {
 
 #[test]
 fn numbers_have_commas_and_nouns_a_plural() {
+    assert_eq!((counted(2, "day"), counted(1, "day")), ("2 days".into(), "1 day".into()));
     assert_eq!(
         (count(0), count(999), count(1_000), count(1_234_567)),
         ("0".into(), "999".into(), "1,000".into(), "1,234,567".into())

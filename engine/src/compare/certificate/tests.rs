@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::document::Value;
 use super::samples as sample;
-use super::{Part, days_left, document, from_base64, looks_like, parse};
+use super::{Part, days_left, document, expiry, from_base64, looks_like, parse};
 
 const EC_PUBLIC: &str =
     "5D:12:E8:64:D1:A0:2A:8E:02:CE:76:DC:13:8A:E2:03:B5:53:CF:48:99:AA:0A:F6:88:A8:3E:10:10:1F:47:4B";
@@ -100,6 +100,15 @@ fn days_to_expiry_are_whole_and_negative_after_it() {
     assert_eq!(days_left(not_after, not_after), 0);
     assert_eq!(days_left(not_after, not_after + 1), -1);
     assert_eq!(days_left(i64::MIN, i64::MAX), i64::MIN.div_euclid(86_400));
+}
+
+#[test]
+fn days_to_expiry_are_told_in_words() {
+    let words = [(34, "34 days left"), (1, "1 day left"), (0, "0 days left"), (-1, "expired less than a day ago")];
+    for (days, told) in [&words[..], &[(-2, "expired 1 day ago"), (-11, "expired 10 days ago")]].concat() {
+        assert_eq!(expiry(days), told);
+    }
+    assert!(expiry(i64::MIN).starts_with("expired "));
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl<T: Tree> Sides<'_, T> {
         if is_reordered {
             let order = Some("order".to_string());
             let (place, kind) = (at.clone(), ChangeKind::Changed);
-            (walk.each)(Change { place, kind, before: order.clone(), after: order })?;
+            (walk.each)(Change::new(place, kind, order.clone(), order))?;
         }
         for pair in pairs {
             let (old, new) = (pair.before.map(|number| &old[number]), pair.after.map(|number| &new[number]));
@@ -185,7 +185,7 @@ impl<T: Tree> Sides<'_, T> {
             (None, _) => ChangeKind::Added,
             _ => ChangeKind::Changed,
         };
-        (walk.each)(Change { place: at.clone(), kind, before, after })?;
+        (walk.each)(Change::new(at.clone(), kind, before, after))?;
         Ok(())
     }
 }

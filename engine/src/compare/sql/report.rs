@@ -64,11 +64,11 @@ impl Report<'_> {
         match which {
             Which::Before => {
                 self.counts.removed += 1;
-                each(Change { place, kind: ChangeKind::Removed, before: shown, after: None })?;
+                each(Change::new(place, ChangeKind::Removed, shown, None))?;
             }
             Which::After => {
                 self.counts.added += 1;
-                each(Change { place, kind: ChangeKind::Added, before: None, after: shown })?;
+                each(Change::new(place, ChangeKind::Added, None, shown))?;
             }
         }
         Ok(())
@@ -125,7 +125,7 @@ pub(super) fn changed(place: Place, before: &str, after: &str) -> Change {
         let tail = change::shown(&value[start..]);
         if is_cut { format!("...{tail}") } else { tail }
     };
-    Change { place, kind: ChangeKind::Changed, before: Some(tail(before)), after: Some(tail(after)) }
+    Change::new(place, ChangeKind::Changed, Some(tail(before)), Some(tail(after)))
 }
 
 /// A value for people: masked, without control characters. A text that reads NULL is quoted.

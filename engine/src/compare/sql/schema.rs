@@ -94,7 +94,7 @@ fn tell(place: Place, before: Option<String>, after: Option<String>, each: Each)
     };
     let kind = if before.is_some() { ChangeKind::Removed } else { ChangeKind::Added };
     let cut = |value: Option<String>| value.map(|value| change::shown(&value));
-    each(Change { place, kind, before: cut(before), after: cut(after) })?;
+    each(Change::new(place, kind, cut(before), cut(after)))?;
     Ok(true)
 }
 

@@ -88,6 +88,7 @@ fn an_undo_that_was_cut_off_at_any_byte_goes_on_and_nothing_else_can_be_done() {
         undo_all(&runs, &plan).ended.unwrap();
         assert_eq!(state_of(&runs, &plan).0, RunState::Reverted, "{length}");
     }
+    fs::write(runs.join(LINES), &whole).unwrap();
     let stopped = undo_all(&runs, &plan).ended.unwrap_err().to_string();
     assert!(stopped.contains("the run run-1 has ended: it was undone"), "{stopped}");
 }

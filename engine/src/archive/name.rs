@@ -8,7 +8,7 @@ use keepfast_repo_format::tree::order::{MAX_DIRECTORY_BYTES, MAX_NAME_BYTES};
 ///
 /// # Errors
 /// Why it can be none.
-pub(super) fn path(name: &[u8]) -> Result<Vec<u8>, &'static str> {
+pub fn member_path(name: &[u8]) -> Result<Vec<u8>, &'static str> {
     if name.is_empty() {
         return Err("the member has no name");
     }
@@ -33,7 +33,7 @@ pub(super) fn path(name: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use super::member_path;
 
     #[test]
     fn names_become_paths_below_the_top() {
@@ -53,7 +53,7 @@ mod tests {
             (&long, None),
         ];
         for (name, expected) in table {
-            assert_eq!(path(name).ok().as_deref(), expected, "{}", name.escape_ascii());
+            assert_eq!(member_path(name).ok().as_deref(), expected, "{}", name.escape_ascii());
         }
     }
 }
