@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use keepfast_engine::profile::{BUILT_IN, Library, Profile};
+use keepfast_engine::profile::{BUILT_IN, Library, Profile, review};
 
 use crate::support::workspace;
 
@@ -98,4 +98,17 @@ fn sources(folder: &Path) -> String {
         text.push_str(&if path.is_dir() { sources(&path) } else { fs::read_to_string(path).unwrap() });
     }
     text
+}
+
+#[test]
+fn the_profile_that_a_guide_begins_with_is_a_good_one() {
+    for (name, _) in BUILT_IN {
+        let guide = fs::read_to_string(workspace().join(format!("docs/guides/{name}.md"))).unwrap();
+        let (_, rest) = guide.split_once("```toml\n").unwrap_or_else(|| panic!("docs/guides/{name}.md has no profile"));
+        let (document, _) = rest.split_once("```").unwrap();
+        let profile = Library::default().parse("mine", document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(profile.inherits.as_deref(), Some(name));
+        assert_eq!(review(&profile), [], "{name}");
+        assert!(!profile.hosts.is_empty());
+    }
 }
