@@ -2,6 +2,7 @@
 //! Drills with a PostgreSQL of their own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -85,6 +86,13 @@ fn a_drill_of_a_manager_loads_every_row_and_leaves_no_server() {
     let rehearsal = Rehearsal { runbook: "drill", build: &|_| (), stage: &stage, precious: &[], once: &[] };
     let world = rehearsal.whole();
     is_tidy(&world);
+    // In a folder that nobody but root may enter, the server's data is elsewhere, and gone just so.
+    let closed = |world: &World| {
+        let stage = stage(world);
+        fs::set_permissions(world.folder(), fs::Permissions::from_mode(0o700)).unwrap();
+        stage
+    };
+    is_tidy(&Rehearsal { stage: &closed, ..rehearsal }.whole());
     assert!(world.folder().join("scratch/etc/passwd").exists());
     let says = |path: &str, change: &dyn Fn(String) -> String, step: &str| {
         let path = folder.path().join(path);
