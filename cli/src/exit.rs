@@ -185,6 +185,7 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Mount(MountError::NoDevice) => "`modprobe fuse` loads it; a container must be given the device",
         EngineError::Mount(MountError::Denied) => "root decides who may; in a container, who started it",
         EngineError::Mount(MountError::NoHelper) => "it comes with the package fuse3",
+        EngineError::Mount(MountError::NoName) => "an entry in /etc/passwd gives it one",
         EngineError::Mount(MountError::NoOthers) => "root can set it, or mount",
         EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
         EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
