@@ -58,6 +58,8 @@ fn however_the_paths_were_named_their_live_files_are_found() {
     assert_eq!(rows(&sandbox, &["tag:dot", "a.txt"]), [""; 0]);
     let run = sandbox.run(&["diff", "tag:dot", "--live", "no/such"]);
     assert!(run.code == 1 && run.err.contains("no/such is not in snapshot"), "{run:?}");
+    let run = sandbox.run(&["diff", "tag:dot", "latest", "--live"]);
+    assert!(run.code == 1 && run.err.contains("only the first word is a snapshot"), "{run:?}");
 }
 
 #[test]

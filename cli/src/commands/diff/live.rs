@@ -60,13 +60,24 @@ pub fn compare(
             listing.take(difference, old, new.map(|(entry, _)| entry), new.map(|(_, found)| found));
         });
         context.output.check().map_err(Failure::Output)?;
-        let found = outcome.map_err(scope::name_snapshot(before))?;
+        let found = outcome.map_err(|error| on_no_side(scope::name_snapshot(before)(error)))?;
         all.summary.add(&found.summary);
         all.streams.extend(found.streams);
         all.problems.extend(found.problems);
     }
     side.unread = all.problems.len() as u64;
     Ok(Compared { found: all, paths, live: Some(side) })
+}
+
+/// A second snapshot may have been meant.
+fn on_no_side(error: Error) -> Failure {
+    match error {
+        Error::NoPath { .. } => Failure::Other {
+            message: format!("{}, and it is not there now", text::error(&error)),
+            hint: "with --live only the first word is a snapshot, all others are paths".to_string(),
+        },
+        other => other.into(),
+    }
 }
 
 /// What this machine is called, as the snapshot has it if that is one of its own.
