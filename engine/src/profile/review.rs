@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::values::OWN;
-use super::{Condition, On, Profile, Step, template};
+use super::{Condition, Form, On, Profile, Step, template};
 
 /// Something that is wrong with a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +34,7 @@ pub fn review(profile: &Profile) -> Vec<Finding> {
         }
         review.steps(&place, &runbook.steps, runbook.needs_snapshot);
     }
-    for vendor in &profile.vendor {
-        let place = format!("vendor {}", vendor.id);
-        match regex::Regex::new(&vendor.name) {
-            Err(error) => review.add(&place, &format!("name is no regular expression: {error}")),
-            Ok(name) if !vendor.time.is_empty() && !name.capture_names().flatten().any(|group| group == "time") => {
-                review.add(&place, "it says how the time is written, and its name has no group `time`");
-            }
-            Ok(_) => {}
-        }
-    }
+    review.vendors();
     review.findings
 }
 
@@ -106,6 +97,48 @@ impl Review<'_> {
                 let sources = [&secret.file, &secret.command, &secret.environment];
                 if sources.into_iter().flatten().count() != 1 || variable.value.is_some() {
                     self.add(&place, "a secret comes from one of file, command or environment, and has no value");
+                }
+            }
+        }
+    }
+
+    fn vendors(&mut self) {
+        let profile = self.profile;
+        let mut ids = BTreeSet::new();
+        for vendor in &profile.vendor {
+            let place = format!("vendor {}", vendor.id);
+            if !ids.insert(vendor.id.as_str()) {
+                self.add(&place, "its id is there twice");
+            }
+            let has_group = |name: &regex::Regex| name.capture_names().flatten().any(|group| group == "time");
+            match regex::Regex::new(&vendor.name) {
+                Err(error) => self.add(&place, &format!("name is no regular expression: {error}")),
+                Ok(name) if !vendor.time.is_empty() && !has_group(&name) => {
+                    self.add(&place, "it says how the time is written, and its name has no group `time`");
+                }
+                Ok(_) => {}
+            }
+            if let Err(error) = vendor.begins(&profile.name, b"") {
+                self.add(&place, &error.to_string());
+            }
+            match (vendor.form, &vendor.path) {
+                (Form::File, None) => self.add(&place, "it is one file, and says no path for it in the snapshot"),
+                (Form::Tree, Some(_)) => self.add(&place, "its members are files: it has no path of its own"),
+                _ => {}
+            }
+            for path in vendor.path.iter().chain(&vendor.has).chain(&vendor.metadata) {
+                if path.split('/').any(|part| ["", ".", ".."].contains(&part)) {
+                    self.add(&place, &format!("{path:?} is no path without / at its beginning"));
+                }
+            }
+            if let Some(export) = &vendor.export {
+                for name in
+                    template::names(&export.name).into_iter().filter(|name| !["host", "time"].contains(&name.as_str()))
+                {
+                    self.add(
+                        &place,
+                        &format!("the name of an export has {{{{host}}}} and {{{{time}}}}, and no {name}"),
+                    );
                 }
             }
         }

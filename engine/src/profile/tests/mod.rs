@@ -2,6 +2,7 @@
 //! Profiles as a person writes them: right, wrong, and inherited.
 
 mod template;
+mod vendor;
 
 use std::collections::BTreeMap;
 
