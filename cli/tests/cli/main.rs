@@ -21,6 +21,7 @@ mod retention;
 mod sandbox;
 mod signals;
 mod systems;
+mod vendor;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]
