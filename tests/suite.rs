@@ -71,5 +71,6 @@ mod behaviours {
     mod sftp;
     mod soak;
     mod sources;
+    mod systems;
     mod wrappers;
 }

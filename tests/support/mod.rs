@@ -29,4 +29,5 @@ pub mod search;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 pub mod servers;
 pub mod sshd;
+pub mod standin;
 pub mod tar_files;

@@ -130,6 +130,13 @@ impl Sshd {
         SftpOptions { command, ..SftpOptions::default() }
     }
 
+    /// `USER@ADDRESS`, port and further words with which a plain `ssh` comes to this server.
+    pub fn reached(&self) -> (String, u16, Vec<String>) {
+        let command = self.options().command;
+        let words = command[1..].iter().map(|word| word.to_str().unwrap().to_owned()).collect();
+        (format!("{}@127.0.0.1", self.user), self.port, words)
+    }
+
     /// Stops the server and its sessions where they are: a machine that hangs.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -21,7 +21,7 @@ mod system;
 
 use clap::{Parser, Subcommand};
 
-pub use archive::{CodingArg, ExportArgs, ImportArgs};
+pub use archive::{CodingArg, ExportArgs, ImportArgs, VendorArgs};
 pub use backup::{AlsoArgs, BackupArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use diff::{ColorArg, DiffArgs};

@@ -7,10 +7,29 @@ use keepfast_engine::Error;
 use keepfast_engine::archive::Fault;
 use keepfast_engine::events::Events;
 use keepfast_engine::import::{beginning, look};
-use keepfast_engine::profile::{Form, Profile, Vendor};
+use keepfast_engine::profile::{Form, Profile, Vendor, template};
 
+use crate::args::VendorArgs;
 use crate::exit::Failure;
+use crate::options::profiles;
 use crate::render::text;
+
+/// The profile, with the values of its variables in the paths of its archives: `{{root}}` is the top of a snapshot.
+///
+/// # Errors
+/// There is none of this name, or a variable in a path has no value.
+pub fn profile(args: &VendorArgs, name: &str) -> Result<Profile, Failure> {
+    let mut profile = profiles::find(&args.profiles, name)?;
+    let values = profiles::values(&profile, &[], None)?;
+    for vendor in &mut profile.vendor {
+        let of_export = vendor.export.iter_mut().flat_map(|artifact| &mut artifact.paths);
+        for path in vendor.path.iter_mut().chain(&mut vendor.has).chain(&mut vendor.metadata).chain(of_export) {
+            let filled = template::text(path, &values).map_err(Failure::Profile)?;
+            *path = filled.trim_start_matches('/').to_string();
+        }
+    }
+    Ok(profile)
+}
 
 /// The kind that was named.
 ///

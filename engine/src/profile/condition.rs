@@ -31,7 +31,8 @@ impl Condition {
             let wrong = || format!("{part:?} is no condition: NAME = VALUE or NAME != VALUE is");
             let (name, value) = halves.ok_or_else(wrong)?;
             let (name, value) = (name.trim().to_string(), value.trim().to_string());
-            if name.is_empty() || value.contains('=') {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            if name.is_empty() || !name.chars().all(is_name) || value.contains('=') || value.ends_with(" and") {
                 return Err(wrong());
             }
             all.push(Comparison { name, is_equal, value });

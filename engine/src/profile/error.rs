@@ -65,6 +65,14 @@ pub enum ProfileError {
         /// All that it may have.
         choices: Vec<String>,
     },
+    /// A value that nothing can be done with: a root that is no absolute path, or one that no command can be given.
+    #[error("{name} can not be {value:?}")]
+    Value {
+        /// The variable.
+        name: String,
+        /// The value.
+        value: String,
+    },
     /// A secret would stand in a script.
     #[error("{{{{{name}}}}} is a secret: scripts get it as ${name}, it is put into no text")]
     SecretInText {

@@ -70,6 +70,7 @@ impl Library {
                 let path = entry.map_err(read)?.path();
                 if path.extension().is_some_and(|end| end == "toml")
                     && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+                    && is_name(name)
                     && !all.iter().any(|listed| listed.name == name)
                 {
                     all.push(Listed { name: name.to_string(), origin: Origin::File(path) });
@@ -102,12 +103,13 @@ impl Library {
         self.resolve(name, &document, &origin)
     }
 
-    /// A profile out of its text, with all that it inherits.
+    /// A profile out of its text, with all that it inherits, as if it stood in the first folder.
     ///
     /// # Errors
     /// As [`Library::find`].
     pub fn parse(&self, name: &str, document: &str) -> Result<Profile, ProfileError> {
-        self.resolve(name, document, &Origin::BuiltIn)
+        let folder = self.folders.first().cloned().unwrap_or_default();
+        self.resolve(name, document, &Origin::File(folder.join(format!("{name}.toml"))))
     }
 
     fn resolve(&self, name: &str, document: &str, origin: &Origin) -> Result<Profile, ProfileError> {
@@ -129,24 +131,25 @@ impl Library {
         while let Some(child) = documents.pop() {
             whole = merge(whole, child).map_err(|why| ProfileError::Invalid { name: name.to_string(), why })?;
         }
-        let invalid = |error: toml::de::Error| ProfileError::Invalid {
+        let invalid = |error: &toml::de::Error, at: String| ProfileError::Invalid {
             name: name.to_string(),
-            why: error.to_string().trim().to_string(),
+            why: format!("{}{at}", error.to_string().trim()),
         };
-        // The document alone says in which line a key is that does not exist; joined with others there are no lines.
+        // The document alone says in which line something is wrong; joined with others there are no lines.
         if chain.len() == 1 {
-            toml::from_str::<Profile>(document).map_err(invalid)?;
+            toml::from_str::<Profile>(document).map_err(|error| invalid(&error, String::new()))?;
         }
-        let mut profile: Profile = toml::Value::Table(whole).try_into().map_err(invalid)?;
+        let mut profile: Profile = toml::Value::Table(whole)
+            .try_into()
+            .map_err(|error: toml::de::Error| invalid(&error, line_of(error.message(), document)))?;
         profile.name = name.to_string();
         Ok(profile)
     }
 
     /// The document of that name that comes after `from`, or the first.
     fn above(&self, name: &str, from: Option<&Origin>) -> Result<(String, Origin), ProfileError> {
-        let is_name = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         let mut is_past = from.is_none();
-        if name.chars().all(is_name) && !name.starts_with('.') {
+        if is_name(name) {
             for folder in &self.folders {
                 let path = folder.join(format!("{name}.toml"));
                 let origin = Origin::File(path.clone());
@@ -156,6 +159,7 @@ impl Library {
                 }
                 let read = |source| ProfileError::Read { path: path.clone(), source };
                 match fs::metadata(&path) {
+                    Ok(metadata) if !metadata.is_file() => return Err(read(std::io::Error::other("it is no file"))),
                     Ok(metadata) if metadata.len() > MAX_BYTES => {
                         return Err(read(std::io::Error::other(format!("it has {} bytes", metadata.len()))));
                     }
@@ -175,11 +179,28 @@ impl Library {
     }
 }
 
+/// Whether a file may be named so.
+fn is_name(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(is_letter)
+}
+
 fn table(name: &str, document: &str) -> Result<toml::Table, ProfileError> {
     document.parse().map_err(|error: toml::de::Error| ProfileError::Invalid {
         name: name.to_string(),
         why: error.to_string().trim().to_string(),
     })
+}
+
+/// Where a document names the key that an error is about, if it does.
+fn line_of(error: &str, document: &str) -> String {
+    let key = error.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let says = |key: &str, line: &str| {
+        let rest = line.trim_start_matches(['[', ' ', '\t', '{']).strip_prefix(key).map(str::trim_start);
+        rest.is_some_and(|rest| rest.starts_with('=') || rest.starts_with(']') || rest.starts_with('.'))
+    };
+    let line = key.and_then(|key| document.lines().position(|line| says(key, line)));
+    line.map_or(String::new(), |line| format!("\nsee line {}", line + 1))
 }
 
 fn inherited(name: &str, table: &toml::Table) -> Result<Option<String>, ProfileError> {

@@ -3,7 +3,7 @@
 //!
 //! Tables are joined key by key. In a list whose elements have an `id` (files, streams, steps), an element takes the place of
 //! the one with its id, key by key; a new one comes at the end, or where its `after = "ID"` or `before = "ID"` says;
-//! `remove = true` takes one away. Every other value is replaced.
+//! `remove = true` takes one away, and a table, too. Every other value is replaced.
 
 use toml::{Table, Value};
 
@@ -13,7 +13,19 @@ use toml::{Table, Value};
 /// A place or a removal that names an element which is not there.
 pub(super) fn merge(mut parent: Table, child: Table) -> Result<Table, String> {
     for (key, value) in child {
+        if value.get("remove") == Some(&Value::Boolean(true)) {
+            if value.as_table().is_some_and(|table| table.len() > 1) {
+                return Err(format!("{key} is removed, and has other keys"));
+            }
+            parent.remove(&key).ok_or(format!("there is no {key:?} to remove"))?;
+            continue;
+        }
         let joined = match (parent.remove(&key), value) {
+            (Some(Value::Array(old)), Value::Array(new))
+                if old.iter().any(|old| id(old).is_some()) && new.iter().any(|new| id(new).is_none()) =>
+            {
+                return Err(format!("each element of {key} needs an id, by which it is joined with what is inherited"));
+            }
             (Some(Value::Table(old)), Value::Table(new)) => Value::Table(merge(old, new)?),
             (Some(Value::Array(old)), Value::Array(new))
                 if !new.is_empty() && new.iter().all(|new| id(new).is_some()) =>
@@ -35,6 +47,7 @@ fn id(element: &Value) -> Option<&str> {
 }
 
 fn join(key: &str, mut old: Vec<Value>, new: Vec<Value>) -> Result<Vec<Value>, String> {
+    let mut seen: Vec<String> = Vec::new();
     for element in new {
         let Value::Table(mut element) = element else { continue };
         let name = element.get("id").and_then(Value::as_str).unwrap_or_default().to_string();
@@ -47,11 +60,20 @@ fn join(key: &str, mut old: Vec<Value>, new: Vec<Value>) -> Result<Vec<Value>, S
             (None, None) => None,
             _ => return Err(format!("{name:?} in {key}: after or before is the id of one element")),
         };
-        if element.remove("remove") == Some(Value::Boolean(true)) {
-            let at = find(&old, &name)?;
-            old.remove(at);
-            continue;
+        match element.remove("remove") {
+            Some(Value::Boolean(true)) if element.len() == 1 => {
+                let at = find(&old, &name)?;
+                old.remove(at);
+                continue;
+            }
+            None | Some(Value::Boolean(false)) => {}
+            Some(_) => return Err(format!("{name:?} in {key}: remove = true stands beside the id alone")),
         }
+        // Removed and said anew is another element of that id.
+        if seen.contains(&name) {
+            return Err(format!("{key} has two elements {name:?}"));
+        }
+        seen.push(name.clone());
         match old.iter().position(|element| id(element) == Some(name.as_str())) {
             Some(at) => {
                 let Value::Table(below) = old.remove(at) else { continue };

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Looks through a profile for what would only show when it is needed.
 
-use std::collections::BTreeSet;
+mod steps;
+mod vendors;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::values::OWN;
-use super::{Condition, Form, On, Profile, Step, template};
+use super::{Condition, On, Profile, template};
 
 /// Something that is wrong with a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,11 +61,25 @@ impl Review<'_> {
             for role in host.roles.iter().filter(|role| !profile.roles.contains_key(*role)) {
                 self.add(&place, &format!("{role:?} is no role"));
             }
-            for name in host.variables.keys() {
+            for (name, value) in &host.variables {
                 self.name(&place, name);
+                if let Some(variable) = profile.variables.get(name)
+                    && !variable.choices.is_empty()
+                    && !variable.choices.contains(value)
+                {
+                    self.add(&place, &format!("{name} can not be {value:?}"));
+                }
+            }
+            for name in host.environment.keys().filter(|name| !is_shell_name(name)) {
+                self.add(&place, &format!("{name:?} is no name for the environment"));
             }
             if host.ssh.as_deref().is_some_and(|target| target.starts_with('-') || target.is_empty()) {
                 self.add(&place, "ssh is no user@address");
+            }
+        }
+        for (role, needs) in profile.roles.iter() {
+            if needs.at_most.is_some_and(|most| most < needs.at_least) {
+                self.add(&format!("role {role}"), "at_most is less than at_least");
             }
         }
         if profile.hosts.is_empty() {
@@ -83,6 +100,9 @@ impl Review<'_> {
         let profile = self.profile;
         for (name, variable) in &profile.variables {
             let place = format!("variable {name}");
+            if !is_shell_name(name) {
+                self.add(&place, "a name has letters, digits and _, and no digit first");
+            }
             if OWN.contains(&name.as_str()) {
                 self.add(&place, "every profile has it already");
             }
@@ -102,48 +122,6 @@ impl Review<'_> {
         }
     }
 
-    fn vendors(&mut self) {
-        let profile = self.profile;
-        let mut ids = BTreeSet::new();
-        for vendor in &profile.vendor {
-            let place = format!("vendor {}", vendor.id);
-            if !ids.insert(vendor.id.as_str()) {
-                self.add(&place, "its id is there twice");
-            }
-            let has_group = |name: &regex::Regex| name.capture_names().flatten().any(|group| group == "time");
-            match regex::Regex::new(&vendor.name) {
-                Err(error) => self.add(&place, &format!("name is no regular expression: {error}")),
-                Ok(name) if !vendor.time.is_empty() && !has_group(&name) => {
-                    self.add(&place, "it says how the time is written, and its name has no group `time`");
-                }
-                Ok(_) => {}
-            }
-            if let Err(error) = vendor.begins(&profile.name, b"") {
-                self.add(&place, &error.to_string());
-            }
-            match (vendor.form, &vendor.path) {
-                (Form::File, None) => self.add(&place, "it is one file, and says no path for it in the snapshot"),
-                (Form::Tree, Some(_)) => self.add(&place, "its members are files: it has no path of its own"),
-                _ => {}
-            }
-            for path in vendor.path.iter().chain(&vendor.has).chain(&vendor.metadata) {
-                if path.split('/').any(|part| ["", ".", ".."].contains(&part)) {
-                    self.add(&place, &format!("{path:?} is no path without / at its beginning"));
-                }
-            }
-            if let Some(export) = &vendor.export {
-                for name in
-                    template::names(&export.name).into_iter().filter(|name| !["host", "time"].contains(&name.as_str()))
-                {
-                    self.add(
-                        &place,
-                        &format!("the name of an export has {{{{host}}}} and {{{{time}}}}, and no {name}"),
-                    );
-                }
-            }
-        }
-    }
-
     fn capture(&mut self) {
         let capture = &self.profile.capture;
         let mut ids = BTreeSet::new();
@@ -156,6 +134,10 @@ impl Review<'_> {
                 self.role(&place, role);
             }
             self.condition(&place, files.when.as_ref());
+            self.id(&place, &files.id);
+            if files.paths.is_empty() {
+                self.add(&place, "it has no paths");
+            }
             for path in &files.paths {
                 self.path(&place, path);
             }
@@ -177,9 +159,15 @@ impl Review<'_> {
             self.place(&place, &stream.on);
             self.condition(&place, stream.when.as_ref());
             self.script(&place, &stream.run);
+            self.environment(&place, &stream.environment);
+            [&stream.user, &stream.container].into_iter().flatten().for_each(|text| self.names(&place, text));
         }
+        let mut ids = BTreeSet::new();
         for quiesce in &capture.quiesce {
             let place = format!("capture quiesce {}", quiesce.id);
+            if !ids.insert(quiesce.id.as_str()) {
+                self.add(&place, "its id is there twice");
+            }
             self.place(&place, &quiesce.on);
             self.condition(&place, quiesce.when.as_ref());
             self.script(&place, &quiesce.run);
@@ -187,97 +175,6 @@ impl Review<'_> {
         }
         self.steps("capture before", &capture.before, false);
         self.steps("capture after", &capture.after, false);
-    }
-
-    fn steps(&mut self, place: &str, steps: &[Step], has_snapshot: bool) {
-        let mut seen = BTreeSet::new();
-        for step in steps {
-            let place = format!("{place}, step {}", step.id);
-            if let Some(wipe) = &step.wipe {
-                let saved =
-                    steps.iter().find(|other| other.id == wipe.saved_by).and_then(|other| other.save_aside.as_ref());
-                match saved {
-                    Some(saved) if seen.contains(wipe.saved_by.as_str()) => {
-                        if !covers(&saved.path, &wipe.inside) {
-                            self.add(&place, &format!("{} does not save {} aside", wipe.saved_by, wipe.inside));
-                        }
-                    }
-                    _ => self.add(&place, &format!("no step before it, named {:?}, saves aside", wipe.saved_by)),
-                }
-            }
-            if !seen.insert(step.id.as_str()) {
-                self.add(&place, "its id is there twice");
-            }
-            if (step.restore.is_some() || step.stdin.is_some()) && !has_snapshot {
-                self.add(&place, "it takes something from the snapshot, and the runbook does not say needs_snapshot");
-            }
-            self.step(&place, step);
-        }
-    }
-
-    fn step(&mut self, place: &str, step: &Step) {
-        let acts = [
-            step.run.is_some(),
-            step.manual.is_some(),
-            step.restore.is_some(),
-            step.save_aside.is_some(),
-            step.wipe.is_some(),
-        ];
-        let acts = acts.into_iter().filter(|acts| *acts).count();
-        if acts > 1 {
-            self.add(place, "it has more than one of run, manual, restore, save_aside and wipe");
-        }
-        if acts == 0 && step.require.is_empty() && step.ensure.is_empty() && step.caution.is_none() {
-            self.add(place, "it does nothing, checks nothing and asks nothing");
-        }
-        let undone = [&step.undo, &step.undo_by, &step.final_because].into_iter().flatten().count();
-        let needs_undo = step.run.is_some() || step.manual.is_some();
-        if undone > 1 || (needs_undo && undone == 0 && !step.always) {
-            self.add(place, "it says exactly one of undo, undo_by and final_because");
-        }
-        if step.stdin.is_some() && step.run.is_none() {
-            self.add(place, "it has stdin, and no script that reads it");
-        }
-        self.place(place, &step.on);
-        self.condition(place, step.when.as_ref());
-        let scripts = [&step.run, &step.present, &step.unless, &step.undo];
-        for script in scripts.into_iter().flatten() {
-            self.script(place, script);
-        }
-        for text in [&step.caution, &step.manual, &step.user, &step.container].into_iter().flatten() {
-            self.names(place, text);
-        }
-        for id in step.restore.iter().flatten() {
-            if !self.profile.capture.files.iter().any(|files| files.id == *id) {
-                self.add(place, &format!("it restores the files {id:?}, which are not captured"));
-            }
-        }
-        if !step.ignore.is_empty() && step.fail_on.is_none() {
-            self.add(place, "it has lines to ignore, and no fail_on that they are excepted from");
-        }
-        let folders = [step.save_aside.as_ref().map(|save| &save.path), step.save_aside.as_ref().map(|save| &save.to)];
-        for path in folders.into_iter().flatten().chain(step.wipe.as_ref().map(|wipe| &wipe.inside)) {
-            self.path(place, path);
-            let below = path.strip_prefix("{{root}}").unwrap_or(path);
-            if below.split('/').filter(|part| !part.is_empty()).count() < 2 {
-                self.add(place, &format!("{path} is too near the root to be wiped or copied"));
-            }
-        }
-        for check in step.require.iter().chain(&step.ensure) {
-            let kinds = [check.run.is_some(), check.port.is_some(), check.offline.is_some()];
-            if kinds.into_iter().filter(|is| *is).count() != 1 {
-                self.add(place, "a check has exactly one of run, port and offline");
-            }
-            check.run.iter().for_each(|script| self.script(place, script));
-            check.offline.iter().for_each(|text| self.names(place, text));
-            self.names(place, &check.says);
-        }
-        let patterns = step.ignore.iter().map(|ignore| &ignore.line).chain(&step.fail_on);
-        for pattern in patterns {
-            if let Err(error) = regex::Regex::new(pattern) {
-                self.add(place, &format!("{pattern:?} is no regular expression: {error}"));
-            }
-        }
     }
 
     fn path(&mut self, place: &str, path: &str) {
@@ -315,7 +212,33 @@ impl Review<'_> {
     }
 
     fn script(&mut self, place: &str, script: &str) {
+        if script.trim().is_empty() {
+            self.add(place, "a script is empty");
+        }
         self.names(place, script);
+        for name in self.profile.variables.keys().filter(|name| script.contains(&format!("{{{{ {name} }}}}"))) {
+            self.add(
+                place,
+                &format!("{{{{ {name} }}}} is left as it is: a variable stands without spaces, as {{{{{name}}}}}"),
+            );
+        }
+    }
+
+    /// An id names a folder of a run, and stands in lists of words.
+    fn id(&mut self, place: &str, id: &str) {
+        let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        if id.is_empty() || id.starts_with(['.', '-']) || !id.chars().all(is_letter) {
+            self.add(place, "an id has letters, digits, -, _ and ., and does not begin with . or -");
+        }
+    }
+
+    fn environment(&mut self, place: &str, environment: &BTreeMap<String, String>) {
+        for (name, value) in environment {
+            if !is_shell_name(name) {
+                self.add(place, &format!("{name:?} is no name for the environment"));
+            }
+            self.names(place, value);
+        }
     }
 
     fn names(&mut self, place: &str, text: &str) {
@@ -335,8 +258,8 @@ impl Review<'_> {
     }
 }
 
-/// Whether a copy of `saved` has everything that is inside `wiped`.
-fn covers(saved: &str, wiped: &str) -> bool {
-    let (saved, wiped) = (saved.trim_end_matches('/'), wiped.trim_end_matches('/'));
-    wiped.strip_prefix(saved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether a shell takes a name for one of a variable.
+fn is_shell_name(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    !name.is_empty() && name.chars().all(is_letter) && !name.starts_with(|letter: char| letter.is_ascii_digit())
 }

@@ -98,6 +98,9 @@ impl Values {
             return Err(ProfileError::NotAChoice { name, value, choices: variable.choices.clone() });
         }
         let value = if name == "root" { value.trim_end_matches('/') } else { value };
+        if (name == "root" && !value.is_empty() && !value.starts_with('/')) || value.contains('\0') {
+            return Err(ProfileError::Value { name: name.to_string(), value: value.to_string() });
+        }
         self.known.insert(name.to_string(), Some(value.to_string()));
         Ok(())
     }

@@ -49,6 +49,13 @@ pub enum TestKind {
         /// Which.
         port: u16,
     },
+    /// A TCP port at which nobody gets in: it refuses, or nothing answers.
+    Closed {
+        /// Where.
+        address: String,
+        /// Which.
+        port: u16,
+    },
     /// An address that answers at none of these ports. One that refuses is alive.
     Offline {
         /// Where.
@@ -93,6 +100,11 @@ impl Test {
                 Knocked::Silent(why) => Err(Found::Other(format!("{address} port {port} does not answer: {why}"))),
                 Knocked::Unknown(why) => Err(Found::Other(why)),
             },
+            TestKind::Closed { address, port } => match knock(address, *port) {
+                Knocked::Open => Err(Found::Other(format!("{address} answers at port {port}"))),
+                Knocked::Refused | Knocked::Silent(_) => Ok(()),
+                Knocked::Unknown(why) => Err(Found::Other(why)),
+            },
             TestKind::Offline { address, ports } => {
                 let ports = if ports.is_empty() { &[SSH_PORT][..] } else { ports };
                 for port in ports {
@@ -121,6 +133,7 @@ impl Test {
         match &self.kind {
             TestKind::Run(command) => command.shown(),
             TestKind::Port { address, port } => format!("{address} port {port} answers"),
+            TestKind::Closed { address, port } => format!("{address} port {port} does not answer"),
             TestKind::Offline { address, ports } => {
                 let ports = if ports.is_empty() { &[SSH_PORT][..] } else { ports };
                 let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();

@@ -104,7 +104,7 @@ pub struct Journal {
     length: u64,
     /// Whether something may stand behind them that could not be taken away.
     is_torn: bool,
-    _lock: File,
+    lock: File,
     records: Vec<Record>,
 }
 
@@ -130,7 +130,7 @@ impl Journal {
         for folder in [&folder, runs] {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
-        Ok(Self { folder, file, length: 0, is_torn: false, _lock: lock, records: Vec::new() })
+        Ok(Self { folder, file, length: 0, is_torn: false, lock, records: Vec::new() })
     }
 
     /// Goes on with one.
@@ -145,7 +145,7 @@ impl Journal {
         let failed = |source| RunbookError::Journal { path: path.clone(), source };
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(failed)?;
-        Ok((Self { folder, file, length, is_torn: false, _lock: lock, records }, plan))
+        Ok((Self { folder, file, length, is_torn: false, lock, records }, plan))
     }
 
     /// Looks at one without holding it.
@@ -213,6 +213,13 @@ impl Journal {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has the lock, too, until it is another program.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

@@ -2,15 +2,18 @@
 //! A runbook with everything put in: every script on every host, word for word. It is what a dry run shows, what runs, and
 //! what is resumed, even if the profile has changed since.
 
+mod snapshot;
+mod task;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::checks::{Test, TestKind};
 use super::run::Contents;
 use super::{Command, Place, RunbookError, actions, places};
-use crate::profile::{Check, Files, Need, On, Profile, ProfileError, Repeat, Step, Values, template};
+use crate::profile::{Check, On, Profile, ProfileError, Repeat, Step, Values, template};
+
+pub use task::{Action, From, Plan, Planned, Task, Undo};
 
 /// Longest time that a script may take if its step does not say.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -33,131 +36,6 @@ pub struct Choice<'a> {
     pub snapshot: Option<(&'a str, &'a dyn Contents)>,
     /// The time, in milliseconds since 1970.
     pub now: i64,
-}
-
-/// A runbook, ready to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The profile's name.
-    pub profile: String,
-    /// The runbook's.
-    pub runbook: String,
-    /// What it does.
-    pub title: String,
-    /// The vendor's document.
-    pub document: String,
-    /// The number of the run.
-    pub run: String,
-    /// What is taken from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<String>,
-    /// When it was made, in milliseconds since 1970.
-    pub made: i64,
-    /// The variables, without secrets.
-    pub values: BTreeMap<String, String>,
-    /// The hosts, by name.
-    pub places: BTreeMap<String, Place>,
-    /// What to do, in order.
-    pub steps: Vec<Planned>,
-}
-
-/// A step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
-    /// Its id.
-    pub id: String,
-    /// What it does.
-    pub title: String,
-    /// The part of the vendor's document.
-    #[serde(default)]
-    pub section: String,
-    /// What a reader should know.
-    #[serde(default)]
-    pub note: String,
-    /// What is asked before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caution: Option<String>,
-    /// Whether its hosts take part at once.
-    pub is_parallel: bool,
-    /// Whether it runs even after a failure.
-    #[serde(default)]
-    pub always: bool,
-    /// Whether a person is asked before it is repeated.
-    #[serde(default)]
-    pub asks_to_repeat: bool,
-    /// A line of output that looks so means failure.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fail_on: Option<String>,
-    /// Lines that mean none, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<(String, String)>,
-    /// Longest time on one host, in seconds.
-    pub limit: u64,
-    /// What happens on each host.
-    pub tasks: Vec<Task>,
-}
-
-/// A step on one host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// The host.
-    pub host: String,
-    /// What to do.
-    pub action: Action,
-    /// Whether what it is about is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub present: Option<Command>,
-    /// Whether there is nothing to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unless: Option<Command>,
-    /// What must be true before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub require: Vec<Test>,
-    /// What must be true afterwards.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ensure: Vec<Test>,
-    /// How it is undone.
-    pub undo: Undo,
-}
-
-/// What a task does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Nothing: it only checks, or asks.
-    Check,
-    /// A person does it.
-    Manual(String),
-    /// A command.
-    Run {
-        /// The command.
-        command: Command,
-        /// What it reads.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reads: Option<From>,
-    },
-}
-
-/// What a command reads out of the snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum From {
-    /// A file.
-    File(String),
-    /// Files and folders, as an archive.
-    Archive(Vec<String>),
-}
-
-/// How a task is undone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Undo {
-    /// By a command.
-    Run(Command),
-    /// There is nothing to do, and why.
-    Nothing(String),
-    /// It can not be, and why.
-    Never(String),
 }
 
 /// Makes the plan: puts in variables, finds hosts, and looks whether the snapshot has all that is needed.
@@ -261,6 +139,7 @@ impl Planner<'_> {
             is_parallel: matches!(step.on, On::All(_)),
             always: step.always,
             asks_to_repeat: step.repeat == Repeat::Ask,
+            only_where_done: step.only_where_done.clone(),
             fail_on: step.fail_on.clone(),
             ignore: step.ignore.iter().map(|ignore| (ignore.line.clone(), ignore.because.clone())).collect(),
             limit: step.timeout.unwrap_or(LIMIT).as_secs(),
@@ -324,7 +203,8 @@ impl Planner<'_> {
     /// What the step does on a host, and how that is undone if the step does not say.
     fn action(&self, step: &Step, place: &Place, values: &Values) -> Result<(Action, Undo), RunbookError> {
         let run = self.choice.run;
-        let plain = |script: String| Command { script, ..Command::default() };
+        let inside = of_step(step, "", values)?;
+        let plain = |script: String| Command { script, ..inside.clone() };
         let action = |script: String| Action::Run { command: plain(script), reads: None };
         if let Some(text) = &step.manual {
             return Ok((Action::Manual(template::text(text, values)?), Undo::Nothing("a person did it".to_string())));
@@ -351,16 +231,16 @@ impl Planner<'_> {
             let before = self.steps.iter().take_while(|other| other.id != step.id);
             let saved = before.filter(|other| other.id == wipe.saved_by).find_map(|other| other.save_aside.as_ref());
             let saved = saved.ok_or_else(missing)?;
-            let (inside, path) = (template::text(&wipe.inside, values)?, template::text(&saved.path, values)?);
-            let (inside, path) = (inside.trim_end_matches('/'), path.trim_end_matches('/'));
-            let below = inside.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
+            let (folder, path) = (template::text(&wipe.inside, values)?, template::text(&saved.path, values)?);
+            let (folder, path) = (folder.trim_end_matches('/'), path.trim_end_matches('/'));
+            let below = folder.strip_prefix(path).filter(|below| below.is_empty() || below.starts_with('/'));
             let below = below.ok_or_else(missing)?;
             let copy = copy(&saved.to, run, values)?;
-            if copy.strip_prefix(inside).is_some_and(|rest| rest.starts_with('/')) {
+            if copy.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) {
                 return Err(invalid(format!("step {}: the copy {copy} is inside of what is wiped", step.id)));
             }
-            let undo = plain(actions::unwipe(inside, &copy, below));
-            return Ok((action(actions::wipe(inside, &copy, below)), Undo::Run(undo)));
+            let undo = plain(actions::unwipe(folder, &copy, below));
+            return Ok((action(actions::wipe(folder, &copy, below)), Undo::Run(undo)));
         }
         let Some(ids) = &step.restore else {
             return Ok((Action::Check, Undo::Nothing("it changes nothing".to_string())));
@@ -374,70 +254,6 @@ impl Planner<'_> {
         let undo = Undo::Run(plain(actions::unrestore(root, run, &step.id)));
         Ok((Action::Run { command, reads: Some(From::Archive(paths)) }, undo))
     }
-
-    /// A file that the snapshot must have.
-    fn file(&self, step: &Step, place: &Place, path: &str) -> Result<From, RunbookError> {
-        let Some((_, contents)) = self.choice.snapshot else {
-            return Err(RunbookError::NoSnapshot { runbook: self.choice.runbook.to_string() });
-        };
-        let lacks = |what: String| RunbookError::NotInSnapshot { step: step.id.clone(), what };
-        let found = contents.matching(&place.name, path).map_err(&lacks)?;
-        found.first().map(|path| From::File(path.clone())).ok_or_else(|| lacks(path.to_string()))
-    }
-
-    /// What the snapshot has of the profile's files of these ids.
-    fn files(&self, step: &Step, place: &Place, ids: &[String], values: &Values) -> Result<Vec<String>, RunbookError> {
-        let Some((_, contents)) = self.choice.snapshot else {
-            return Err(RunbookError::NoSnapshot { runbook: self.choice.runbook.to_string() });
-        };
-        let lacks = |what: String| RunbookError::NotInSnapshot { step: step.id.clone(), what };
-        let mut all = Vec::new();
-        for id in ids {
-            let Some(files) = self.choice.profile.capture.files.iter().find(|files| files.id == *id) else {
-                return Err(lacks(format!("the files {id:?}, which the profile does not capture")));
-            };
-            if let Some(when) = &files.when
-                && !when.holds(values)?
-            {
-                continue;
-            }
-            let found = find(files, contents, &place.name, values)?;
-            let (found, missing) = found.map_err(&lacks)?;
-            match (files.need, found.is_empty(), missing.first()) {
-                (Need::All, _, Some(path)) => return Err(lacks(path.clone())),
-                (Need::One, true, _) => return Err(lacks(format!("one of {}", files.paths.join(", ")))),
-                _ => all.extend(found),
-            }
-        }
-        all.sort();
-        all.dedup();
-        if let Some(path) = all.iter().find(|path| path.contains('\n')) {
-            return Err(lacks(format!("{path:?}, whose name can not stand in a list of lines")));
-        }
-        Ok(all)
-    }
-}
-
-/// The paths of an entry that a snapshot has, and the patterns for which it has nothing.
-type Found = Result<(Vec<String>, Vec<String>), String>;
-
-fn find(files: &Files, contents: &dyn Contents, host: &str, values: &Values) -> Result<Found, ProfileError> {
-    // In a snapshot the root is the system's own.
-    let values = values.clone().below("");
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for path in &files.paths {
-        let path = template::text(path, &values)?;
-        let pattern = path.trim_matches('/');
-        let matching = match contents.matching(host, pattern) {
-            Ok(matching) => matching,
-            Err(why) => return Ok(Err(why)),
-        };
-        if matching.is_empty() {
-            missing.push(pattern.to_string());
-        }
-        found.extend(matching);
-    }
-    Ok(Ok((found, missing)))
 }
 
 fn copy(to: &str, run: &str, values: &Values) -> Result<String, ProfileError> {
@@ -465,11 +281,12 @@ pub fn command(
     for (name, value) in environment {
         filled.insert(name.clone(), text(value)?);
     }
+    let named = |template: &str| text(template).map(|name| Some(name).filter(|name| !name.is_empty()));
     let uses = |name: &&String| script.contains(&format!("${name}")) || script.contains(&format!("${{{name}}}"));
     Ok(Command {
         script: template::script(script, values)?,
-        user: user.map(text).transpose()?,
-        container: container.map(text).transpose()?,
+        user: user.map(named).transpose()?.flatten(),
+        container: container.map(named).transpose()?.flatten(),
         environment: filled,
         secrets: values.secrets().iter().filter(uses).cloned().collect(),
     })
@@ -479,7 +296,9 @@ fn test(check: &Check, values: &Values) -> Result<Test, ProfileError> {
     let kind = if let Some(script) = &check.run {
         TestKind::Run(command(script, check.user.as_deref(), check.container.as_deref(), &BTreeMap::new(), values)?)
     } else if let Some(port) = check.port {
-        TestKind::Port { address: values.get("address")?.to_string(), port }
+        TestKind::Port { address: at(check, values)?, port }
+    } else if let Some(port) = check.closed {
+        TestKind::Closed { address: at(check, values)?, port }
     } else {
         let address = template::text(check.offline.as_deref().unwrap_or_default(), values)?;
         TestKind::Offline { address, ports: check.ports.clone() }
@@ -489,4 +308,12 @@ fn test(check: &Check, values: &Values) -> Result<Test, ProfileError> {
         within: check.within.map_or(0, |within| within.as_secs()),
         says: template::text(&check.says, values)?,
     })
+}
+
+/// Where the port of a check is.
+fn at(check: &Check, values: &Values) -> Result<String, ProfileError> {
+    match &check.at {
+        Some(address) => template::text(address, values),
+        None => Ok(values.get("address")?.to_string()),
+    }
 }

@@ -103,6 +103,7 @@ pub struct Runner<'a> {
 
 pub(super) type States = BTreeMap<(String, String), TaskState>;
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 impl Runner<'_> {
     /// Does what has not been done yet.
     ///
@@ -194,7 +195,7 @@ impl Runner<'_> {
             return Err(Fault::Cancelled.into());
         }
         let is_doubtful = matches!(state(states, step, task), TaskState::InDoubt | TaskState::Failed);
-        if let Some((why, is_as_wanted)) = self.passes(&place, task, &sink)? {
+        if let Some((why, is_as_wanted)) = self.passes(step, &place, task, &sink)? {
             if is_as_wanted {
                 self.ensured(task, &place, &sink)?;
             }
@@ -227,7 +228,18 @@ impl Runner<'_> {
     }
 
     /// Why there is nothing to do, and whether that is because it is so already.
-    fn passes(&self, place: &Place, task: &Task, sink: &Log) -> Result<Option<(&'static str, bool)>, Why> {
+    fn passes(
+        &self,
+        step: &Planned,
+        place: &Place,
+        task: &Task,
+        sink: &Log,
+    ) -> Result<Option<(&'static str, bool)>, Why> {
+        if let Some(other) = &step.only_where_done
+            && self.states().get(&(other.clone(), task.host.clone())) != Some(&TaskState::Done)
+        {
+            return Ok(Some(("what it belongs to was not done here", false)));
+        }
         let looks = [(&task.present, false, "there is none here"), (&task.unless, true, "it is so already")];
         for (command, means_nothing_to_do, why) in looks {
             let Some(command) = command else { continue };

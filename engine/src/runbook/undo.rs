@@ -4,6 +4,7 @@
 use super::run::state;
 use super::{Event, RunState, RunbookError, Runner, Stopped, TaskState, Undo, Why};
 
+#[expect(clippy::result_large_err, reason = "it is made once, when a run ends")]
 impl Runner<'_> {
     /// Undoes everything that has been done, or may have been. Nothing is touched if something can not be undone.
     ///
@@ -57,7 +58,9 @@ impl Runner<'_> {
     /// # Errors
     /// The journal could not be written; the run has ended.
     pub fn abandon(&self) -> Result<(), Stopped> {
-        match RunState::of(self.journal().records()) {
+        // Not within the match: the journal would be held while it is written.
+        let state = RunState::of(self.journal().records());
+        match state {
             RunState::Finished => Err(self.over("it was carried out")),
             RunState::Reverted => Err(self.over("it was undone")),
             RunState::Abandoned => Err(self.over("it was given up")),

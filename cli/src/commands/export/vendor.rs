@@ -24,8 +24,8 @@ use crate::args::ExportArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::new_file::{self, BUFFER_BYTES, IfThere};
-use crate::options::vendor::{fits, known, named};
-use crate::options::{profiles, repository, scope};
+use crate::options::vendor::{fits, known, named, profile as described};
+use crate::options::{repository, scope};
 use crate::progress::Progress;
 use crate::render::text;
 use crate::runs::data::{PROFILE_TAG, made};
@@ -35,7 +35,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// Exports.
 pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result<Done, Failure> {
-    let profile = profiles::find(&args.vendor.profiles, profile)?;
+    let profile = described(&args.vendor, profile)?;
     let kinds = kinds(&profile, args.vendor.vendor.as_deref())?;
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;

@@ -18,7 +18,7 @@ use crate::args::ImportArgs;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::vendor::fits;
-use crate::options::{profiles, time, vendor};
+use crate::options::{time, vendor};
 use crate::progress::Progress;
 use crate::render::text;
 use crate::runs::data::{MADE_TAG, PROFILE_TAG, SET_TAG};
@@ -52,7 +52,7 @@ pub(super) struct Found {
 /// # Errors
 /// It is none of the profile's, or of several kinds; it is damaged.
 pub(super) fn find(context: &Context, args: &ImportArgs, profile: &str, source: &Source) -> Result<Found, Failure> {
-    let profile = profiles::find(&args.vendor.profiles, profile)?;
+    let profile = vendor::profile(&args.vendor, profile)?;
     let Source::File(file) = source else {
         return Err(Failure::Usage("standard input has no name by which an archive is known: name a file".to_string()));
     };

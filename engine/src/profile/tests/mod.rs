@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Profiles as a person writes them: right, wrong, and inherited.
 
+mod guide;
+mod inheritance;
+mod review;
 mod template;
+mod toml;
 mod vendor;
 
 use std::collections::BTreeMap;

@@ -93,7 +93,7 @@ proptest! {
     fn a_value_that_can_not_be_quoted_where_it_stands_is_refused_or_is_that_word(value in any_value()) {
         let v = value.as_str();
         let cases = [
-            ("print `echo {{x}}`", format!("{v}")),
+            ("print `echo {{x}}`", v.to_string()),
             ("print \"${none:-{{x}}}\"", v.to_string()),
             ("print \"$(sh -c 'printf %s {{x}}')\"", v.to_string()),
             ("eval \"print {{x}}\"", v.to_string()),

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::{Command, Fault, Place, Sink, execute};
-use super::{Breaks, Silent, place_with, program, run, run_with, runs, script, soon};
+use super::{Breaks, Silent, place_with, program, run_with, runs, script, sh, soon};
 
 #[test]
 fn the_exit_code_and_the_signal_of_a_command_are_told_with_its_last_line() {
-    assert_eq!(run("echo a; echo b").unwrap().tail, ["a", "b"]);
-    assert_eq!(run("echo no disk >&2; exit 3").unwrap_err().to_string(), "ended with exit code 3: no disk");
-    assert_eq!(run("exit 255").unwrap_err().to_string(), "ended with exit code 255: it said nothing");
-    assert_eq!(run("kill -USR1 $$").unwrap_err().to_string(), "was ended by signal 10: it said nothing");
-    let error = run("set -e; false; echo on").unwrap_err().to_string();
+    assert_eq!(sh("echo a; echo b").unwrap().tail, ["a", "b"]);
+    assert_eq!(sh("echo no disk >&2; exit 3").unwrap_err().to_string(), "ended with exit code 3: no disk");
+    assert_eq!(sh("exit 255").unwrap_err().to_string(), "ended with exit code 255: it said nothing");
+    assert_eq!(sh("kill -USR1 $$").unwrap_err().to_string(), "was ended by signal 10: it said nothing");
+    let error = sh("set -e; false; echo on").unwrap_err().to_string();
     assert_eq!(error, "ended with exit code 1: it said nothing");
 }
 
@@ -26,7 +26,7 @@ fn the_exit_code_and_the_signal_of_a_command_are_told_with_its_last_line() {
 fn a_script_ends_at_the_first_command_that_fails_with_input_or_without() {
     let error = run_with(&script("cat >/dev/null\nfalse\necho on"), Some(Box::new(Cursor::new(b"x")))).unwrap_err();
     assert_eq!(error.to_string(), "ended with exit code 1: it said nothing");
-    assert!(matches!(run("false\necho on").unwrap_err(), Fault::Failed { code: 1, tail } if tail.is_empty()));
+    assert!(matches!(sh("false\necho on").unwrap_err(), Fault::Failed { code: 1, tail } if tail.is_empty()));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_service_that_keeps_the_output_open_does_not_keep_the_command() {
     for service in ["sleep 60", "while :; do echo still here; sleep 0.05; done"] {
         let begun = Instant::now();
         let text = format!("sh -c 'echo $$ > {}; {service}' & echo started", pid.display());
-        assert!(run(&text).unwrap().tail.contains(&"started".to_string()));
+        assert!(sh(&text).unwrap().tail.contains(&"started".to_string()));
         assert!(begun.elapsed() < Duration::from_secs(5), "{service}");
         let number: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         let _ = rustix::process::kill_process(

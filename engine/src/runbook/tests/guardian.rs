@@ -75,7 +75,7 @@ fn a_service_that_a_guardian_starts_heeds_signals_and_keeps_nobody() {
     let pid = folder.path().join("pid");
     start(&Place::here("here"), &format!("sleep 100 & echo $! > {}", pid.display())).act().unwrap();
     assert!(runs(&pid));
-    super::run(&format!("kill -TERM $(cat {})", pid.display())).unwrap();
+    super::sh(&format!("kill -TERM $(cat {})", pid.display())).unwrap();
     soon("it has ended", || !runs(&pid));
 }
 

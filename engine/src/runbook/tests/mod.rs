@@ -5,7 +5,12 @@ mod actions;
 mod checks;
 mod commands;
 mod guardian;
+mod journal;
+mod kills;
+mod plan;
 mod remote;
+mod run;
+mod samples;
 mod sshd;
 
 use std::collections::BTreeMap;
@@ -28,7 +33,7 @@ fn run_with(command: &Command, input: Option<Input>) -> Result<Output, Fault> {
     execute(&Place::here("here"), command, &BTreeMap::new(), input, Some(Duration::from_secs(60)), &Silent)
 }
 
-fn run(text: &str) -> Result<Output, Fault> {
+fn sh(text: &str) -> Result<Output, Fault> {
     run_with(&script(text), None)
 }
 
