@@ -389,11 +389,101 @@ fn a_plain_import_says_whose_archive_it_was_and_does_nothing_else() {
     }
     let archive = vendor.tar("conductor-backup-c1-2026-29-29.tar.gz", &["var", "etc/128technology"]);
     let run = vendor.ok(&["import", &archive]);
-    assert!(run.out.contains("is an archive of ssr-conductor (tarball) by name and content"), "{run:?}");
+    assert!(run.out.contains("is an archive of ssr-conductor (tarball)\n  by name and content"), "{run:?}");
     assert_eq!(vendor.0.ls("latest"), ["/conductor-backup-c1-2026-29-29.tar.gz"]);
     assert_eq!(vendor.0.json(0, &["snapshots"])[0]["tags"], json!([]));
     assert_eq!(vendor.json(&["import", &archive, "--as-tree"])["suggested_profile"], "ssr-conductor");
     // The name alone is not enough.
     let other = vendor.tar("conductor-backup-c2-2026-29-29.tar.gz", &["etc/app"]);
     assert_eq!(vendor.json(&["import", &other])["suggested_profile"], Value::Null);
+}
+
+/// Content, name, profile, runbook, path that the runbook reads.
+fn built_in(vendor: &Vendor) -> Vec<(Vec<u8>, &'static str, &'static str, &'static str, &'static str)> {
+    let tar = |paths: &[&str]| fs::read(vendor.tar("made", paths)).unwrap();
+    let dump = b"--\n-- PostgreSQL database cluster dump\n--\nDROP ROLE a;\n";
+    vec![
+        (b"{\"cassandra\": {}, \"zookeeper\": []}".to_vec(), "db-dump.json", "contrail", "restore", "db-dump.json"),
+        (gzip(dump), "pgbackup-2026-11-01-03:00:07.sql.gz", "iml", "", "pgbackup.sql.gz"),
+        (
+            tar(&["etc/app"]),
+            "pe_backup-2026-11-01_030007_UTC.tgz",
+            "puppet-enterprise",
+            "restore-archive",
+            "var/puppetlabs/backups/pe_backup.tgz",
+        ),
+    ]
+}
+
+#[test]
+fn files_of_the_vendors_come_back_byte_for_byte() {
+    let vendor = Vendor::new();
+    for (bytes, name, profile, runbook, path) in built_in(&vendor) {
+        let file = vendor.dated(name, &bytes);
+        assert_eq!(vendor.json(&["import", &file])["suggested_profile"], profile, "{name}");
+        let summary = vendor.json(&["import", &file, "--profile", profile]);
+        assert_eq!(summary["vendor"]["made"], "2026-11-01T03:00:07Z", "{name}");
+        let id = summary["snapshot"].as_str().unwrap();
+        assert!(vendor.0.ls(id).contains(&format!("/{path}")), "{name}");
+        if !runbook.is_empty() {
+            let plan = vendor.ok(&["recover", profile, "--runbook", runbook, "--dry-run"]);
+            assert!(plan.out.contains(&format!("keepfast dump {id}:{path}")), "{plan:?}");
+        }
+        vendor.ok(&["export", "latest", "--profile", profile, &vendor.0.text("out")]);
+        assert_eq!(vendor.out(name), bytes, "{name}");
+    }
+}
+
+#[test]
+fn a_dump_and_the_files_that_belong_to_it_are_one_set() {
+    let vendor = Vendor::new();
+    let dump = gzip(b"--\n-- PostgreSQL database cluster dump\n--\nDROP ROLE a;\n");
+    let file = vendor.dated("pgbackup-2026-11-01-03:00:07.sql.gz", &dump);
+    vendor.ok(&["import", &file, "--profile", "iml", "--host", "manager"]);
+    assert!(vendor.run(&["recover", "iml", "--dry-run"]).err.contains("needs etc/ntp.conf"));
+    let names = ["authority.crt", "authority.pem", "authority.srl", "manager.crt", "manager.pem"];
+    for path in names.map(|name| format!("var/lib/chroma/{name}")).iter().map(String::as_str).chain(["etc/ntp.conf"]) {
+        let path = vendor.0.path("system").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    let files = vendor.tar("files.tar.gz", &["etc/ntp.conf", "var/lib/chroma"]);
+    vendor.ok(&["import", &files, "--as-tree", "--host", "manager", "--tag", "profile:iml,set:20261101-030007"]);
+    let plan = vendor.ok(&["recover", "iml", "--dry-run"]);
+    assert!(plan.out.contains(":pgbackup.sql.gz") && plan.out.contains("etc/ntp.conf"), "{plan:?}");
+}
+
+#[test]
+fn the_conductors_tarball_is_restored_from_and_made_again() {
+    let vendor = Vendor::new();
+    let master = "etc/128technology/salt/pki/master";
+    let keys = [format!("{master}/master.pem"), format!("{master}/master.pub"), format!("{master}/minions/r1")];
+    let paths = [
+        "var/lib/128technology/t128-running.json",
+        "var/lib/128technology/user-running.json",
+        &keys[0],
+        &keys[1],
+        &keys[2],
+        "etc/128technology/global.init",
+        "etc/128technology/local.init",
+        "svr/salt/top.sls",
+    ];
+    for path in paths {
+        let path = vendor.0.path("system").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "{}").unwrap();
+    }
+    // The document's line: folders with a slash, the day twice and no month.
+    let minions = format!("{master}/minions/");
+    let listed = [paths[0], paths[1], paths[2], paths[3], &minions, paths[5], paths[6], "svr/salt"];
+    let archive = vendor.tar("conductor-backup-c1.example-2026-29-29.tar.gz", &listed);
+    let run = vendor.ok(&["import", &archive, "--profile", "ssr-conductor"]);
+    assert!(run.out.contains("on c1.example (time of the file: its name has no whole date)"), "{run:?}");
+    let plan = vendor.ok(&["recover", "ssr-conductor", "--dry-run", "--var", "old_address=192.0.2.1"]);
+    assert!(paths.iter().take(4).all(|path| plan.out.contains(path)), "{plan:?}");
+    vendor.ok(&["export", "latest", "--profile", "ssr-conductor", &vendor.0.text("out")]);
+    assert_eq!(
+        members(&vendor.0.path("out/conductor-backup-c1.example-2026-29-29.tar.gz")),
+        members(Path::new(&archive))
+    );
 }

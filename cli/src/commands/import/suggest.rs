@@ -32,7 +32,7 @@ pub(super) fn suggest(context: &Context, args: &ImportArgs, source: &Source) -> 
     }
     let [(profile, id)] = &fitting[..] else { return None };
     context.output.note(&format!(
-        "{} is an archive of {profile} ({id}) by name and content:\n  `--profile {profile}` makes a snapshot of it that `keepfast recover {profile}` finds",
+        "{} is an archive of {profile} ({id})\n  by name and content: `--profile {profile}` makes one of it that `recover` finds",
         text::plain(name)
     ));
     Some((*profile).to_string())

@@ -198,10 +198,11 @@ impl Found {
         let of = self.host.as_ref().map_or_else(|| "this host".to_string(), |host| text::plain(host));
         let by = match self.made_by {
             MadeBy::Option | MadeBy::Name => "",
-            MadeBy::File => ", as the file's own time says",
-            MadeBy::FileForName => ", as the file's own time says: its name does not tell the whole date",
+            MadeBy::File => " (time of the file)",
+            MadeBy::FileForName => " (time of the file: its name has no whole date)",
         };
         out.note(&format!("made     {} on {of}{by}", text::time(self.made)));
+        out.note(&format!("set      {}", self.set));
         match (&self.vendor.metadata, &self.metadata) {
             (Some(name), Some(bytes)) => {
                 out.note(&format!("says     {}", text::plain(name)));
