@@ -488,3 +488,40 @@ fn the_profile_of_contrail_has_nothing_wrong_and_values_for_everything() {
     assert_eq!(keepfast_engine::profile::review(&profile), []);
     assert!(Values::new(&profile, &BTreeMap::new()).is_ok());
 }
+
+/// Runs a stream of the profile as a capture would, and gives what it wrote.
+fn stream(world: &World, profile: &Profile, id: &str, values: &[(&str, &str)]) -> Result<String, String> {
+    let given = values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let values = Values::new(profile, &given).unwrap();
+    let host = &profile.hosts["5b5s42"];
+    let values = values.on(profile, "5b5s42", host).unwrap();
+    let stream = profile.capture.streams.iter().find(|stream| stream.id == id).unwrap();
+    let script = keepfast_engine::profile::template::script(&stream.run, &values).unwrap();
+    let mut command = std::process::Command::new("sh");
+    let output = command.args(["-ec", &script]).envs(&host.environment).current_dir(world.folder()).output().unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap()),
+        false => Err(String::from_utf8_lossy(&output.stderr).to_string()),
+    }
+}
+
+#[test]
+fn the_dump_of_contrail_is_what_the_tool_wrote_and_a_broken_one_is_none() {
+    let world = in_small().ready();
+    let profile = profile(&world, &Standin::declared);
+    let rows = world.host("5b5s42").path("var/lib/cassandra/data/rows");
+    fs::write(&rows, DUMP).unwrap();
+    assert_eq!(stream(&world, &profile, "db-dump.json", &[]).unwrap(), DUMP);
+    let values = [("omit_keyspace", "dm_keyspace")];
+    assert_eq!(stream(&world, &profile, "db-dump-without-keyspace.json", &values).unwrap(), DUMP);
+    let of = |words: &str| format!("5b5s42: python db_json_exim.py --export-to db-dump.json{words}");
+    assert_eq!(services(&world), [of(""), of(" --omit-keyspace dm_keyspace")]);
+    for broken in ["", "{\"cassandra\": "] {
+        fs::write(&rows, broken).unwrap();
+        assert!(stream(&world, &profile, "db-dump.json", &[]).is_err(), "{broken:?}");
+    }
+    world.host("5b5s42").service("zookeeper", "stopped");
+    world.host("5b5s43").service("zookeeper", "stopped");
+    let said = stream(&world, &profile, "db-dump.json", &[]).unwrap_err();
+    assert!(said.contains("zookeeper does not answer"), "{said}");
+}

@@ -56,10 +56,13 @@ impl Calls {
         self.acts().iter().filter(is_of).map(|call| format!("{}: {}", call.place, call.words)).collect()
     }
 
-    /// What acts, by step and host, in order; but for removing copies that were cut off, which may be tried at any time.
+    /// What acts, by step and host, in order; but for removing copies that were cut off and temporary folders, which comes
+    /// wherever a script ends.
     pub fn by_task(&self) -> BTreeMap<(String, String), Vec<String>> {
         let mut tasks: BTreeMap<_, Vec<String>> = BTreeMap::new();
-        let is_tidying = |call: &Call| call.words.starts_with("rm ") && call.words.ends_with(".partial");
+        let is_tidying = |call: &Call| {
+            call.words.starts_with("rm ") && (call.words.ends_with(".partial") || call.words.ends_with("/TEMPORARY"))
+        };
         for call in self.acts().into_iter().filter(|call| !is_tidying(call)) {
             let host = call.place.split(['/', ' ']).next().unwrap().to_string();
             tasks.entry((call.step.clone(), host)).or_default().push(call.words.clone());

@@ -174,24 +174,14 @@ impl Rehearsal<'_> {
     /// With a fault at each call in turn: undone, everything is as it was at the beginning; or, behind a step that can not be
     /// undone, undoing is refused and touches nothing.
     pub fn undoes_after_a_fault_at_every_call(&self, fault: Fault) {
-        let (start, calls) = (self.ready().state(), self.whole().calls());
+        let calls = self.whole().calls();
         self.at_every_call(&calls, |k| {
             let world = self.ready();
             world.fault(k, fault);
             if self.run(&world, &Recorder::agrees()).is_ok() {
                 return;
             }
-            let stopped = world.state();
-            let expected = match self.undo(&world, &Recorder::agrees()) {
-                Ok(()) => &start,
-                Err(why) => {
-                    let is_final = matches!(&why.why, Why::Journal(RunbookError::Final { .. }));
-                    assert!(is_final, "call {k} ({}): not undone: {why}", words(&calls, k));
-                    &stopped
-                }
-            };
-            let difference = difference(expected, &world.state());
-            assert!(difference.is_empty(), "call {k} ({}), undone: {difference:#?}", words(&calls, k));
+            self.is_undone(&world, k);
         });
     }
 
@@ -243,9 +233,17 @@ impl Rehearsal<'_> {
         panic!("it was not killed: {ended:?}");
     }
 
+    /// Everything is as at the beginning; or, behind what can not be undone, an undo is refused and touches nothing.
     fn is_undone(&self, world: &World, k: usize) {
-        self.undo(world, &Recorder::agrees()).unwrap_or_else(|stopped| panic!("call {k}: not undone: {stopped}"));
-        let difference = difference(&self.ready().state(), &world.state());
+        let stopped = world.state();
+        let expected = match self.undo(world, &Recorder::agrees()) {
+            Ok(()) => self.ready().state(),
+            Err(why) => {
+                assert!(is_final(&why), "call {k}: not undone: {why}");
+                stopped
+            }
+        };
+        let difference = difference(&expected, &world.state());
         assert!(difference.is_empty(), "call {k}, undone: {difference:#?}");
     }
 
@@ -318,6 +316,10 @@ fn opened(world: &World) -> (Journal, Plan) {
 /// Whether this process is one that will be killed.
 pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
+}
+
+fn is_final(stopped: &Stopped) -> bool {
+    matches!(&stopped.why, Why::Journal(RunbookError::Final { .. }))
 }
 
 fn words(calls: &Calls, k: usize) -> String {
