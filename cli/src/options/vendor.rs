@@ -19,7 +19,14 @@ use crate::render::text;
 /// # Errors
 /// There is none of this name, or a variable in a path has no value.
 pub fn profile(args: &VendorArgs, name: &str) -> Result<Profile, Failure> {
-    let mut profile = profiles::find(&args.profiles, name)?;
+    filled(profiles::find(&args.profiles, name)?)
+}
+
+/// The same of a profile that was found.
+///
+/// # Errors
+/// A variable in a path has no value.
+pub fn filled(mut profile: Profile) -> Result<Profile, Failure> {
     let values = profiles::values(&profile, &[], None)?;
     for vendor in &mut profile.vendor {
         let of_export = vendor.export.iter_mut().flat_map(|artifact| &mut artifact.paths);

@@ -26,6 +26,8 @@ pub const PROFILE_TAG: &str = "profile:";
 pub const SET_TAG: &str = "set:";
 /// Begins the tag that tells when an imported archive was made.
 pub const MADE_TAG: &str = "made:";
+/// Begins the tag that names the kind of an imported archive.
+pub const VENDOR_TAG: &str = "vendor:";
 
 /// Snapshots that belong together.
 pub struct Group<'a> {

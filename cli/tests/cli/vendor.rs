@@ -191,7 +191,10 @@ fn an_archive_of_files_is_found_by_recover_and_exported_with_the_same_members() 
     assert!(run.out.contains("made     2026-10-31 00:00 on db-1\n"), "{run:?}");
     let snapshot = &vendor.0.json(0, &["snapshots"])[0];
     assert_eq!(snapshot["host"], "db-1");
-    assert_eq!(snapshot["tags"], json!(["made:2026-10-31T00:00:00Z", "profile:app", "set:20261031-000000"]));
+    assert_eq!(
+        snapshot["tags"],
+        json!(["made:2026-10-31T00:00:00Z", "profile:app", "set:20261031-000000", "vendor:tarball"])
+    );
     assert_eq!(snapshot["description"], "app-db-1-2026-10-31.tar.gz of 2026-10-31 00:00");
     let plan = vendor.ok(&["recover", "app", "--dry-run"]);
     assert!(plan.out.contains("etc/app"), "{plan:?}");
@@ -303,7 +306,7 @@ fn of_several_kinds_that_fit_one_has_to_be_named() {
     let vendor = Vendor::new();
     vendor.profile(
         "twice",
-        "inherits = \"app\"\n[[vendor]]\nid = \"other\"\nname = '^dump-.*'\nform = \"file\"\npath = \"other\"\n",
+        "inherits = \"app\"\n[[vendor]]\nid = \"other\"\nname = '^dump-(?P<time>.*)'\nform = \"file\"\npath = \"other\"\n",
     );
     let dump = vendor.dated("dump-x.sql.gz", &gzip(b"-- all of it\n"));
     let said = vendor.refused(&["import", &dump, "--profile", "twice"]);
@@ -432,6 +435,43 @@ fn files_of_the_vendors_come_back_byte_for_byte() {
         vendor.ok(&["export", "latest", "--profile", profile, &vendor.0.text("out")]);
         assert_eq!(vendor.out(name), bytes, "{name}");
     }
+}
+
+#[test]
+fn jujus_archive_is_known_by_its_default_name_and_by_any_other_one() {
+    let vendor = Vendor::new();
+    fs::rename(vendor.0.path("system/app-backup"), vendor.0.path("system/juju-backup")).unwrap();
+    for (name, id, made) in [
+        ("juju-backup-20140403-1408.tar.gz", "archive", Some("2014-04-03T14:08:00Z")),
+        ("juju-backup-20150210-1352.tgz", "archive", Some("2015-02-10T13:52:00Z")),
+        ("backup-19.tgz", "archive-named", None),
+    ] {
+        let file = vendor.tar(name, &["juju-backup"]);
+        let suggested = vendor.json(&["import", &file])["suggested_profile"].clone();
+        assert_eq!(suggested, made.map_or(Value::Null, |_| "juju".into()), "{name}");
+        let summary = vendor.json(&["import", &file, "--profile", "juju"]);
+        assert_eq!(
+            (&summary["vendor"]["id"], &summary["vendor"]["metadata"]["Version"]),
+            (&json!(id), &json!("1.25.6"))
+        );
+        assert!(made.is_none_or(|made| summary["vendor"]["made"] == made), "{summary}");
+        let snapshot = summary["snapshot"].as_str().unwrap();
+        let out = vendor.0.text(&format!("again-{name}"));
+        vendor.ok(&["export", snapshot, "--profile", "juju", &out]);
+        assert_eq!(fs::read(out).unwrap(), fs::read(file).unwrap(), "{name}");
+    }
+    let other = vendor.tar("juju-backup-20140403-1409.tgz", &["etc/app"]);
+    assert!(vendor.refused(&["import", &other, "--profile", "juju"]).contains("it has no juju-backup/root.tar"));
+}
+
+#[test]
+fn of_kinds_that_are_made_of_the_same_the_first_is_written() {
+    let vendor = Vendor::new();
+    fs::rename(vendor.0.path("system/app-backup"), vendor.0.path("system/juju-backup")).unwrap();
+    fs::copy(vendor.tar("made.tgz", &["juju-backup"]), vendor.0.path("src/juju-backup.tar.gz")).unwrap();
+    vendor.0.ok(&["backup", ".", "--tag", "profile:juju,made:2026-11-01T03:00:00Z"]);
+    vendor.ok(&["export", "latest", "--profile", "juju", &vendor.0.text("out")]);
+    assert_eq!(vendor.out("juju-backup-20261101-0300.tar.gz"), fs::read(vendor.0.path("made.tgz")).unwrap());
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::options::vendor::{fits, known, named, profile as described};
 use crate::options::{repository, scope};
 use crate::progress::Progress;
 use crate::render::text;
-use crate::runs::data::{PROFILE_TAG, made};
+use crate::runs::data::{PROFILE_TAG, VENDOR_TAG, made};
 
 /// Read and written at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -36,7 +36,6 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Exports.
 pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result<Done, Failure> {
     let profile = described(&args.vendor, profile)?;
-    let kinds = kinds(&profile, args.vendor.vendor.as_deref())?;
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     // An id is an id; by any other name only the profile's own are meant.
@@ -47,6 +46,12 @@ pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result
         return Err(Failure::Usage(
             "the profile says what is in the archive: name a snapshot without a path".to_string(),
         ));
+    }
+    let mut kinds = kinds(&profile, args.vendor.vendor.as_deref())?;
+    // What was imported is of the kind that it was.
+    let imported = snapshot.tags.iter().find_map(|tag| tag.strip_prefix(VENDOR_TAG));
+    if kinds.iter().any(|(vendor, _)| Some(vendor.id.as_str()) == imported) {
+        kinds.retain(|(vendor, _)| Some(vendor.id.as_str()) == imported);
     }
     let inside = Inside::of(&repository, snapshot);
     let (vendor, artifact) = inside.choose(&profile, &kinds)?;
@@ -144,30 +149,35 @@ impl Inside {
         Ok(find(&self.reader, self.root, path.trim_matches('/').as_bytes())?.is_some())
     }
 
-    /// The only kind, or the only one that the snapshot has everything for.
+    /// The only kind, or the only one that the snapshot has everything for. Of several that are made of the same the first.
     fn choose<'a>(&self, profile: &Profile, kinds: &[Kind<'a>]) -> Result<Kind<'a>, Failure> {
-        let fitting: Vec<&Kind> = match kinds {
-            [one] => vec![one],
-            several => several.iter().filter(|(vendor, artifact)| self.paths(vendor, artifact).is_ok()).collect(),
-        };
-        let ids = |kinds: &mut dyn Iterator<Item = &Kind>| {
-            kinds.map(|(vendor, _)| vendor.id.clone()).collect::<Vec<String>>().join(", ")
-        };
-        match fitting[..] {
-            [one] => Ok(*one),
+        if let [one] = kinds {
+            return Ok(*one);
+        }
+        let mut fitting: Vec<(&Kind, Vec<String>)> = Vec::new();
+        for kind in kinds {
+            if let Ok(paths) = self.paths(kind.0, kind.1)
+                && !fitting.iter().any(|(_, others)| *others == paths)
+            {
+                fitting.push((kind, paths));
+            }
+        }
+        let ids = |kinds: Vec<&Kind>| kinds.iter().map(|it| it.0.id.clone()).collect::<Vec<String>>().join(", ");
+        let short = &self.short;
+        match &fitting[..] {
+            [(one, _)] => Ok(**one),
             [] => Err(Failure::Other {
-                message: format!("snapshot {} lacks something for each of {}", self.short, ids(&mut kinds.iter())),
+                message: format!("snapshot {short} lacks something for each of {}", ids(kinds.iter().collect())),
                 hint: "`--vendor ID` with one of them tells what".to_string(),
             }),
-            _ => Err(Failure::Other {
-                message: format!(
-                    "snapshot {} can become more than one kind of archive of {}: {}",
-                    self.short,
-                    profile.name,
-                    ids(&mut fitting.iter().copied())
-                ),
-                hint: "`--vendor ID` says which".to_string(),
-            }),
+            several => {
+                let ids = ids(several.iter().map(|(kind, _)| *kind).collect());
+                let name = &profile.name;
+                Err(Failure::Other {
+                    message: format!("snapshot {short} can become more than one kind of archive of {name}: {ids}"),
+                    hint: "`--vendor ID` says which".to_string(),
+                })
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use crate::options::vendor::fits;
 use crate::options::{time, vendor};
 use crate::progress::Progress;
 use crate::render::text;
-use crate::runs::data::{MADE_TAG, PROFILE_TAG, SET_TAG};
+use crate::runs::data::{MADE_TAG, PROFILE_TAG, SET_TAG, VENDOR_TAG};
 
 /// What tells when an archive was made.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(super) fn find(context: &Context, args: &ImportArgs, profile: &str, source: 
     Ok(Found { profile: profile.name, vendor, file_name: name, host, made, made_by, set, metadata })
 }
 
-/// The kind of archive that name and content fit.
+/// The kind of archive that name and content fit. One whose name tells a time is known better than one of any name.
 fn recognised<'a>(
     profile: &'a Profile,
     name: &str,
@@ -94,6 +94,9 @@ fn recognised<'a>(
             Ok(metadata) => fitting.push((vendor, named, metadata)),
             Err(why) => whys.push(why),
         }
+    }
+    if fitting.iter().filter(|(_, named, _)| named.time.is_some()).count() == 1 {
+        fitting.retain(|(_, named, _)| named.time.is_some());
     }
     let ids: Vec<&str> = fitting.iter().map(|(vendor, ..)| vendor.id.as_str()).collect();
     match (ids.len(), whys.first()) {
@@ -181,6 +184,7 @@ impl Found {
             format!("{PROFILE_TAG}{}", self.profile),
             format!("{SET_TAG}{}", self.set),
             format!("{MADE_TAG}{}", text::rfc3339(self.made)),
+            format!("{VENDOR_TAG}{}", self.vendor.id),
         ]);
         if wanted.description.is_empty() {
             wanted.description = format!("{} of {}", self.file_name, text::time(self.made));
