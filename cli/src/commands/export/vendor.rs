@@ -138,7 +138,7 @@ impl Inside {
         let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
         let (reader, host) = (repository.reader(), snapshot.manifest.host.clone());
         let contents = Contents::new(reader.clone(), vec![Source { host: host.clone(), root }]);
-        Self { contents: contents, reader, root, host, short: text::short(snapshot.id) }
+        Self { contents, reader, root, host, short: text::short(snapshot.id) }
     }
 
     fn matching(&self, pattern: &str) -> Result<Vec<String>, Failure> {
