@@ -3,11 +3,12 @@
 //!
 //! The same snapshot gives the same bytes. A chunk that can not be read ends the export: an archive with a gap would look whole.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
 use keepfast_repo_format::manifest::Problem;
-use keepfast_repo_format::tree::entry::FileType;
+use keepfast_repo_format::tree::entry::{Entry, FileType, Timestamp};
 use keepfast_repo_format::tree::order;
 
 pub use crate::archive::{Coding, Holes};
@@ -60,4 +61,39 @@ pub fn export(
     let problems = write_archive(reader, entries, &shape, &mut encoder, events)?;
     encoder.finish().map_err(Error::Output)?;
     Ok(problems)
+}
+
+/// The topmost paths that are more than the way to others: an import makes folders up that its archive only implies, and an archive
+/// that had them would change those of whoever unpacks it.
+///
+/// # Errors
+/// The tree could not be read.
+pub fn own_paths(reader: &Arc<Reader>, root: Root) -> Result<Vec<Vec<u8>>> {
+    let (mut own, mut seen) = (Vec::new(), HashSet::<Vec<u8>>::new());
+    for entry in below(reader, root, b"")? {
+        let entry = entry?;
+        let path = entry.path();
+        if path.is_empty() || is_implied(&entry) {
+            continue;
+        }
+        let mut above = order::split(&path).0;
+        while !above.is_empty() && !seen.contains(above) {
+            above = order::split(above).0;
+        }
+        if above.is_empty() {
+            seen.insert(path.clone());
+            own.push(path);
+        }
+    }
+    Ok(own)
+}
+
+/// Whether it is a folder as an import makes one up.
+fn is_implied(entry: &Entry) -> bool {
+    let metadata = &entry.metadata;
+    metadata.file_type == FileType::Directory
+        && metadata.mode == 0o755
+        && (metadata.modified, metadata.changed) == (Timestamp::default(), Timestamp::default())
+        && metadata.owner == Arc::default()
+        && metadata.xattrs.is_empty()
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::args::ScopeArgs;
+use crate::args::{ProfilesArgs, ScopeArgs};
 
 /// Arguments of `import`.
 #[derive(Clone, Debug, Args)]
@@ -15,10 +15,10 @@ pub struct ImportArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Make files of its members: a tar archive, plain or compressed with gzip, zstd, xz or bzip2
-    #[arg(long)]
+    #[arg(long, conflicts_with = "profile")]
     pub as_tree: bool,
     /// Name of standard input in the snapshot
-    #[arg(long, value_name = "PATH", default_value = "stdin")]
+    #[arg(long, value_name = "PATH", default_value = "stdin", conflicts_with = "profile")]
     pub stdin_filename: String,
     /// Read on behind the end of an archive: of several ones in one file, or where the end is missing
     #[arg(long, requires = "as_tree")]
@@ -39,6 +39,27 @@ pub struct ImportArgs {
     #[arg(long, value_name = "LEVEL", env = "KEEPFAST_COMPRESSION", hide_env_values = true,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub compression: Option<i32>,
+    /// Whose archive it is.
+    #[command(flatten)]
+    pub vendor: VendorArgs,
+    /// When the archive was made, such as 2026-11-01T03:00; by default as its name tells, else as the file does
+    #[arg(long, value_name = "TIME", requires = "profile", help_heading = "An archive of a system's vendor")]
+    pub time: Option<String>,
+}
+
+/// A vendor's own archives.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "An archive of a system's vendor")]
+pub struct VendorArgs {
+    /// The archive is one that this profile describes: import one that `recover` finds, export one that the vendor takes
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Which of the profile's kinds of archives; an import then looks at no name
+    #[arg(long, value_name = "ID", requires = "profile")]
+    pub vendor: Option<String>,
+    /// Where profiles are.
+    #[command(flatten)]
+    pub profiles: ProfilesArgs,
 }
 
 /// Arguments of `export`.
@@ -47,24 +68,27 @@ pub struct ExportArgs {
     /// The snapshot, or a folder or file in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     pub snapshot: String,
-    /// The archive to be written; `-` for standard output
+    /// The archive to be written; `-` for standard output; of a vendor's also a folder, where it gets the vendor's name
     #[arg(value_name = "FILE")]
     pub output: PathBuf,
     /// Replace FILE if it is there
     #[arg(short, long)]
     pub force: bool,
     /// How it is compressed: none, gzip, zstd, with a level as in gzip:9; by default as FILE ends (.tar.gz, .tgz, .tar.zst)
-    #[arg(long, value_name = "KIND[:LEVEL]")]
+    #[arg(long, value_name = "KIND[:LEVEL]", conflicts_with = "profile")]
     pub compression: Option<CodingArg>,
     /// Put this folder before every name in the archive; `.` gives names such as ./etc/hosts
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "profile")]
     pub prefix: Option<PathBuf>,
     /// Take this many folders off the beginning of every name; what has no more is left out
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, conflicts_with = "profile")]
     pub strip_components: usize,
     /// Keep holes as holes, in the way of GNU tar, instead of writing zeros
-    #[arg(short = 'S', long)]
+    #[arg(short = 'S', long, conflicts_with = "profile")]
     pub sparse: bool,
+    /// For whom it is.
+    #[command(flatten)]
+    pub vendor: VendorArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -23,7 +23,7 @@ mod watch;
 
 use clap::{Parser, Subcommand};
 
-pub use archive::{CodingArg, ExportArgs, ImportArgs};
+pub use archive::{CodingArg, ExportArgs, ImportArgs, VendorArgs};
 pub use backup::{AlsoArgs, BackupArgs, ExcludeArgs, UnwrapArgs};
 pub use copy::CopyArgs;
 pub use diff::{ColorArg, DiffArgs};

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast export`: a snapshot, or a folder or file of it, as a tar archive in a new file or to standard output.
+//!
+//! `vendor` makes the archive of a system's own vendor of it.
+
+mod vendor;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use keepfast_engine::Error;
-use keepfast_engine::events::Problem;
+use keepfast_engine::events::{Problem, ProblemCode};
 use keepfast_engine::export::{Coding, ExportOptions, Holes, export};
 use keepfast_engine::tree::Root;
 use serde_json::json;
@@ -33,6 +37,9 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::Usage("an archive is not for a terminal: name a file, or use a pipe".to_string()));
     }
+    if let Some(profile) = &args.vendor.profile {
+        return vendor::run(context, args, profile);
+    }
     let options = options(args)?;
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
@@ -48,46 +55,53 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     } else {
         new_file::write(&args.output, if args.force { IfThere::Replace } else { IfThere::Refuse }, write)
     };
+    let (id, inside) = (snapshot.id.to_string(), text::stored_path(path));
+    let about = About { snapshot: &id, path: &inside, output: &args.output, vendor: None };
     let problems = match written {
         Ok(problems) => problems,
         // Named, and no archive that looks whole: the code of everything that misses something.
         Err(Failure::Engine(Error::Content { path, source })) => {
-            let text = format!("{}: no archive was written", text::error(&source));
-            let code = keepfast_engine::events::ProblemCode::Unreadable;
-            return Ok(finish(
-                context,
-                args,
-                &snapshot.id.to_string(),
-                text::stored_path(&path),
-                &[Problem { path, code, text }],
-                false,
-            ));
+            return Ok(about.unwritten(context, path, &text::error(&source)));
         }
         Err(failure) => return Err(failure),
     };
-    if !to_stdout {
-        context.output.note(&format!("{} written", args.output.display()));
-    }
-    Ok(finish(context, args, &snapshot.id.to_string(), text::stored_path(path), &problems, true))
+    Ok(about.written(context, &problems))
 }
 
-fn finish(
-    context: &Context,
-    args: &ExportArgs,
-    snapshot: &str,
-    path: String,
-    problems: &[Problem],
-    is_written: bool,
-) -> Done {
-    context.output.problems(problems);
-    context.output.summary(json!({
-        "snapshot": snapshot,
-        "path": path,
-        "output": args.output.to_string_lossy(),
-        "written": is_written,
-        "problems": js::problems(problems),
-    }));
-    Done::from_problems(problems.len())
+/// What is told in the end.
+struct About<'a> {
+    snapshot: &'a str,
+    path: &'a str,
+    output: &'a Path,
+    /// Profile, and kind of archive.
+    vendor: Option<(&'a str, &'a str)>,
+}
+
+impl About<'_> {
+    fn written(&self, context: &Context, problems: &[Problem]) -> Done {
+        if self.output.as_os_str() != "-" {
+            context.output.note(&format!("{} written", self.output.display()));
+        }
+        self.finish(context, problems, true)
+    }
+
+    fn unwritten(&self, context: &Context, path: Vec<u8>, why: &str) -> Done {
+        let problem = Problem { path, code: ProblemCode::Unreadable, text: format!("{why}: no archive was written") };
+        self.finish(context, &[problem], false)
+    }
+
+    fn finish(&self, context: &Context, problems: &[Problem], is_written: bool) -> Done {
+        context.output.problems(problems);
+        context.output.summary(json!({
+            "snapshot": self.snapshot,
+            "path": self.path,
+            "output": self.output.to_string_lossy(),
+            "written": is_written,
+            "vendor": self.vendor.map(|(profile, id)| json!({ "profile": profile, "id": id })),
+            "problems": js::problems(problems),
+        }));
+        Done::from_problems(problems.len())
+    }
 }
 
 fn options(args: &ExportArgs) -> Result<ExportOptions, Failure> {
@@ -96,15 +110,19 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, Failure> {
         None => by_name(&args.output)?,
     };
     Ok(ExportOptions {
-        coding: match coding {
-            CodingArg::Plain => Coding::Plain,
-            CodingArg::Gzip(level) => Coding::Gzip { level: level.unwrap_or(GZIP_LEVEL) },
-            CodingArg::Zstd(level) => Coding::Zstd { level: level.unwrap_or(ZSTD_LEVEL) },
-        },
+        coding: self::coding(coding),
         prefix: args.prefix.as_deref().map_or(Ok(Vec::new()), prefix)?,
         strip_components: args.strip_components,
         holes: if args.sparse { Holes::Kept } else { Holes::Zeros },
     })
+}
+
+fn coding(typed: CodingArg) -> Coding {
+    match typed {
+        CodingArg::Plain => Coding::Plain,
+        CodingArg::Gzip(level) => Coding::Gzip { level: level.unwrap_or(GZIP_LEVEL) },
+        CodingArg::Zstd(level) => Coding::Zstd { level: level.unwrap_or(ZSTD_LEVEL) },
+    }
 }
 
 /// Compressed as the name of the file says.

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast import`: an archive that exists becomes a snapshot, as one file or with its members as files.
+//!
+//! `vendor` knows what a profile says of an archive, `suggest` finds the profile that says something.
+
+mod suggest;
+mod vendor;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -38,21 +43,57 @@ struct Imported {
     replaced: Vec<Vec<u8>>,
 }
 
+/// What shall become of the archive: as it was typed, or as a profile says.
+struct Wanted {
+    as_tree: bool,
+    /// Its path in the snapshot, if it is not that of its name.
+    path: Option<String>,
+    host: Option<String>,
+    tags: Vec<String>,
+    description: String,
+}
+
+impl Wanted {
+    fn typed(args: &ImportArgs) -> Self {
+        Self {
+            as_tree: args.as_tree,
+            path: None,
+            host: args.host.clone(),
+            tags: args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect(),
+            description: args.description.clone(),
+        }
+    }
+}
+
 /// Imports.
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Done, Failure> {
     let begin = Instant::now();
     let source = Source::find(args)?;
+    let mut wanted = Wanted::typed(args);
+    let found = match &args.vendor.profile {
+        Some(profile) => Some(vendor::find(context, args, profile, &source)?),
+        None => None,
+    };
+    if let Some(found) = &found {
+        found.refine(&mut wanted);
+    }
     let repository = repository::open(&context.global)?;
+    found.iter().for_each(|found| found.print(context));
     let progress = Progress::start(context);
-    let imported = match args.as_tree {
-        true => members(context, args, source, &repository, &progress),
-        false => whole(context, args, source, &repository, &progress),
+    let imported = match wanted.as_tree {
+        true => members(context, args, &wanted, &source, &repository, &progress),
+        false => whole(context, args, &wanted, &source, &repository, &progress),
     };
     drop(progress);
     let imported = imported?;
     let seconds = begin.elapsed().as_secs_f64();
-    print(context, args, &imported, seconds);
-    context.output.summary(to_json(args, &imported, seconds));
+    print(context, args, &wanted, &imported, seconds);
+    let mut summary = to_json(args, &wanted, &imported, seconds);
+    match &found {
+        Some(found) => found.add_to(&mut summary),
+        None => summary["suggested_profile"] = suggest::suggest(context, args, &source).into(),
+    }
+    context.output.summary(summary);
     context.output.problems(&imported.problems);
     Ok(Done::from_problems(imported.problems.len()))
 }
@@ -93,14 +134,15 @@ impl Source {
 fn members(
     context: &Context,
     args: &ImportArgs,
-    source: Source,
+    wanted: &Wanted,
+    source: &Source,
     repository: &Repository,
     progress: &Progress,
 ) -> Result<Imported, Failure> {
     let options = ImportOptions {
         paths: source.recorded(args)?,
-        tags: tags(args),
-        description: args.description.clone(),
+        tags: wanted.tags.clone(),
+        description: wanted.description.clone(),
         end_mark: if args.ignore_zeros { EndMark::Ignored } else { EndMark::Required },
         compression: compression(args),
         threads: machine::threads(&context.global),
@@ -109,12 +151,9 @@ fn members(
     };
     let input: Box<dyn Read> = match source {
         Source::Stdin => Box::new(io::stdin()),
-        Source::File(file) => {
-            let opened = File::open(&file);
-            Box::new(opened.map_err(|error| Failure::other(format!("can not read {}: {error}", file.display())))?)
-        }
+        Source::File(file) => Box::new(open(file)?),
     };
-    let client = machine::client(args.host.as_deref());
+    let client = machine::client(wanted.host.as_deref());
     let import::Summary { snapshot, parent, totals, problems, replaced } =
         import::import(repository, &client, input, &options, progress)?;
     Ok(Imported { snapshot, parent, totals, problems, replaced })
@@ -124,17 +163,22 @@ fn members(
 fn whole(
     context: &Context,
     args: &ImportArgs,
-    source: Source,
+    wanted: &Wanted,
+    source: &Source,
     repository: &Repository,
     progress: &Progress,
 ) -> Result<Imported, Failure> {
     let paths = source.recorded(args)?;
-    let (folder, names, streams) = match &source {
-        Source::File(file) => {
+    let (folder, names, streams) = match (source, &wanted.path) {
+        (Source::File(file), Some(path)) => {
+            let input = StreamInput::Reader(Mutex::new(Some(Box::new(open(file)?))));
+            (machine::working_directory()?, Vec::new(), vec![Stream::new(stream_path(path)?, input)])
+        }
+        (Source::File(file), None) => {
             let name = file.file_name().map(PathBuf::from).expect("a file has a name");
             (file.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![name], Vec::new())
         }
-        Source::Stdin => {
+        (Source::Stdin, _) => {
             let reader: Box<dyn Read + Send> = Box::new(io::stdin());
             let input = StreamInput::Reader(Mutex::new(Some(reader)));
             let stream = Stream::new(stream_path(&args.stdin_filename)?, input);
@@ -154,8 +198,8 @@ fn whole(
         missing: Vec::new(),
         paths,
         parent: Parent::Newest,
-        tags: tags(args),
-        description: args.description.clone(),
+        tags: wanted.tags.clone(),
+        description: wanted.description.clone(),
         archives: Archives::up_to(u64::MAX, &[]).map_err(|error| Failure::other(error.to_string()))?,
         compression: compression(args),
         deltas: DeltaLimits::default(),
@@ -163,21 +207,21 @@ fn whole(
         mode: if args.dry_run { backup::Mode::DryRun } else { backup::Mode::Commit },
         clock: time::now,
     };
-    let client = machine::client(args.host.as_deref());
+    let client = machine::client(wanted.host.as_deref());
     let backup::Summary { snapshot, parent, totals, problems } =
         backup::backup(repository, &client, &options, progress)?;
     Ok(Imported { snapshot, parent, totals, problems, replaced: Vec::new() })
 }
 
-fn tags(args: &ImportArgs) -> Vec<String> {
-    args.tag.iter().filter(|tag| !tag.is_empty()).cloned().collect()
+fn open(file: &Path) -> Result<File, Failure> {
+    File::open(file).map_err(|error| Failure::other(format!("can not read {}: {error}", file.display())))
 }
 
 fn compression(args: &ImportArgs) -> Compression {
     args.compression.map_or(Compression::Auto, Compression::Level)
 }
 
-fn print(context: &Context, args: &ImportArgs, imported: &Imported, seconds: f64) {
+fn print(context: &Context, args: &ImportArgs, wanted: &Wanted, imported: &Imported, seconds: f64) {
     let (out, totals) = (&context.output, &imported.totals);
     for path in imported.replaced.iter().take(MAX_REPLACED_PRINTED) {
         out.note(&format!("more than once in the archive, the last one counts: {}", text::stored_path(path)));
@@ -185,7 +229,7 @@ fn print(context: &Context, args: &ImportArgs, imported: &Imported, seconds: f64
     if let Some(more) = imported.replaced.len().checked_sub(MAX_REPLACED_PRINTED).filter(|more| *more > 0) {
         out.note(&format!("... and {} more; --json lists all", text::count(more as u64)));
     }
-    if args.as_tree {
+    if wanted.as_tree {
         let (files, folders) = (text::counted(totals.files, "file"), text::counted(totals.directories, "folder"));
         out.note(&format!("members  {files}, {folders}, {}", text::counted(totals.others, "other")));
     }
@@ -203,7 +247,7 @@ fn print(context: &Context, args: &ImportArgs, imported: &Imported, seconds: f64
     }
 }
 
-fn to_json(args: &ImportArgs, imported: &Imported, seconds: f64) -> Value {
+fn to_json(args: &ImportArgs, wanted: &Wanted, imported: &Imported, seconds: f64) -> Value {
     let totals = &imported.totals;
     let replaced = imported.replaced.iter().map(|path| {
         let mut object = json!({});
@@ -213,7 +257,7 @@ fn to_json(args: &ImportArgs, imported: &Imported, seconds: f64) -> Value {
     json!({
         "snapshot": imported.snapshot.map(|id| id.to_string()),
         "parent": imported.parent.map(|id| id.to_string()),
-        "as_tree": args.as_tree,
+        "as_tree": wanted.as_tree,
         "dry_run": args.dry_run,
         "files": totals.files,
         "files_new": totals.new_files,

@@ -21,3 +21,4 @@ pub mod secrets;
 pub mod size;
 pub mod storage;
 pub mod time;
+pub mod vendor;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From which snapshot, or set of snapshots, a system is brought back.
 //!
-//! A backup of a profile tags its snapshots `profile:NAME`, and those of several hosts that belong together `set:ID`.
+//! A backup of a profile tags its snapshots `profile:NAME`, and those of several hosts that belong together `set:ID`. An import of
+//! a vendor's archive does the same, and says by `made:TIME` how old the data is.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use keepfast_engine::format::manifest::Completeness;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::profile::Profile;
@@ -21,7 +23,11 @@ use crate::render::text;
 /// Begins the tag that names the profile.
 pub const PROFILE_TAG: &str = "profile:";
 /// Begins the tag that the snapshots of a set share.
-const SET_TAG: &str = "set:";
+pub const SET_TAG: &str = "set:";
+/// Begins the tag that tells when an imported archive was made.
+pub const MADE_TAG: &str = "made:";
+/// Begins the tag that names the kind of an imported archive.
+pub const VENDOR_TAG: &str = "vendor:";
 
 /// Snapshots that belong together.
 pub struct Group<'a> {
@@ -33,10 +39,17 @@ pub struct Group<'a> {
 /// Tag of snapshots after which one of the profile's checks failed.
 pub const FAILED_CHECK: &str = "failed-check";
 
-impl Group<'_> {
-    /// When the last of them was begun.
+impl<'a> Group<'a> {
+    /// When the last of them was made.
     fn newest(&self) -> i64 {
-        self.members.iter().map(|snapshot| snapshot.manifest.started).max().unwrap_or_default()
+        self.members.iter().map(|snapshot| made(snapshot)).max().unwrap_or_default()
+    }
+
+    /// Takes in another one: before an older one of the same host, so that its contents are the ones that count.
+    fn add(&mut self, snapshot: &'a Snapshot) {
+        let same = |it: &&Snapshot| it.manifest.host == snapshot.manifest.host && made(it) <= made(snapshot);
+        let at = self.members.iter().position(same).unwrap_or(self.members.len());
+        self.members.insert(at, snapshot);
     }
 
     /// What it lacks, if it lacks something.
@@ -64,7 +77,7 @@ impl Group<'_> {
         let taken = |snapshot: &&Snapshot| Taken {
             id: snapshot.id.to_string(),
             host: snapshot.manifest.host.clone(),
-            started: snapshot.manifest.started,
+            started: made(snapshot),
             complete: snapshot.manifest.completeness == Completeness::Complete,
         };
         Data { set: self.set.map(str::to_string), snapshots: self.members.iter().map(taken).collect() }
@@ -80,7 +93,7 @@ pub fn groups<'a>(snapshots: &'a [Snapshot], profile: &str) -> Vec<Group<'a>> {
         match set_of(snapshot) {
             Some(set) => {
                 let group = sets.entry(set).or_insert_with(|| Group { set: Some(set), members: Vec::new() });
-                group.members.push(snapshot);
+                group.add(snapshot);
             }
             None => all.push(Group { set: None, members: vec![snapshot] }),
         }
@@ -88,6 +101,13 @@ pub fn groups<'a>(snapshots: &'a [Snapshot], profile: &str) -> Vec<Group<'a>> {
     all.extend(sets.into_values());
     all.sort_by_key(Group::newest);
     all
+}
+
+/// When the data in it was made: what was imported is older than its snapshot.
+pub fn made(snapshot: &Snapshot) -> i64 {
+    let told = snapshot.tags.iter().find_map(|tag| tag.strip_prefix(MADE_TAG)?.parse::<Timestamp>().ok());
+    let told = told.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+    told.map_or(snapshot.manifest.started, |told| told.min(snapshot.manifest.started))
 }
 
 fn set_of(snapshot: &Snapshot) -> Option<&str> {
@@ -144,8 +164,19 @@ fn named(context: &Context, snapshots: &[Snapshot], profile: &Profile, selector:
     let snapshot = select(snapshots, by_set.as_deref().unwrap_or(selector), &scope)?;
     let group = match set_of(snapshot) {
         Some(set) => {
-            let members = snapshots.iter().filter(|other| set_of(other) == Some(set)).collect();
-            Group { set: Some(set), members }
+            // The label of a set is a time, which another system may have, too.
+            let own: Vec<&String> = snapshot.tags.iter().filter(|tag| tag.starts_with(PROFILE_TAG)).collect();
+            let is_member = |other: &&Snapshot| {
+                set_of(other) == Some(set) && (own.is_empty() || own.iter().any(|tag| other.tags.contains(tag)))
+            };
+            let mut group = Group { set: Some(set), members: Vec::new() };
+            snapshots.iter().filter(is_member).for_each(|member| group.add(member));
+            if by_set.is_none() {
+                // It was named: of its host it is the one that counts.
+                group.members.retain(|member| member.id != snapshot.id);
+                group.members.insert(0, snapshot);
+            }
+            group
         }
         None => Group { set: None, members: vec![snapshot] },
     };

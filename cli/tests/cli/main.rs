@@ -30,6 +30,7 @@ mod shop;
 mod signals;
 mod status;
 mod systems;
+mod vendor;
 mod watch;
 
 #[allow(dead_code, reason = "the tests of the backends use the rest")]

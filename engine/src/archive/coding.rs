@@ -61,7 +61,7 @@ enum Found {
 ///
 /// # Errors
 /// The input can not be read, or is of a format that this does not know.
-pub(super) fn decoded<'a>(mut input: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Fault> {
+pub(crate) fn decoded<'a>(mut input: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Fault> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     input.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
     if head.is_empty() {

@@ -19,6 +19,7 @@ mod sparse;
 mod spool;
 mod write;
 
+pub(crate) use coding::decoded;
 pub use coding::{Coding, Encoder};
 pub use content::ContentReader;
 pub use entry::{Entries, refusal};

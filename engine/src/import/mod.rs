@@ -2,11 +2,12 @@
 //! Importing an archive, as a story: announce a session, read the archive once from front to back, store the contents of its
 //! members as they come, and when all members are known, sort them into a tree and commit it.
 //!
-//! `scan` reads and cuts (one thread), `hash` finds ids (all threads), `assemble` puts results back in order, `members` makes the
+//! `look` tells what an archive has, without a repository. `scan` reads and cuts (one thread), `hash` finds ids (all threads), `assemble` puts results back in order, `members` makes the
 //! tree. An archive that is damaged anywhere makes no snapshot: half of one would look like a whole one.
 
 mod assemble;
 mod hash;
+mod look;
 mod members;
 mod scan;
 
@@ -32,6 +33,8 @@ use crate::session::{Client, Role, Session};
 use crate::tree::Root;
 pub use crate::writer::Compression;
 use crate::writer::{Segmenter, Writer};
+
+pub use look::{Looked, beginning, look};
 
 /// What to import, and how.
 pub struct ImportOptions {

@@ -17,6 +17,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vendor;
 
 pub use condition::Condition;
 pub use error::ProfileError;
@@ -27,3 +28,4 @@ pub use schema::{
     SaveAside, Step, Stream, Variable, Vendor, Wipe,
 };
 pub use values::{SecretFrom, Values};
+pub use vendor::Named;

@@ -2,6 +2,7 @@
 //! Looks through a profile for what would only show when it is needed.
 
 mod steps;
+mod vendors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,19 +37,7 @@ pub fn review(profile: &Profile) -> Vec<Finding> {
         }
         review.steps(&place, &runbook.steps, runbook.needs_snapshot);
     }
-    for vendor in &profile.vendor {
-        let place = format!("vendor {}", vendor.id);
-        for text in vendor.export.iter().flat_map(|export| export.paths.iter()).chain(&vendor.path).chain(&vendor.has) {
-            review.names(&place, text);
-        }
-        match regex::Regex::new(&vendor.name) {
-            Err(error) => review.add(&place, &format!("name is no regular expression: {error}")),
-            Ok(name) if !vendor.time.is_empty() && !name.capture_names().flatten().any(|group| group == "time") => {
-                review.add(&place, "it says how the time is written, and its name has no group `time`");
-            }
-            Ok(_) => {}
-        }
-    }
+    review.vendors();
     review.findings
 }
 

@@ -12,7 +12,7 @@ pub struct Vendor {
     /// What it is.
     #[serde(default)]
     pub title: String,
-    /// Regular expression for the file's name. Groups `host` and `time` tell what they say.
+    /// Regular expression for the whole name of the file. Groups `host` and `time` tell what they say.
     pub name: String,
     /// How `time` is written, in the words of strftime.
     #[serde(default)]
@@ -25,6 +25,9 @@ pub struct Vendor {
     /// Paths that an archive of this kind always has: what lacks one is of another system.
     #[serde(default)]
     pub has: Vec<String>,
+    /// Regular expression for how it begins, once decompressed: what begins otherwise is of another system.
+    #[serde(default)]
+    pub starts: Option<String>,
     /// A file inside of it that describes it; shown.
     #[serde(default)]
     pub metadata: Option<String>,
@@ -53,7 +56,8 @@ pub enum Form {
 pub struct Artifact {
     /// Its name; `{{host}}` and `{{time}}` are the snapshot's.
     pub name: String,
-    /// What of the snapshot is in it, for a tree; empty: everything.
+    /// What of the snapshot is in it, as shell patterns; empty: everything of a tree, and the `path` of a file. Of a file the first
+    /// that is there counts.
     #[serde(default)]
     pub paths: Vec<String>,
 }

@@ -6,6 +6,7 @@ mod inheritance;
 mod review;
 mod template;
 mod toml;
+mod vendor;
 
 use std::collections::BTreeMap;
 
