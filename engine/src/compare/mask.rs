@@ -43,7 +43,8 @@ impl Mask {
     /// some: a command with its arguments, a document in a string.
     pub fn value<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
         let Some(key) = &self.key else { return Cow::Borrowed(value) };
-        if is_secret_name(name) { self.secret(value) } else { text::within_value(key, value) }
+        let is_secret = is_secret_name(name) || is_login(name, value);
+        if is_secret { self.secret(value) } else { text::within_value(key, value) }
     }
 
     /// A value that is known to be a secret, unless it is nothing that anybody keeps secret. Quotes around it stay, and do not count.
@@ -66,6 +67,12 @@ impl Mask {
             None => Cow::Borrowed(text),
         }
     }
+}
+
+/// User and password in base64, as container tools and npm keep them.
+fn is_login(name: &str, value: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    matches!(name, "auth" | "_auth") && value.len() >= 8 && value.bytes().all(is_base64)
 }
 
 /// What nobody keeps secret, under whatever name: a switch, nothing, a reference to where the secret is.
@@ -94,19 +101,19 @@ static FORMS: LazyLock<Regex> = LazyLock::new(|| {
     let forms = [
         // User and password of a URL, and of a data source of Go.
         r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s/@:'\x22]*:(?P<url>[^\s/'\x22]+)@",
-        r"\b[\w.\-]+:(?P<dsn>[^\s@:/'\x22]+)@(?:tcp|unix)\(",
+        r"\b[A-Za-z0-9_.\-]+:(?P<dsn>[^\s@:/'\x22]+)@(?:tcp|unix)\(",
         // Headers of a request.
         r"(?i:\b(?:bearer|basic|digest|apikey)\s+)(?P<header>[A-Za-z0-9+/=_.~\-]{8,})",
         r"(?i:\bauthorization['\x22]?\s*[:=]\s*['\x22]?(?:token|apikey|negotiate|aws4-hmac-sha256)\s+)(?P<authorization>[^'\x22\r\n]+)",
         r"(?i:(?:\bset-)?\bcookie2?:\s*)(?P<cookie>[^'\x22\r\n]+)",
         // JSON web token; keys and tokens of services, by their own prefixes.
         r"(?P<jwt>\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.?[A-Za-z0-9_\-]*)",
-        r"(?P<service>\b(?:(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl(?:pat|rt|dt|cbt|ptt|soat)-[\w\-]{16,}|xox[abeoprs]-[A-Za-z0-9\-]{8,}|xapp-[\w\-]{16,}|[sr]k_(?:live|test)_\w{16,}|AIza[\w\-]{30,}|ya29\.[\w\-]{20,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}|hv[sb]\.[\w\-]{20,}|npm_\w{30,}|pypi-AgEI[\w\-]{20,}|dckr_pat_[\w\-]{20,}|dop_v1_[0-9a-f]{40,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}|SG\.[\w\-]{16,}\.[\w\-]{16,}|sk-(?:ant-|proj-)?[\w\-]{24,}|hf_[A-Za-z]{30,}|glsa_\w{30,}|glc_[\w+/=]{30,}|tskey-[\w\-]{16,}|ATATT3[\w\-=]{20,}|PMAK-[\w\-]{20,}|NRAK-[A-Z0-9]{20,}|[0-9]{8,10}:AA[\w\-]{33}|keepfast-key-[\w\-]+))",
-        r"hooks\.slack\.com/services/(?P<hook>[\w/]{20,})",
+        r"(?P<service>\b(?:(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|gl(?:pat|rt|dt|cbt|ptt|soat)-[A-Za-z0-9_\-]{16,}|xox[abeoprs]-[A-Za-z0-9\-]{8,}|xapp-[A-Za-z0-9_\-]{16,}|[sr]k_(?:live|test)_[A-Za-z0-9_]{16,}|AIza[A-Za-z0-9_\-]{30,}|ya29\.[A-Za-z0-9_\-]{20,}|AGE-SECRET-KEY-1[0-9A-Z]{20,}|hv[sb]\.[A-Za-z0-9_\-]{20,}|npm_[A-Za-z0-9_]{30,}|pypi-AgEI[A-Za-z0-9_\-]{20,}|dckr_pat_[A-Za-z0-9_\-]{20,}|dop_v1_[0-9a-f]{40,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}|SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|sk-(?:ant-|proj-)?[A-Za-z0-9_\-]{24,}|hf_[A-Za-z]{30,}|glsa_[A-Za-z0-9_]{30,}|glc_[A-Za-z0-9_+/=]{30,}|tskey-[A-Za-z0-9_\-]{16,}|ATATT3[A-Za-z0-9_\-=]{20,}|PMAK-[A-Za-z0-9_\-]{20,}|NRAK-[A-Z0-9]{20,}|[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}|keepfast-key-[A-Za-z0-9_\-]+))",
+        r"hooks\.slack\.com/services/(?P<hook>[A-Za-z0-9_/]{20,})",
         r"\b(?:AccountKey|SharedAccessKey|sig)=(?P<azure>[A-Za-z0-9+/%]{20,}=*)",
         // Hashed passwords: crypt(3) and what follows its form, argon2, LDAP, Django, PostgreSQL, MySQL.
-        r"(?P<crypt>\$(?:1|2[abxy]?|3|5|6|7|8|9|y|gy|P|H|S|apr1|sha1|md5|argon2(?:i|d|id)|scrypt|pbkdf2[\w\-]*|bcrypt[\w\-]*)\$[^\s:'\x22]{8,})",
-        r"(?P<ldap>\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|crypt|PBKDF2[\w\-]*)\}[A-Za-z0-9+/=$.]{8,})",
+        r"(?P<crypt>\$(?:1|2[abxy]?|3|5|6|7|8|9|y|gy|P|H|S|apr1|sha1|md5|argon2(?:i|d|id)|scrypt|pbkdf2[A-Za-z0-9_\-]*|bcrypt[A-Za-z0-9_\-]*)\$[^\s:'\x22]{8,})",
+        r"(?P<ldap>\{(?:S?SHA(?:256|384|512)?|S?MD5|CRYPT|crypt|PBKDF2[A-Za-z0-9_\-]*)\}[A-Za-z0-9+/=$.]{8,})",
         r"(?P<django>\b(?:pbkdf2_sha(?:1|256)|bcrypt_sha256|scrypt|argon2)\$[^\s'\x22]{16,})",
         r"(?P<scram>\bSCRAM-SHA-(?:1|256)\$[^\s'\x22]+)",
         r"(?P<pgmd5>\bmd5[0-9a-f]{32}\b)",
@@ -117,8 +124,14 @@ static FORMS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&forms.join("|")).expect("the pattern is a constant")
 });
 
+/// The shortest text with a secret that is known by its form: `a://:b@`.
+const MIN_FORM_BYTES: usize = 7;
+
 /// Hides what is known by its form.
 fn forms<'a>(key: &[u8; 32], value: &'a str) -> Cow<'a, str> {
+    if value.len() < MIN_FORM_BYTES {
+        return Cow::Borrowed(value);
+    }
     FORMS.replace_all(value, |found: &Captures| {
         let whole = found.get(0).map_or(0..0, |whole| whole.range());
         let secret = found.iter().skip(1).flatten().next().map_or(whole.clone(), |secret| secret.range());

@@ -33,7 +33,7 @@ const SECRET_WORDS: [&str; 27] = [
 ];
 
 /// Two words that do so together.
-const SECRET_PAIRS: [(&str, &str); 13] = [
+const SECRET_PAIRS: [(&str, &str); 14] = [
     ("api", "key"),
     ("private", "key"),
     ("access", "key"),
@@ -47,6 +47,7 @@ const SECRET_PAIRS: [(&str, &str); 13] = [
     ("root", "key"),
     ("snmp", "community"),
     ("connection", "string"),
+    ("key", "data"),
 ];
 
 /// Last words that say what is there: not the secret, but something of it.
@@ -85,13 +86,35 @@ const HARMLESS_ENDS: [&str; 30] = [
 
 /// Keys under which a map says what it is about.
 const NAME_KEYS: [&str; 14] = [
-    "name", "key", "@name", "@key", "@id", "option", "kind", "field", "parameter", "setting", "variable", "property",
-    "@property", "parameterkey",
+    "name",
+    "key",
+    "@name",
+    "@key",
+    "@id",
+    "option",
+    "kind",
+    "field",
+    "parameter",
+    "setting",
+    "variable",
+    "property",
+    "@property",
+    "parameterkey",
 ];
 /// Keys under which such a map has the value; in a map of the kind `Secret` (Kubernetes) those of its data.
 const VALUE_KEYS: [&str; 12] = [
-    "value", "@value", "val", "values", "content", "default", "parametervalue", "stringvalue", "plaintext", "data",
-    "stringdata", TEXT_KEY,
+    "value",
+    "@value",
+    "val",
+    "values",
+    "content",
+    "default",
+    "parametervalue",
+    "stringvalue",
+    "plaintext",
+    "data",
+    "stringdata",
+    TEXT_KEY,
 ];
 
 /// Whether a map says under this key what it is about: `{"name": "password", ...}`.

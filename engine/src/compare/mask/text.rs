@@ -33,6 +33,12 @@ static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("the pattern is a constant")
 });
 
+/// A literal of SQL behind the name of a secret: `password text DEFAULT 'x'`, `IDENTIFIED BY 'x'`. What is no literal is a type.
+static LITERAL: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"(?i:(?:\bidentified\s+(?:by|with\s+\S+\s+(?:by|as))|(?:password|passwd|passphrase|secret|token)[A-Za-z0-9_]*[\x22`]?\b)[^'\x22,;()]{0,80}\s(?:E|N)?)(?P<value>'(?:[^'\\]|\\.|'')*')"#;
+    Regex::new(pattern).expect("the pattern is a constant")
+});
+
 /// A line of /etc/shadow, or of a file of users for HTTP: the second field is a hash.
 static SHADOW: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[\w.@\-]+:(?P<value>[^:\s*!]{8,})(?::[0-9]*:[0-9]*:.*)?$").expect("the pattern is a constant")
@@ -46,14 +52,20 @@ static DEVICE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `host:port:database:user:password`.
 static PGPASS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[\w.\-*/\\:\[\]]+:(?:[0-9]+|\*):[^:\s]+:[^:\s]+:(?P<value>[^:\s/]+)$").expect("the pattern is a constant")
+    Regex::new(r"^[\w.\-*/\\:\[\]]+:(?:[0-9]+|\*):[^:\s]+:[^:\s]+:(?P<value>[^:\s/]+)$")
+        .expect("the pattern is a constant")
 });
 
 /// A name behind which an indented text begins: `password: |`, or nothing behind the sign.
 static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r#"^(?P<indent>\s*(?:-\s+)*)["']?(?P<name>[A-Za-z_][\w.\-]*)["']?\s*[:=]\s*[|>][0-9+\-]*\s*(?:#.*)?$"#;
+    let pattern =
+        r#"^(?P<indent>\s*(?:-\s+)*)["']?(?P<name>[A-Za-z_][\w.\-]*)["']?\s*[:=]\s*[|>][0-9+\-]*\s*(?:#.*)?$"#;
     Regex::new(pattern).expect("the pattern is a constant")
 });
+
+/// What was hidden before.
+static FINGERPRINT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("<secret [0-9a-f]{8}>").expect("the pattern is a constant"));
 
 /// The text with its secrets hidden.
 pub(super) fn masked<'a>(key: &[u8; 32], text: &'a [u8]) -> Cow<'a, [u8]> {
@@ -84,7 +96,14 @@ pub(super) fn within_value<'a>(key: &[u8; 32], value: &'a str) -> Cow<'a, str> {
             Cow::Owned(made) => Cow::Owned(String::from_utf8_lossy(&masked(key, made.as_bytes())).into_owned()),
         };
     }
-    let hidden = hidden_values(key, value, &[&*ASSIGNMENT, &*ELEMENT], &[&*STATEMENT, &*DEVICE]);
+    // Most values of a large document are a word or a number.
+    let is_assigned = memchr::memchr3(b':', b'=', b'<', value.as_bytes()).is_some();
+    let assignments: &[&Regex] = if is_assigned { &[&ASSIGNMENT, &ELEMENT] } else { &[] };
+    let statements: &[&Regex] = if value.contains([' ', ':', '=']) { &[&STATEMENT, &DEVICE] } else { &[] };
+    if !is_assigned && statements.is_empty() {
+        return forms(key, value);
+    }
+    let hidden = hidden_values(key, value, assignments, statements);
     if hidden == value { Cow::Borrowed(value) } else { Cow::Owned(hidden) }
 }
 
@@ -95,11 +114,21 @@ pub struct LineMask {
     in_key: bool,
     /// The line belongs to a secret if it is indented deeper than this.
     secret_below: Option<usize>,
+    /// So many lines that follow are a private key (PuTTY).
+    key_lines: usize,
+    /// The lines are statements of SQL.
+    is_sql: bool,
 }
 
 impl LineMask {
     pub(super) fn new(key: Option<[u8; 32]>) -> Self {
-        Self { key, in_key: false, secret_below: None }
+        Self { key, in_key: false, secret_below: None, key_lines: 0, is_sql: false }
+    }
+
+    /// The same for statements of SQL, where names stand before types.
+    #[must_use]
+    pub fn of_sql(self) -> Self {
+        Self { is_sql: true, ..self }
     }
 
     /// The next line, with its end, without its secrets; `None` if it has none. Bytes that are no UTF-8 in a line with a secret are replaced.
@@ -112,6 +141,12 @@ impl LineMask {
         if self.secret_below.is_some_and(|indent| blank <= indent && !text.trim().is_empty()) {
             self.secret_below = None;
         }
+        if let Some(count) = text.strip_prefix("Private-Lines:") {
+            self.key_lines = count.trim().parse().unwrap_or(usize::MAX);
+            return None;
+        }
+        let is_key_line = self.key_lines > 0;
+        self.key_lines = self.key_lines.saturating_sub(1);
         let hidden = if private_key_mark(&text, "-----BEGIN ") {
             // One that begins and ends in this line is known by its form.
             self.in_key = !private_key_mark(&text, "-----END ");
@@ -119,8 +154,10 @@ impl LineMask {
         } else if private_key_mark(&text, "-----END ") {
             self.in_key = false;
             None
-        } else if (self.in_key || self.secret_below.is_some()) && !is_no_secret(&text) {
+        } else if (self.in_key || is_key_line || self.secret_below.is_some()) && !is_no_secret(&text) {
             Some(format!("{}{}", &text[..blank], fingerprint(key, text.trim())))
+        } else if self.is_sql && !text.trim_start().starts_with("--") {
+            Some(hidden_values(key, &text, &[&*ASSIGNMENT, &*ELEMENT], &[&*LITERAL]))
         } else {
             if let Some(found) = BLOCK.captures(&text).filter(|found| is_secret_name(&found["name"])) {
                 self.secret_below = Some(found["indent"].len());
@@ -135,7 +172,8 @@ impl LineMask {
 fn private_key_mark(line: &str, mark: &str) -> bool {
     line.find(mark).is_some_and(|at| {
         let rest = &line[at + mark.len()..];
-        rest.find("-----").is_some_and(|end| rest[..end].contains("PRIVATE KEY"))
+        rest.find("-----")
+            .is_some_and(|end| ["PRIVATE KEY", "Static key", "SECRET"].iter().any(|kind| rest[..end].contains(kind)))
     })
 }
 
@@ -159,6 +197,10 @@ fn hidden_values(key: &[u8; 32], line: &str, assignments: &[&Regex], statements:
     for pattern in statements {
         let values = pattern.captures_iter(line).filter_map(|found| found.name("value"));
         secrets.extend(values.filter(|value| !is_no_secret(value.as_str())).map(|value| value.range()));
+    }
+    if line.contains("<secret ") {
+        let made: Vec<_> = FINGERPRINT.find_iter(line).map(|found| found.range()).collect();
+        secrets.retain(|range| !made.iter().any(|made| made.start <= range.start && range.end <= made.end));
     }
     secrets.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let (mut made, mut at) = (String::with_capacity(line.len()), 0);
