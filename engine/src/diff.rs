@@ -2,13 +2,11 @@
 //! What differs between two snapshots. Equal subtrees are recognised by their id and never read, so the work follows the
 //! number of changed leaves, not the size of the trees.
 
-mod bytes;
 mod contents;
 mod renames;
 
 use std::sync::Arc;
 
-pub use bytes::FileBytes;
 pub use contents::contents;
 use keepfast_repo_format::tree::entry::Entry;
 pub use renames::{Renamed, Renames};

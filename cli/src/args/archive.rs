@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::args::ScopeArgs;
+use crate::args::{RedactArgs, ScopeArgs};
 
 /// Arguments of `import`.
 #[derive(Clone, Debug, Args)]
@@ -65,6 +65,9 @@ pub struct ExportArgs {
     /// Keep holes as holes, in the way of GNU tar, instead of writing zeros
     #[arg(short = 'S', long)]
     pub sparse: bool,
+    /// What is hidden and left out.
+    #[command(flatten)]
+    pub redact: RedactArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

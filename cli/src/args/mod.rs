@@ -13,6 +13,7 @@ mod manage;
 mod paths;
 mod prune;
 mod read;
+mod redact;
 mod restore;
 mod select;
 
@@ -31,6 +32,7 @@ pub use manage::{
 pub use paths::{BlameArgs, FindArgs, HistoryArgs, ShowArgs, TypeArg};
 pub use prune::PruneArgs;
 pub use read::{CatArgs, CatCommand, CheckArgs, DumpArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
+pub use redact::RedactArgs;
 pub use restore::{Overwrite, OwnershipArg, RestoreArgs};
 pub use select::ScopeArgs;
 

@@ -7,7 +7,8 @@ use std::path::{Component, Path};
 
 use keepfast_engine::Error;
 use keepfast_engine::events::Problem;
-use keepfast_engine::export::{Coding, ExportOptions, Holes, export};
+use keepfast_engine::export::{Coding, ExportOptions, Exported, Holes, export};
+use keepfast_engine::redact::Selection;
 use keepfast_engine::tree::Root;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::args::{CodingArg, ExportArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::new_file::{self, BUFFER_BYTES, IfThere};
-use crate::options::{repository, scope};
+use crate::options::{redact, repository, scope};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
@@ -33,12 +34,13 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::Usage("an archive is not for a terminal: name a file, or use a pipe".to_string()));
     }
-    let options = options(args)?;
+    let mut options = options(args)?;
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     let (snapshot, path) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = repository.reader();
+    options.selection = redact::selection(&reader, &args.redact);
     let write = |output: &mut dyn Write| {
         let progress = Progress::start(context);
         Ok(export(&reader, root, path, &options, output, &progress).map_err(scope::name_snapshot(snapshot))?)
@@ -48,27 +50,24 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     } else {
         new_file::write(&args.output, if args.force { IfThere::Replace } else { IfThere::Refuse }, write)
     };
-    let problems = match written {
-        Ok(problems) => problems,
+    let exported = match written {
+        Ok(exported) => exported,
         // Named, and no archive that looks whole: the code of everything that misses something.
         Err(Failure::Engine(Error::Content { path, source })) => {
             let text = format!("{}: no archive was written", text::error(&source));
             let code = keepfast_engine::events::ProblemCode::Unreadable;
-            return Ok(finish(
-                context,
-                args,
-                &snapshot.id.to_string(),
-                text::stored_path(&path),
-                &[Problem { path, code, text }],
-                false,
-            ));
+            let shown = text::stored_path(&path);
+            let exported = Exported { problems: vec![Problem { path, code, text }], ..Exported::default() };
+            return Ok(finish(context, args, &snapshot.id.to_string(), shown, &exported, false));
         }
         Err(failure) => return Err(failure),
     };
     if !to_stdout {
-        context.output.note(&format!("{} written", args.output.display()));
+        let is_changed = options.selection.is_needed();
+        let done = if is_changed { format!(": {}", redact::in_words(&exported.report)) } else { String::new() };
+        context.output.note(&format!("{} written{done}", args.output.display()));
     }
-    Ok(finish(context, args, &snapshot.id.to_string(), text::stored_path(path), &problems, true))
+    Ok(finish(context, args, &snapshot.id.to_string(), text::stored_path(path), &exported, true))
 }
 
 fn finish(
@@ -76,18 +75,21 @@ fn finish(
     args: &ExportArgs,
     snapshot: &str,
     path: String,
-    problems: &[Problem],
+    exported: &Exported,
     is_written: bool,
 ) -> Done {
+    let problems = &exported.problems;
     context.output.problems(problems);
+    let done = redact::tell(context, &exported.report);
     context.output.summary(json!({
         "snapshot": snapshot,
         "path": path,
         "output": args.output.to_string_lossy(),
         "written": is_written,
         "problems": js::problems(problems),
+        "redaction": redact::to_json(&exported.report),
     }));
-    Done::from_problems(problems.len())
+    if problems.is_empty() { done } else { Done::Incomplete }
 }
 
 fn options(args: &ExportArgs) -> Result<ExportOptions, Failure> {
@@ -104,6 +106,7 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, Failure> {
         prefix: args.prefix.as_deref().map_or(Ok(Vec::new()), prefix)?,
         strip_components: args.strip_components,
         holes: if args.sparse { Holes::Kept } else { Holes::Zeros },
+        selection: Selection::everything(),
     })
 }
 

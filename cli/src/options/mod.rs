@@ -11,6 +11,7 @@ pub mod machine;
 pub mod new_file;
 pub mod new_repository;
 pub mod question;
+pub mod redact;
 pub mod repository;
 pub mod retention;
 pub mod reveal;

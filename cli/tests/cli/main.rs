@@ -15,6 +15,7 @@ mod paths;
 mod probe;
 mod quickstart;
 mod read;
+mod redact;
 mod remote;
 mod reserve;
 mod retention;

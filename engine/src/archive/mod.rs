@@ -22,4 +22,4 @@ pub use error::{ArchiveError, Fault};
 pub use member::{Member, MemberKind};
 pub use read::{ArchiveReader, EndMark};
 pub use sparse::Run;
-pub use write::{Detail, Holes, Shape, write_archive};
+pub use write::{AsStored, Contents, Detail, Given, Holes, Shape, write_archive};

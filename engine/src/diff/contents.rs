@@ -3,8 +3,8 @@
 
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 
-use super::bytes::FileBytes;
 use crate::compare::{Bytes, GaveUp, Mask, Outcome, Readers, compare};
+use crate::content::FileBytes;
 use crate::error::{Error, Result};
 use crate::reader::Reader;
 
