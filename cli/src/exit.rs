@@ -11,6 +11,7 @@ use keepfast_engine::archive::Fault;
 use keepfast_engine::mount::MountError;
 use keepfast_engine::profile::ProfileError;
 use keepfast_engine::prune::PruneError;
+use keepfast_engine::redact::Fault as RedactFault;
 use keepfast_engine::runbook::RunbookError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
@@ -187,6 +188,12 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Mount(MountError::NoHelper) => "it comes with the package fuse3",
         EngineError::Mount(MountError::NoName) => "an entry in /etc/passwd gives it one",
         EngineError::Mount(MountError::NoOthers) => "root can set it, or mount",
+        EngineError::Redact(RedactFault::Unsafe { .. }) => {
+            "`--redact-keep` with its path takes it as it is; look into it before"
+        }
+        EngineError::Redact(RedactFault::Missing(_)) => {
+            "parts of a file are named as by `keepfast diff --patch`, files of a folder by a glob"
+        }
         EngineError::Index(_) => "--no-cache does without the local index; the index can be deleted at any time",
         EngineError::SelfCheck { .. } => "test this machine's memory; nothing of this run is visible in the repository",
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {

@@ -2,7 +2,6 @@
 //! What differs between two snapshots, or between one and the live file system. Of two snapshots equal subtrees are recognised by their id and never read, so the work follows the
 //! number of changed leaves, not the size of the trees.
 
-mod bytes;
 mod contents;
 mod live;
 mod places;
@@ -11,7 +10,6 @@ mod same;
 
 use std::sync::Arc;
 
-pub use bytes::FileBytes;
 pub use contents::{Side, contents};
 use keepfast_repo_format::tree::entry::Entry;
 pub use live::{EachLive, Live, LiveSummary, diff_live};

@@ -11,6 +11,7 @@ use crate::archive::ArchiveError;
 use crate::index::IndexError;
 use crate::mount::MountError;
 use crate::prune::PruneError;
+use crate::redact::Fault;
 use crate::source::SourceError;
 use crate::target::TargetError;
 use crate::unwrap::RewrapError;
@@ -245,6 +246,9 @@ pub enum Error {
     /// Nothing was mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
+    /// A content can not be given away without its secrets, or without a part.
+    #[error(transparent)]
+    Redact(Fault),
     /// Output could not be written.
     #[error("can not write the output")]
     Output(#[source] std::io::Error),

@@ -11,11 +11,12 @@ use keepfast_repo_format::manifest::Problem;
 use keepfast_repo_format::tree::entry::{Entry, FileType, Timestamp};
 use keepfast_repo_format::tree::order;
 
+use crate::archive::{AsStored, Detail, Encoder, Shape, write_archive};
 pub use crate::archive::{Coding, Holes};
-use crate::archive::{Detail, Encoder, Shape, write_archive};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::reader::Reader;
+use crate::redact::{Files, IfUnsafe, Report, Selection};
 use crate::tree::{Root, below};
 
 /// What the archive shall be.
@@ -29,12 +30,23 @@ pub struct ExportOptions {
     pub strip_components: usize,
     /// What becomes of holes.
     pub holes: Holes,
+    /// Secrets that are hidden, and parts that are left out.
+    pub selection: Selection,
 }
 
-/// Writes what stands at `path` (empty: everything) as an archive. Returns what can not be in one.
+/// What became of an export.
+#[derive(Clone, Debug, Default)]
+pub struct Exported {
+    /// What is not in the archive, and why.
+    pub problems: Vec<Problem>,
+    /// What was done about secrets.
+    pub report: Report,
+}
+
+/// Writes what stands at `path` (empty: everything) as an archive.
 ///
 /// # Errors
-/// [`Error::NoPath`]; damage, after telling which path it concerns; [`Error::Output`].
+/// [`Error::NoPath`]; damage, after telling which path it concerns; [`Error::Redact`]; [`Error::Output`].
 pub fn export(
     reader: &Arc<Reader>,
     root: Root,
@@ -42,7 +54,7 @@ pub fn export(
     options: &ExportOptions,
     output: &mut dyn Write,
     events: &dyn Events,
-) -> Result<Vec<Problem>> {
+) -> Result<Exported> {
     let mut entries = below(reader, root, path)?.peekable();
     let is_folder = match entries.peek() {
         Some(Ok(entry)) => path.is_empty() || entry.metadata.file_type == FileType::Directory,
@@ -58,9 +70,15 @@ pub fn export(
         holes: options.holes,
     };
     let mut encoder = Encoder::new(output, options.coding).map_err(Error::Output)?;
-    let problems = write_archive(reader, entries, &shape, &mut encoder, events)?;
+    let (problems, report) = if options.selection.is_needed() {
+        let files = Files::new(reader, top, is_folder, IfUnsafe::LeaveOut, &options.selection)?;
+        let problems = write_archive(reader, entries, &shape, &files, &mut encoder, events)?;
+        (problems, files.finish()?)
+    } else {
+        (write_archive(reader, entries, &shape, &AsStored, &mut encoder, events)?, Report::default())
+    };
     encoder.finish().map_err(Error::Output)?;
-    Ok(problems)
+    Ok(Exported { problems, report })
 }
 
 /// The topmost paths that are more than the way to others: an import makes folders up that its archive only implies, and an archive

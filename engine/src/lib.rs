@@ -2,7 +2,7 @@
 //! keepfast without a face: everything the program does, silently.
 //!
 //! Reading order, each layer importing only from those before it: [`error`], [`events`]; [`index`], [`history`], [`reader`],
-//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`importance`], [`profile`], [`runbook`]; then one module per
+//! `pool`, [`unwrap`], [`session`], [`repository`], [`capability`]; [`writer`], [`tree`], [`catalog`]; [`archive`], [`text`], [`source`], [`target`], [`filter`], [`retention`], [`compare`], [`content`], [`redact`], [`importance`], [`profile`], [`runbook`]; then one module per
 //! operation, [`backup`] first. Operations never import each other.
 
 pub mod archive;
@@ -12,6 +12,7 @@ pub mod capability;
 pub mod catalog;
 pub mod check;
 pub mod compare;
+pub mod content;
 pub mod copy;
 pub mod diff;
 pub mod dump;
@@ -33,6 +34,7 @@ pub mod profile;
 pub mod prune;
 pub mod reader;
 pub mod recover;
+pub mod redact;
 pub mod repository;
 pub mod restore;
 pub mod retention;

@@ -10,6 +10,7 @@ use keepfast_engine::dump::dump;
 use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
 use keepfast_engine::history::Snapshot;
+use keepfast_engine::redact::Selection;
 use keepfast_engine::restore::{Change, RestoreOptions};
 use keepfast_engine::tree::find;
 use keepfast_repo_format::id::SnapshotId;
@@ -186,7 +187,8 @@ fn a_dump_gives_the_bytes_of_a_file_and_of_a_folder() {
     repository.history().unwrap();
     let dumped = |path: &[u8]| {
         let mut out = Vec::new();
-        dump(&repository.reader(), root(&snapshot(&sandbox, id)), path, &mut out, &Silent).unwrap();
+        dump(&repository.reader(), root(&snapshot(&sandbox, id)), path, &Selection::everything(), &mut out, &Silent)
+            .unwrap();
         out
     };
     assert!(dumped(&[&sandbox.subtree()[..], b"/b.gz"].concat()) == packed[1]);

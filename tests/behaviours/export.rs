@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 
 use keepfast_engine::Error;
 use keepfast_engine::export::{Coding, ExportOptions, Holes};
+use keepfast_engine::redact::Selection;
 use keepfast_storage::Backend;
 
 use crate::support::capture::{assert_same, capture, without_holes};
@@ -98,7 +99,8 @@ fn holes_between_data_are_zeros_and_nothing_is_repeated() {
     let mut dumped = Vec::new();
     let root = crate::support::sandbox::root(&sandbox.snapshots()[0]);
     let silent = keepfast_engine::events::Silent;
-    keepfast_engine::dump::dump(&reader(&sandbox), root, b"sparse", &mut dumped, &silent).unwrap();
+    keepfast_engine::dump::dump(&reader(&sandbox), root, b"sparse", &Selection::everything(), &mut dumped, &silent)
+        .unwrap();
     assert!(dumped == expected, "{} bytes were dumped of {}", dumped.len(), expected.len());
     for options in [export_options(), sparse()] {
         let archive = try_export(&sandbox, snapshot, b"sparse", &options).unwrap();
@@ -178,11 +180,11 @@ fn sockets_are_named_and_lend_their_attributes_to_nobody() {
     let root = crate::support::sandbox::root(&snapshots[0]);
     let (reader, mut archive) = (reader(&sandbox), Vec::new());
     let silent = keepfast_engine::events::Silent;
-    let problems =
+    let exported =
         keepfast_engine::export::export(&reader, root, b"", &export_options(), &mut archive, &silent).unwrap();
-    assert_eq!((problems.len(), &problems[0].path[..]), (1, &b"a"[..]));
+    assert_eq!((exported.problems.len(), &exported.problems[0].path[..]), (1, &b"a"[..]));
     let mut dumped = Vec::new();
-    keepfast_engine::dump::dump(&reader, root, b"", &mut dumped, &silent).unwrap();
+    keepfast_engine::dump::dump(&reader, root, b"", &Selection::everything(), &mut dumped, &silent).unwrap();
     for (archive, name) in [(archive, "exported"), (dumped, "dumped")] {
         let Some(unpacked) = untar(&sandbox, &archive, name) else { return };
         let facts = capture(&unpacked);

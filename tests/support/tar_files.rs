@@ -11,6 +11,7 @@ use keepfast_engine::events::Silent;
 use keepfast_engine::export::{Coding, ExportOptions, Holes, export};
 use keepfast_engine::import::{self, Compression, EndMark, ImportOptions, Mode, import};
 use keepfast_engine::reader::Reader;
+use keepfast_engine::redact::Selection;
 use keepfast_engine::tree::{Cursor, Direction};
 use keepfast_repo_format::id::SnapshotId;
 use keepfast_repo_format::tree::entry::Entry;
@@ -73,7 +74,13 @@ pub fn restore_all(sandbox: &Sandbox, id: SnapshotId, name: &str) -> std::path::
 }
 
 pub fn export_options() -> ExportOptions {
-    ExportOptions { coding: Coding::Plain, prefix: Vec::new(), strip_components: 0, holes: Holes::Zeros }
+    ExportOptions {
+        coding: Coding::Plain,
+        prefix: Vec::new(),
+        strip_components: 0,
+        holes: Holes::Zeros,
+        selection: Selection::everything(),
+    }
 }
 
 /// Exports what stands at `path` of a snapshot, whatever comes.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::args::{ProfilesArgs, ScopeArgs};
+use crate::args::{ProfilesArgs, RedactArgs, ScopeArgs};
 
 /// Arguments of `import`.
 #[derive(Clone, Debug, Args)]
@@ -89,6 +89,9 @@ pub struct ExportArgs {
     /// For whom it is.
     #[command(flatten)]
     pub vendor: VendorArgs,
+    /// What is hidden and left out.
+    #[command(flatten)]
+    pub redact: RedactArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::ScopeArgs;
+use crate::args::{RedactArgs, ScopeArgs};
 
 /// Arguments of `snapshots`.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +50,9 @@ pub struct DumpArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// What is hidden and left out.
+    #[command(flatten)]
+    pub redact: RedactArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

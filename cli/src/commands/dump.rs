@@ -17,7 +17,7 @@ use crate::args::DumpArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::new_file::{self, BUFFER_BYTES, IfThere};
-use crate::options::{repository, scope};
+use crate::options::{redact, repository, scope};
 use crate::progress::Progress;
 use crate::render::text;
 
@@ -38,13 +38,16 @@ pub fn run(context: &Context, args: &DumpArgs) -> Result<Done, Failure> {
     };
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = repository.reader();
+    let selection = redact::selection(&reader, &args.redact);
     let is_archive = is_folder(&reader, root, path).map_err(scope::name_snapshot(snapshot))?;
-    match &args.output {
+    let report = match &args.output {
         Some(file) => {
-            new_file::write(file, IfThere::Replace, |output| {
-                Ok(dump(&reader, root, path, output, &Progress::start(context))?)
+            let report = new_file::write(file, IfThere::Replace, |output| {
+                Ok(dump(&reader, root, path, &selection, output, &Progress::start(context))?)
             })?;
-            context.output.note(&format!("{} written", file.display()));
+            let done = if selection.is_needed() { format!(": {}", redact::in_words(&report)) } else { String::new() };
+            context.output.note(&format!("{} written{done}", file.display()));
+            report
         }
         None if is_archive && io::stdout().is_terminal() => {
             return Err(Failure::Other {
@@ -54,16 +57,19 @@ pub fn run(context: &Context, args: &DumpArgs) -> Result<Done, Failure> {
         }
         None => {
             let progress = Progress::start(context);
-            dump(&reader, root, path, &mut BufWriter::with_capacity(BUFFER_BYTES, io::stdout()), &progress)?;
+            let mut output = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
+            dump(&reader, root, path, &selection, &mut output, &progress)?
         }
-    }
+    };
+    let done = redact::tell(context, &report);
     context.output.summary(json!({
         "snapshot": snapshot.id.to_string(),
         "path": text::stored_path(path),
         "tar": is_archive,
         "output": args.output.as_ref().map(|file| file.to_string_lossy()),
+        "redaction": redact::to_json(&report),
     }));
-    Ok(Done::Complete)
+    Ok(done)
 }
 
 fn is_folder(reader: &Arc<Reader>, root: Root, path: &[u8]) -> Result<bool, Error> {

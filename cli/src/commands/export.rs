@@ -11,7 +11,8 @@ use std::path::{Component, Path};
 
 use keepfast_engine::Error;
 use keepfast_engine::events::{Problem, ProblemCode};
-use keepfast_engine::export::{Coding, ExportOptions, Holes, export};
+use keepfast_engine::export::{Coding, ExportOptions, Exported, Holes, export};
+use keepfast_engine::redact::Selection;
 use keepfast_engine::tree::Root;
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use crate::args::{CodingArg, ExportArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::new_file::{self, BUFFER_BYTES, IfThere};
-use crate::options::{repository, scope};
+use crate::options::{redact, repository, scope};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
@@ -38,14 +39,19 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
         return Err(Failure::Usage("an archive is not for a terminal: name a file, or use a pipe".to_string()));
     }
     if let Some(profile) = &args.vendor.profile {
+        if args.redact.redact || !args.redact.omit.is_empty() {
+            let why = "an archive for a vendor's own restore is whole: --redact and --omit go without --profile";
+            return Err(Failure::Usage(why.to_string()));
+        }
         return vendor::run(context, args, profile);
     }
-    let options = options(args)?;
+    let mut options = options(args)?;
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     let (snapshot, path) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = repository.reader();
+    options.selection = redact::selection(&reader, &args.redact);
     let write = |output: &mut dyn Write| {
         let progress = Progress::start(context);
         Ok(export(&reader, root, path, &options, output, &progress).map_err(scope::name_snapshot(snapshot))?)
@@ -57,15 +63,17 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     };
     let (id, inside) = (snapshot.id.to_string(), text::stored_path(path));
     let about = About { snapshot: &id, path: &inside, output: &args.output, vendor: None };
-    let problems = match written {
-        Ok(problems) => problems,
+    let exported = match written {
+        Ok(exported) => exported,
         // Named, and no archive that looks whole: the code of everything that misses something.
         Err(Failure::Engine(Error::Content { path, source })) => {
             return Ok(about.unwritten(context, path, &text::error(&source)));
         }
         Err(failure) => return Err(failure),
     };
-    Ok(about.written(context, &problems))
+    let is_changed = options.selection.is_needed();
+    let done = if is_changed { format!(": {}", redact::in_words(&exported.report)) } else { String::new() };
+    Ok(about.written(context, &exported, &done))
 }
 
 /// What is told in the end.
@@ -78,29 +86,32 @@ struct About<'a> {
 }
 
 impl About<'_> {
-    fn written(&self, context: &Context, problems: &[Problem]) -> Done {
+    /// `done` tells what else became of it.
+    fn written(&self, context: &Context, exported: &Exported, done: &str) -> Done {
         if self.output.as_os_str() != "-" {
-            context.output.note(&format!("{} written", self.output.display()));
+            context.output.note(&format!("{} written{done}", self.output.display()));
         }
-        self.finish(context, problems, true)
+        self.finish(context, exported, true)
     }
 
     fn unwritten(&self, context: &Context, path: Vec<u8>, why: &str) -> Done {
         let problem = Problem { path, code: ProblemCode::Unreadable, text: format!("{why}: no archive was written") };
-        self.finish(context, &[problem], false)
+        self.finish(context, &Exported { problems: vec![problem], ..Exported::default() }, false)
     }
 
-    fn finish(&self, context: &Context, problems: &[Problem], is_written: bool) -> Done {
-        context.output.problems(problems);
+    fn finish(&self, context: &Context, exported: &Exported, is_written: bool) -> Done {
+        context.output.problems(&exported.problems);
+        let done = redact::tell(context, &exported.report);
         context.output.summary(json!({
             "snapshot": self.snapshot,
             "path": self.path,
             "output": self.output.to_string_lossy(),
             "written": is_written,
             "vendor": self.vendor.map(|(profile, id)| json!({ "profile": profile, "id": id })),
-            "problems": js::problems(problems),
+            "problems": js::problems(&exported.problems),
+            "redaction": redact::to_json(&exported.report),
         }));
-        Done::from_problems(problems.len())
+        if exported.problems.is_empty() { done } else { Done::Incomplete }
     }
 }
 
@@ -114,6 +125,7 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, Failure> {
         prefix: args.prefix.as_deref().map_or(Ok(Vec::new()), prefix)?,
         strip_components: args.strip_components,
         holes: if args.sparse { Holes::Kept } else { Holes::Zeros },
+        selection: Selection::everything(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod new_repository;
 pub mod page;
 pub mod profiles;
 pub mod question;
+pub mod redact;
 pub mod repository;
 pub mod retention;
 pub mod reveal;

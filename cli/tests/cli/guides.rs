@@ -108,7 +108,8 @@ fn every_command_line_in_the_documents_is_one_that_the_program_understands() {
 
 /// The marked blocks of the guides, in their order, with places of this machine for those of the guide.
 fn script(mark: &str, places: &[(&str, &str)]) -> String {
-    let guides = ["nas-and-s3", "archives", "savings", "what-changed"].map(|name| format!("docs/guides/{name}.md"));
+    let guides = ["nas-and-s3", "archives", "savings", "what-changed", "redact"];
+    let guides = guides.map(|name| format!("docs/guides/{name}.md"));
     let blocks: Vec<Block> = guides.iter().flat_map(|guide| blocks(&document(guide))).collect();
     let lines: Vec<String> =
         blocks.into_iter().filter(|block| block.mark == format!("run: {mark}")).flat_map(|block| block.lines).collect();
@@ -196,6 +197,20 @@ fn the_guide_leads_to_what_changed() {
         let page = fs::read_to_string(Path::new(&disk).join(format!("{name}.html"))).unwrap();
         assert!(page.contains(title) && page.contains(line), "{name}");
     }
+}
+
+#[test]
+fn the_guide_leads_to_a_dump_for_somebody_else() {
+    let sandbox = Sandbox::empty();
+    let (scratch, disk) = (sandbox.text("scratch"), sandbox.text("disk"));
+    [&scratch, &disk].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    let run = run_script(&sandbox, &script("redact", &[("/tmp", &scratch), ("/mnt/disk", &disk)]), &[]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("\"password\": \"<secret ") && !run.out.contains("hunter2"), "{run:?}");
+    let given = fs::read_to_string(Path::new(&scratch).join("for-vendor.json")).unwrap();
+    let given: Value = serde_json::from_str(&given).unwrap();
+    assert_eq!(given["cassandra"].as_object().unwrap().keys().collect::<Vec<_>>(), ["config_db_uuid"]);
+    assert!(Path::new(&scratch).join("for-vendor.tar.gz").exists());
 }
 
 #[test]

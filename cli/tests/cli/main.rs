@@ -21,6 +21,7 @@ mod quickstart;
 mod read;
 mod recover;
 mod recover_failures;
+mod redact;
 mod remote;
 mod reserve;
 mod retention;

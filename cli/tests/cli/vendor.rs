@@ -527,3 +527,12 @@ fn the_conductors_tarball_is_restored_from_and_made_again() {
         members(Path::new(&archive))
     );
 }
+
+#[test]
+fn an_archive_for_the_vendor_is_never_redacted_without_a_word() {
+    let vendor = Vendor::new();
+    for option in [&["--redact"][..], &["--omit", "a"]] {
+        let run = vendor.run(&[&["export", "latest", "--profile", "iml", "out"], option].concat());
+        assert!(run.code == 2 && run.err.contains("--redact and --omit go without --profile"), "{run:?}");
+    }
+}

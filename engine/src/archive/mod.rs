@@ -29,4 +29,4 @@ pub use name::member_path;
 pub use read::{ArchiveReader, EndMark};
 pub use sparse::Run;
 pub use spool::{Spool, Spooled};
-pub use write::{Detail, Holes, Shape, write_archive};
+pub use write::{AsStored, Contents, Detail, Given, Holes, Shape, write_archive};

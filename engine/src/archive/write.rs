@@ -84,6 +84,36 @@ impl Shape {
     }
 }
 
+/// What becomes of an entry.
+pub enum Given {
+    /// Its own content.
+    AsStored,
+    /// Another content of this length.
+    Instead(Box<dyn Read>, u64),
+    /// Nothing: it was not wanted.
+    LeftOut,
+    /// Nothing, and why.
+    Refused(String),
+}
+
+/// Decides what goes into an archive.
+pub trait Contents {
+    /// What becomes of the entry at `path`.
+    ///
+    /// # Errors
+    /// Its content can not be read, or the archive shall not be made.
+    fn of(&self, entry: &Entry, path: &[u8]) -> Result<Given>;
+}
+
+/// Everything as it is stored.
+pub struct AsStored;
+
+impl Contents for AsStored {
+    fn of(&self, _entry: &Entry, _path: &[u8]) -> Result<Given> {
+        Ok(Given::AsStored)
+    }
+}
+
 /// Writes the entries as an archive, with its end mark. What can not be in an archive is told and returned.
 ///
 /// # Errors
@@ -92,6 +122,7 @@ pub fn write_archive(
     reader: &Reader,
     entries: impl Iterator<Item = Result<Entry>>,
     shape: &Shape,
+    contents: &dyn Contents,
     output: &mut dyn Write,
     events: &dyn Events,
 ) -> Result<Vec<Problem>> {
@@ -109,7 +140,16 @@ pub fn write_archive(
             problems.push(Problem { path, code: ProblemCode::Metadata, text });
             continue;
         }
-        archive.append(&entry, &name).map_err(|error| match error.is_damage() {
+        let instead = match contents.of(&entry, &path)? {
+            Given::AsStored => None,
+            Given::Instead(content, length) => Some((content, length)),
+            Given::LeftOut => continue,
+            Given::Refused(text) => {
+                problems.push(Problem { path, code: ProblemCode::Unreadable, text });
+                continue;
+            }
+        };
+        archive.append(&entry, &name, instead).map_err(|error| match error.is_damage() {
             true => Error::Content { path: path.clone(), source: Box::new(error) },
             false => error,
         })?;
@@ -128,7 +168,7 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    fn append(&mut self, entry: &Entry, name: &[u8]) -> Result<()> {
+    fn append(&mut self, entry: &Entry, name: &[u8], instead: Option<(Box<dyn Read>, u64)>) -> Result<()> {
         let metadata = &entry.metadata;
         let mut header = header(metadata, Header::new_gnu())?;
         let mut records = records(metadata, self.shape.detail);
@@ -142,6 +182,10 @@ impl Archive<'_> {
         }
         if metadata.file_type != FileType::File {
             return self.member(&records, header, name, &metadata.target, &mut io::empty()).map_err(Error::Output);
+        }
+        if let Some((mut content, length)) = instead {
+            header.set_size(length);
+            return self.member(&records, header, name, b"", &mut content).map_err(Error::Output);
         }
         let (mut content, map, outer) = match self.runs(entry)? {
             None => (ContentReader::new(self.reader, entry), Vec::new(), name.to_vec()),

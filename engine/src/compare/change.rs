@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use super::mask::{NAME_KEYS, TEXT_KEY, VALUE_KEYS, is_secret_name};
+use super::mask::{TEXT_KEY, is_name_key, is_secret_name, is_value_key};
 
 /// A step on the way to a value in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +39,8 @@ impl Place {
     /// it is an element of a list there. Empty if there is none.
     pub fn key(&self) -> &str {
         let names = self.0.iter().enumerate().filter_map(|(number, step)| match step {
-            Step::Key(key) if VALUE_KEYS.contains(&key.as_str()) => match number.checked_sub(1).map(|at| &self.0[at]) {
-                Some(Step::Item { key: name, value }) if NAME_KEYS.contains(&name.as_str()) => Some(value.as_str()),
+            Step::Key(key) if is_value_key(key) => match number.checked_sub(1).map(|at| &self.0[at]) {
+                Some(Step::Item { key: name, value }) if is_name_key(name) => Some(value.as_str()),
                 _ => Some(key.as_str()).filter(|key| *key != TEXT_KEY),
             },
             Step::Key(key) => Some(key.as_str()),

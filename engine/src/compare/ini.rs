@@ -8,6 +8,10 @@ use super::build::{self, Budget, MAX_TEXT_BYTES, Repeated};
 use super::change::GaveUp;
 use super::document::Value;
 
+mod spans;
+
+pub use spans::spans;
+
 const READER: &str = "INI";
 
 /// Bytes of a key. What is longer is no key, but data with a `=` in it.

@@ -10,7 +10,7 @@ mod parse;
 mod recent;
 mod scan;
 mod side;
-mod tokens;
+pub(crate) mod tokens;
 
 use super::document::Value;
 use super::document::compare::{MAX_HELD_CHILDREN, Sides, Walk};

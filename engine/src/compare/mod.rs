@@ -17,6 +17,7 @@ pub mod ini;
 pub mod json;
 pub mod mask;
 mod number;
+pub mod spans;
 pub mod sql;
 pub mod text;
 pub mod toml;

@@ -8,9 +8,9 @@
 //! parts of its keys, 7,000,000 rows in another order 16 times.
 
 mod cursor;
-mod layout;
-mod lexer;
-mod lines;
+pub(crate) mod layout;
+pub(crate) mod lexer;
+pub(crate) mod lines;
 mod matching;
 mod meaning;
 mod plan;
@@ -18,9 +18,10 @@ mod report;
 mod rows;
 mod scan;
 mod schema;
+pub(crate) mod spans;
 mod statement;
 mod statements;
-mod values;
+pub(crate) mod values;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,10 @@ use super::change::GaveUp;
 use super::document::Value;
 use super::number;
 
+mod spans;
+
+pub use spans::spans;
+
 const READER: &str = "TOML";
 
 /// Bytes of text. The largest files, of locked dependencies, have some megabytes.

@@ -14,6 +14,10 @@ use super::build::{self, Budget, Keyed, MAX_DEPTH, MAX_TEXT_BYTES, Repeated};
 use super::change::GaveUp;
 use super::document::Value;
 
+mod spans;
+
+pub use spans::spans;
+
 const READER: &str = "XML";
 
 /// Elements that tell XML from text with angle brackets.

@@ -18,6 +18,10 @@ use super::change::GaveUp;
 use super::document::Value;
 use super::number;
 
+mod spans;
+
+pub use spans::spans;
+
 const READER: &str = "YAML";
 
 /// Signs of YAML from one value to the next. The parser looks ahead over all of a list or map in brackets, as it could

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 
-use super::bytes::FileBytes;
 use super::same::{READ_ATTEMPTS, changing, holds_still};
 use crate::compare::{Bytes, GaveUp, Outcome, Terms, compare};
+use crate::content::FileBytes;
 use crate::error::{Error, Result};
 use crate::reader::Reader;
 use crate::source::{self, Found, SourceFile};

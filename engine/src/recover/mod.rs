@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use keepfast_repo_format::tree::entry::{Entry, FileType, Marks};
 
-use crate::archive::{ContentReader, Detail, Holes, Shape, write_archive};
+use crate::archive::{AsStored, ContentReader, Detail, Holes, Shape, write_archive};
 use crate::error::{Error, Result};
 use crate::events::Silent;
 use crate::reader::Reader;
@@ -178,7 +178,8 @@ fn write_places(reader: &Arc<Reader>, places: &[Place], output: &mut dyn Write) 
             entry.metadata.link_group.map(|group| *groups.entry((source, group)).or_insert(count));
         Ok(entry)
     });
-    let problems = write_archive(reader, entries, &shape, output, &Silent).map_err(|error| broken(sentence(error)))?;
+    let problems =
+        write_archive(reader, entries, &shape, &AsStored, output, &Silent).map_err(|error| broken(sentence(error)))?;
     // A socket has no content, and whoever listens makes it anew.
     drop(problems);
     Ok(())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use keepfast_engine::archive::{Coding, Encoder};
 use keepfast_engine::events::Events;
-use keepfast_engine::export::own_paths;
+use keepfast_engine::export::{Exported, own_paths};
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::profile::{Artifact, Form, Profile, Vendor};
 use keepfast_engine::reader::Reader;
@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result
     let (id, all) = (snapshot.id.to_string(), format!("/{}", paths.join(" /")));
     let about = About { snapshot: &id, path: &all, output: &output, vendor: Some((&profile.name, &vendor.id)) };
     match (written, gap.into_inner()) {
-        (Ok(()), _) => Ok(about.written(context, &[])),
+        (Ok(()), _) => Ok(about.written(context, &Exported::default(), "")),
         (Err(_), Some(why)) => Ok(about.unwritten(context, paths[0].clone().into_bytes(), &why)),
         (Err(failure), None) => Err(failure),
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use keepfast_engine::compare::{Bytes, certificate};
-use keepfast_engine::diff::FileBytes;
+use keepfast_engine::content::FileBytes;
 use keepfast_engine::events::Events;
 use keepfast_engine::format::tree::entry::{Entry, FileType};
 use keepfast_engine::history::Snapshot;

@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::render;
 use super::tree::{Node, Tree};
 use crate::compare::change::shown;
-use crate::compare::mask::{NAME_KEYS, VALUE_KEYS, is_secret_name};
+use crate::compare::mask::{is_name_key, is_secret_name, is_value_key};
 use crate::compare::{Change, ChangeKind, Each, Mask, Place, Step, Trouble};
 
 /// Children of containers that are held at a time on each side, about 100 bytes each.
@@ -106,7 +106,7 @@ impl<T: Tree> Sides<'_, T> {
         for pair in by_name(&old, &new).pairs {
             let (old, new) = (pair.before.map(|number| &old[number]), pair.after.map(|number| &new[number]));
             let key = self.of_either(old, new, |node| self.before.key(node), |node| self.after.key(node))?;
-            let is_value = VALUE_KEYS.contains(&key.as_str());
+            let is_value = is_value_key(&key);
             let outer = walk.named.clone();
             walk.named = outer.clone().or_else(|| named.clone().filter(|_| is_value));
             self.one(old, new, &at.with(Step::Key(key)), walk)?;
@@ -196,7 +196,7 @@ const MAX_NAMED_KEYS: usize = 16;
 /// The name of a secret that a map says it is the value of.
 fn named_secret<T: Tree>(tree: &T, nodes: &[Node]) -> Result<Option<String>, Trouble> {
     for node in nodes.iter().filter(|_| nodes.len() <= MAX_NAMED_KEYS) {
-        if NAME_KEYS.contains(&tree.key(node)?.as_str())
+        if is_name_key(&tree.key(node)?)
             && let Some(value) = tree.value(node)?
             && let Value::Text(name) = &*value
             && is_secret_name(name)

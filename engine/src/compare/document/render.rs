@@ -7,7 +7,7 @@ use super::Value;
 use super::digest::Kind;
 use super::tree::{Node, Tree};
 use crate::compare::change::MAX_SHOWN_BYTES;
-use crate::compare::mask::{NAME_KEYS, TEXT_KEY, VALUE_KEYS, is_secret_name};
+use crate::compare::mask::{TEXT_KEY, is_name_key, is_secret_name, is_value_key};
 use crate::compare::{Mask, Trouble};
 
 /// The value of a node that stands under `name`.
@@ -72,7 +72,7 @@ fn write_value(value: &Value, name: &str, mask: &Mask, out: &mut Cut) {
                 out.push(if number > 0 { "," } else { "" });
                 quote(key, out);
                 out.push(":");
-                let is_value = VALUE_KEYS.contains(&key.as_str());
+                let is_value = is_value_key(key);
                 write_value(value, named.filter(|_| is_value).unwrap_or(child_name(name, key)), mask, out);
             }
             out.push("}");
@@ -88,7 +88,7 @@ fn child_name<'a>(parent: &'a str, key: &'a str) -> &'a str {
 /// The name of a secret that a map gives as a value: `{"name": "DB_PASSWORD", "value": "..."}`.
 fn named_secret(entries: &[(String, Value)]) -> Option<&str> {
     entries.iter().find_map(|(key, value)| match value {
-        Value::Text(text) if NAME_KEYS.contains(&key.as_str()) && is_secret_name(text) => Some(text.as_str()),
+        Value::Text(text) if is_name_key(key) && is_secret_name(text) => Some(text.as_str()),
         _ => None,
     })
 }

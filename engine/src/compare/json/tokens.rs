@@ -12,11 +12,11 @@ const CHUNK_BYTES: u64 = 64 << 10;
 const MAX_TOKEN_BYTES: usize = 64 << 20;
 
 /// Containers in containers; an honest document has tens, and each takes a frame of the stack.
-pub(super) const MAX_DEPTH: usize = 512;
+pub(crate) const MAX_DEPTH: usize = 512;
 
 /// What a value begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
+pub(crate) enum Begin {
     /// A list; its bracket is passed.
     List,
     /// A map; its brace is passed.
@@ -27,7 +27,7 @@ pub(super) enum Begin {
 
 /// A value that is no container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     /// Nothing.
     Null,
     /// True or false.
@@ -39,7 +39,7 @@ pub(super) enum Scalar<'a> {
 }
 
 /// Reads tokens one after another.
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     bytes: &'a dyn Bytes,
     side: &'static str,
     /// A part of the content, from the byte `base` on, of which `at` are passed.
@@ -52,20 +52,20 @@ pub(super) struct Tokens<'a> {
 }
 
 /// A complaint about a byte of a content; `side` is "first", "second", or empty if there is but one.
-pub(super) fn gave_up(side: &str, at: u64, why: impl Into<String>) -> GaveUp {
+pub(crate) fn gave_up(side: &str, at: u64, why: impl Into<String>) -> GaveUp {
     let of_side = if side.is_empty() { String::new() } else { format!(" of the {side}") };
     GaveUp { reader: "JSON", place: format!("byte {at}{of_side}"), why: why.into() }
 }
 
 impl<'a> Tokens<'a> {
     /// From the byte `from` until before `end`.
-    pub(super) fn new(bytes: &'a dyn Bytes, side: &'static str, from: u64, end: u64) -> Self {
+    pub(crate) fn new(bytes: &'a dyn Bytes, side: &'static str, from: u64, end: u64) -> Self {
         let end = end.min(bytes.len());
         Self { bytes, side, buffer: Vec::new(), base: from.min(end), at: 0, end, unescaped: String::new() }
     }
 
     /// From the start, after the mark that some programs put before UTF-8.
-    pub(super) fn of_text(bytes: &'a dyn Bytes, side: &'static str) -> Result<Self, Trouble> {
+    pub(crate) fn of_text(bytes: &'a dyn Bytes, side: &'static str) -> Result<Self, Trouble> {
         let mut tokens = Self::new(bytes, side, 0, u64::MAX);
         tokens.more(0)?;
         if tokens.buffer.starts_with(b"\xef\xbb\xbf") {
@@ -75,19 +75,19 @@ impl<'a> Tokens<'a> {
     }
 
     /// The byte that comes next.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.base + self.at as u64
     }
 
     /// A complaint about the byte that comes next.
-    pub(super) fn broken(&self, why: impl Into<String>) -> Trouble {
+    pub(crate) fn broken(&self, why: impl Into<String>) -> Trouble {
         gave_up(self.side, self.offset(), why).into()
     }
 
-    /// Goes on at a later byte.
-    pub(super) fn skip_to(&mut self, offset: u64) {
-        match usize::try_from(offset.saturating_sub(self.base)) {
-            Ok(at) if at <= self.buffer.len() => self.at = at,
+    /// Goes on at another byte.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        match offset.checked_sub(self.base).and_then(|at| usize::try_from(at).ok()) {
+            Some(at) if at <= self.buffer.len() => self.at = at,
             _ => {
                 self.buffer.clear();
                 (self.base, self.at) = (offset.min(self.end), 0);
@@ -122,7 +122,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Passes white space; the byte after it.
-    pub(super) fn space(&mut self) -> Result<Option<u8>, Trouble> {
+    pub(crate) fn space(&mut self) -> Result<Option<u8>, Trouble> {
         loop {
             match self.peek()? {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -132,7 +132,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Passes white space before another value of the text; false at the end.
-    pub(super) fn next_document(&mut self, is_first: bool) -> Result<bool, Trouble> {
+    pub(crate) fn next_document(&mut self, is_first: bool) -> Result<bool, Trouble> {
         let mut is_new_line = is_first;
         loop {
             match self.peek()? {
@@ -148,7 +148,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The start of a value.
-    pub(super) fn begin(&mut self, depth: usize) -> Result<Begin, Trouble> {
+    pub(crate) fn begin(&mut self, depth: usize) -> Result<Begin, Trouble> {
         let begin = match self.space()? {
             Some(b'[') => Begin::List,
             Some(b'{') => Begin::Map,
@@ -163,7 +163,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Passes the comma before a value of a container, or its end; whether there is a value.
-    pub(super) fn has_next(&mut self, is_first: bool, close: u8) -> Result<bool, Trouble> {
+    pub(crate) fn has_next(&mut self, is_first: bool, close: u8) -> Result<bool, Trouble> {
         let next = self.space()?;
         let is_end = next == Some(close);
         if is_end || next == Some(b',') && !is_first {
@@ -175,7 +175,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The key of a map.
-    pub(super) fn key(&mut self) -> Result<&str, Trouble> {
+    pub(crate) fn key(&mut self) -> Result<&str, Trouble> {
         if self.space()? != Some(b'"') {
             return Err(self.broken("expected a key in double quotes"));
         }
@@ -183,7 +183,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Passes what is between a key and its value.
-    pub(super) fn colon(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn colon(&mut self) -> Result<(), Trouble> {
         if self.space()? != Some(b':') {
             return Err(self.broken("expected ':'"));
         }
@@ -193,7 +193,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// A value that is no container, after its start was seen.
-    pub(super) fn scalar(&mut self) -> Result<Scalar<'_>, Trouble> {
+    pub(crate) fn scalar(&mut self) -> Result<Scalar<'_>, Trouble> {
         match self.peek()? {
             Some(b'"') => Ok(Scalar::Text(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),

@@ -2,7 +2,7 @@
 //! Names that secrets stand under: keys of documents, columns of tables, options of programs. Read word by word, however the words are joined.
 
 /// Words that make a secret of what stands under a name.
-const SECRET_WORDS: [&str; 22] = [
+const SECRET_WORDS: [&str; 27] = [
     "password",
     "passwd",
     "passphrase",
@@ -25,10 +25,15 @@ const SECRET_WORDS: [&str; 22] = [
     "rootpw",
     "keystorepass",
     "userpassword",
+    "requirepass",
+    "masterauth",
+    "rocommunity",
+    "rwcommunity",
+    "trapcommunity",
 ];
 
 /// Two words that do so together.
-const SECRET_PAIRS: [(&str, &str); 13] = [
+const SECRET_PAIRS: [(&str, &str); 14] = [
     ("api", "key"),
     ("private", "key"),
     ("access", "key"),
@@ -42,6 +47,7 @@ const SECRET_PAIRS: [(&str, &str); 13] = [
     ("root", "key"),
     ("snmp", "community"),
     ("connection", "string"),
+    ("key", "data"),
 ];
 
 /// Last words that say what is there: not the secret, but something of it.
@@ -78,10 +84,49 @@ const HARMLESS_ENDS: [&str; 30] = [
     "encryption",
 ];
 
-/// Keys under which a map says what it is about, and those under which it then has the value.
-pub const NAME_KEYS: [&str; 6] = ["name", "key", "@name", "@key", "@id", "option"];
-/// See [`NAME_KEYS`].
-pub const VALUE_KEYS: [&str; 5] = ["value", "@value", "val", "values", TEXT_KEY];
+/// Keys under which a map says what it is about.
+const NAME_KEYS: [&str; 14] = [
+    "name",
+    "key",
+    "@name",
+    "@key",
+    "@id",
+    "option",
+    "kind",
+    "field",
+    "parameter",
+    "setting",
+    "variable",
+    "property",
+    "@property",
+    "parameterkey",
+];
+/// Keys under which such a map has the value; in a map of the kind `Secret` (Kubernetes) those of its data.
+const VALUE_KEYS: [&str; 12] = [
+    "value",
+    "@value",
+    "val",
+    "values",
+    "content",
+    "default",
+    "parametervalue",
+    "stringvalue",
+    "plaintext",
+    "data",
+    "stringdata",
+    TEXT_KEY,
+];
+
+/// Whether a map says under this key what it is about: `{"name": "password", ...}`.
+pub fn is_name_key(key: &str) -> bool {
+    NAME_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
+}
+
+/// Whether a map that says what it is about has the value under this key.
+pub fn is_value_key(key: &str) -> bool {
+    VALUE_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
+}
+
 /// Where the text of an element of XML stands that has attributes too.
 pub const TEXT_KEY: &str = "#text";
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// What a table or sequence is called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name {
+pub(crate) struct Name {
     /// Empty if the dump connects to none.
     pub database: String,
     /// With its schema.
@@ -20,7 +20,7 @@ pub(super) struct Name {
 
 /// Rows that follow each other.
 #[derive(Clone, Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     /// The lines, or the INSERT statements, which all begin with the same text.
     pub range: Range<u64>,
     /// How they are written.
@@ -31,7 +31,7 @@ pub(super) struct Segment {
 
 /// A table of one dump.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// As CREATE TABLE has them.
     pub created: Vec<String>,
     /// As the rows have them.
@@ -72,7 +72,7 @@ impl Table {
 
 /// A statement of the schema; its text is read again if it turns out to differ.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Statement {
+pub(crate) struct Statement {
     /// Of what it says, and in which database.
     pub digest: [u8; 16],
     /// Where it is.
@@ -87,7 +87,7 @@ pub(super) struct Statement {
 
 /// What a dump consists of.
 #[derive(Default)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// Those that it connects to, after the empty name of none.
     pub databases: Vec<String>,
     /// By name.

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2, memmem};
 
 /// What the programs that write dumps do differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// A backslash in a plain literal escapes: MySQL, and PostgreSQL without `standard_conforming_strings`.
     pub escapes: bool,
     /// `#` comments, `"` literals, `/*!40101 code */`, no `$$` literals.
@@ -17,7 +17,7 @@ pub(super) struct Rules {
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A keyword, a plain name, the digits of a number.
     Word,
     /// A quoted name.
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 
 /// A token: the part of the text that it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// What it is.
     pub kind: Kind,
     /// Its first byte.
@@ -61,7 +61,7 @@ enum Open {
 }
 
 /// Where the reading of a text stands.
-pub(super) struct Lexer {
+pub(crate) struct Lexer {
     rules: Rules,
     at: usize,
     start: usize,

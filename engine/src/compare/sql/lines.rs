@@ -6,17 +6,17 @@
 use crate::compare::{Bytes, GaveUp, Trouble};
 
 /// Bytes that a row or a statement may have. `bytea` of some megabytes is common, and takes two characters per byte.
-pub(super) const MAX_ROW_BYTES: usize = 64 << 20;
+pub(crate) const MAX_ROW_BYTES: usize = 64 << 20;
 
 /// Bytes per read: large enough that a chunk of a snapshot is not opened for each.
 const READ_BYTES: usize = 256 << 10;
 
 /// One of the two contents.
 #[derive(Clone, Copy)]
-pub(super) struct Side<'a> {
+pub(crate) struct Side<'a> {
     /// The content.
     pub bytes: &'a dyn Bytes,
-    /// "first" or "second".
+    /// "first" or "second"; empty if there is but one.
     pub name: &'static str,
 }
 
@@ -25,7 +25,8 @@ impl Side<'_> {
     pub fn gave_up(&self, offset: u64, why: impl Into<String>) -> Trouble {
         match self.line_at(offset) {
             Ok(line) => {
-                GaveUp { reader: "SQL", place: format!("line {line} of the {}", self.name), why: why.into() }.into()
+                let of_side = if self.name.is_empty() { String::new() } else { format!(" of the {}", self.name) };
+                GaveUp { reader: "SQL", place: format!("line {line}{of_side}"), why: why.into() }.into()
             }
             Err(error) => error,
         }
@@ -52,7 +53,7 @@ impl Side<'_> {
 }
 
 /// Goes from line to line.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     side: Side<'a>,
     /// Read up to `filled`; its first byte is at `base` of the content.
     buffer: Vec<u8>,

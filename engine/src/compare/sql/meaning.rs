@@ -9,7 +9,7 @@ use super::values;
 
 /// A key that tells the rows of a table apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// The primary key.
     Primary(Vec<String>),
     /// Columns that are unique; a null among them tells nothing.

@@ -7,11 +7,11 @@ use super::lexer::{Kind, Lexer, Rules};
 use std::borrow::Cow;
 
 /// The value of a column.
-pub(super) type Value<'r> = Option<Cow<'r, [u8]>>;
+pub(crate) type Value<'r> = Option<Cow<'r, [u8]>>;
 
 /// How a row is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// A line of COPY.
     Copy,
     /// Parentheses of INSERT.
@@ -19,7 +19,7 @@ pub(super) enum Form {
 }
 
 /// The values of a row.
-pub(super) fn values(row: &[u8], form: Form) -> Vec<Value<'_>> {
+pub(crate) fn values(row: &[u8], form: Form) -> Vec<Value<'_>> {
     match form {
         Form::Copy => row.split(|byte| *byte == b'\t').map(copied).collect(),
         Form::Insert(rules) => {
@@ -50,7 +50,7 @@ fn inserted(field: &[u8], rules: Rules) -> Value<'_> {
 }
 
 /// What a literal says, if it is one and nothing else: `'it''s'`, `E'a\nb'`, `B'101'`.
-pub(super) fn literal(text: &[u8], rules: Rules) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn literal(text: &[u8], rules: Rules) -> Option<Cow<'_, [u8]>> {
     let token = Lexer::at(rules, 0).next(text).filter(|token| token.kind == Kind::Text && token.end == text.len())?;
     let quote = text.iter().position(|byte| matches!(byte, b'\'' | b'"'))?;
     let inner = text.get(token.start + quote + 1..token.end - 1)?;
@@ -130,7 +130,7 @@ fn escaped(text: &[u8], escapes: Escapes) -> (u8, usize) {
 }
 
 /// Where a row of INSERT ends.
-pub(super) struct Tuple {
+pub(crate) struct Tuple {
     /// Behind its parenthesis.
     pub end: usize,
     /// How many values it has.
@@ -138,7 +138,7 @@ pub(super) struct Tuple {
 }
 
 /// Reads the parentheses that begin at `at`, and tells where each value in them is. None if there are none, or no end.
-pub(super) fn tuple(text: &[u8], at: usize, rules: Rules, each: &mut dyn FnMut(usize, usize)) -> Option<Tuple> {
+pub(crate) fn tuple(text: &[u8], at: usize, rules: Rules, each: &mut dyn FnMut(usize, usize)) -> Option<Tuple> {
     let mut lexer = Lexer::at(rules, at);
     let open = lexer.next(text).filter(|token| token.is(text, b'('))?;
     let (mut start, mut fields, mut depth) = (open.end, 0, 1_u32);
