@@ -17,15 +17,21 @@ use crate::error::{Error, Result};
 use crate::runbook::{HostCapture, Place};
 
 /// The commands of a host. `secrets` are the values of those that they read.
-#[must_use]
-pub fn commands_of_host(host: &HostCapture, secrets: &BTreeMap<String, String>) -> Vec<Stream> {
+///
+/// # Errors
+/// A secret has no value, or is none for a line.
+pub fn commands_of_host(host: &HostCapture, secrets: &BTreeMap<String, String>) -> Result<Vec<Stream>> {
     let stream = |wanted: &crate::runbook::WantedStream| {
         let words = host.place.words(&wanted.command).into_iter().map(OsString::from).collect();
-        let reads = wanted.command.reads(secrets).into_bytes();
+        let reads = wanted
+            .command
+            .reads(secrets)
+            .map_err(|error| Error::Invalid(format!("{}: {error}", wanted.path)))?
+            .into_bytes();
         let input =
             if reads.is_empty() { StreamInput::Command(words) } else { StreamInput::CommandReading(words, reads) };
         let (may_be_empty, limit) = (wanted.may_be_empty, wanted.limit);
-        Stream { may_be_empty, limit, ..Stream::new(wanted.path.clone().into_bytes(), input) }
+        Ok(Stream { may_be_empty, limit, ..Stream::new(wanted.path.clone().into_bytes(), input) })
     };
     host.streams.iter().map(stream).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +47,22 @@ impl Command {
     }
 
     /// What it reads before anything else: its secrets, a line each.
-    #[must_use]
-    pub fn reads(&self, secrets: &BTreeMap<String, String>) -> String {
-        let line = |name: &String| format!("{}\n", secrets.get(name).map_or("", String::as_str));
-        self.secrets.iter().map(line).collect()
+    ///
+    /// # Errors
+    /// One has no value, or is none for a line.
+    pub fn reads(&self, secrets: &BTreeMap<String, String>) -> io::Result<String> {
+        let mut lines = String::new();
+        for name in &self.secrets {
+            let Some(secret) = secrets.get(name) else {
+                return Err(io::Error::other(format!("the secret {name} has no value")));
+            };
+            if secret.contains(['\n', '\0']) {
+                return Err(io::Error::other(format!("the secret {name} has more than one line")));
+            }
+            lines.push_str(secret);
+            lines.push('\n');
+        }
+        Ok(lines)
     }
 
     /// The text as a person would type it.
@@ -81,8 +94,9 @@ impl Command {
 }
 
 /// Puts the pieces of an input together. `dd` never reads more than it shall; who reads too little is no concern of it.
-const PIECES: &str = "while IFS= read -r piece; do\n  if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
-                      dd bs=\"$piece\" count=1 iflag=fullblock 2>/dev/null || exit 0\ndone\nkill -KILL 0";
+const PIECES: &str = "trap 'kill -KILL 0' TERM HUP INT\nwhile IFS= read -r piece; do\n  if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
+                      dd bs=\"$piece\" count=1 iflag=fullblock 2>/dev/null || {\n    code=$?\n    \
+                      if [ $code -gt 128 ] && [ $code -ne 141 ]; then kill -KILL 0; fi\n    exit 0\n  }\ndone\nkill -KILL 0";
 
 /// Lines that set an environment.
 pub(super) fn exports(environment: &BTreeMap<String, String>) -> String {

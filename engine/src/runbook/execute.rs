@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::input::{Input, feed, preamble};
+use super::input::{Input, feed};
 use super::place::exports_of;
 use super::remote::{self, Said};
 use super::{Command, Place, processes};
@@ -128,7 +128,7 @@ pub fn execute(
     limit: Option<Duration>,
     sink: &dyn Sink,
 ) -> Result<Output, Fault> {
-    let preamble = preamble(command, secrets).map_err(Fault::Input)?;
+    let preamble = command.reads(secrets).map_err(Fault::Input)?;
     let (mut child, arrived) = start(place, command, input.is_some() || !preamble.is_empty(), input.is_some())?;
     let stdin = child.stdin.take();
     let (broken, is_over) = (&Mutex::new(None), &AtomicBool::new(false));

@@ -7,7 +7,6 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Stdio};
 
 use super::execute::{Fault, SSH_FAILED, masked};
-use super::input::preamble;
 use super::{Command, Place};
 
 /// Its first line: it is in place.
@@ -32,7 +31,7 @@ impl Guardian {
     /// # Errors
     /// It could not be started there.
     pub fn start(place: &Place, command: &Command, secrets: &BTreeMap<String, String>) -> Result<Self, Fault> {
-        let preamble = preamble(command, secrets).map_err(Fault::Input)?;
+        let preamble = command.reads(secrets).map_err(Fault::Input)?;
         let waiting = Command { script: waiting(&command.script), ..command.clone() };
         let words = place.words(&waiting);
         let mut process = std::process::Command::new(&words[0]);

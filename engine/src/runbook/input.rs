@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a command reads on its standard input: its secrets, a line each, then what it works on, in pieces that have an end.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::process::ChildStdin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-
-use super::Command;
 
 /// What a command reads.
 pub type Input<'a> = Box<dyn Read + Send + 'a>;
@@ -19,25 +16,6 @@ const PIECE: usize = 4 << 20;
 
 /// Between two looks whether anybody still wants it, in nanoseconds.
 const PAUSE: i64 = 50_000_000;
-
-/// The lines with a command's secrets.
-///
-/// # Errors
-/// One has no value, or is none for a line.
-pub(super) fn preamble(command: &Command, secrets: &BTreeMap<String, String>) -> io::Result<String> {
-    let mut lines = String::new();
-    for name in &command.secrets {
-        let Some(secret) = secrets.get(name) else {
-            return Err(io::Error::other(format!("the secret {name} has no value")));
-        };
-        if secret.contains(['\n', '\0']) {
-            return Err(io::Error::other(format!("the secret {name} has more than one line")));
-        }
-        lines.push_str(secret);
-        lines.push('\n');
-    }
-    Ok(lines)
-}
 
 /// Gives a command what it reads. One that does not read to the end is its own matter, and so is one that has ended and left
 /// somebody behind who holds the pipe: then `is_over`.

@@ -166,7 +166,7 @@ impl System<'_> {
     ) -> Result<Vec<Fate>, Failure> {
         let repositories: Vec<&Repository> = open.iter().map(|(_, repository)| repository).collect();
         let mut options = options(self.context, self.args, globals, &repositories, repositories[0])?;
-        options.streams = commands_of_host(host, self.secrets);
+        options.streams = commands_of_host(host, self.secrets)?;
         options.missing = there.missing.iter().map(|path| missing(path)).collect();
         options.tags.extend([format!("profile:{}", self.profile.name), format!("set:{}", self.run)]);
         let absolute = there.paths.iter().map(|path| format!("/{path}").into_bytes());

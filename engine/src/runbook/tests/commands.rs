@@ -187,6 +187,27 @@ fn an_input_is_not_taken_for_a_whole_one_when_who_gives_it_is_killed() {
 }
 
 #[test]
+fn whoever_passes_an_input_on_and_is_killed_takes_its_reader_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let shell = script(&format!("cat >/dev/null; touch {}", whole.display())).shell_reading();
+    // A reader that wants no more ends its writer by PIPE: that is no accident.
+    for (signal, is_whole) in [("TERM", false), ("KILL", false), ("INT", false), ("PIPE", true)] {
+        program(folder.path(), "dd", &format!("kill -{signal} $$"));
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+        let mut child = std::process::Command::new("setsid")
+            .args(["-w", "sh", "-c", &shell])
+            .env("PATH", path)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"5\nhello").unwrap();
+        assert_eq!(child.wait().unwrap().success(), is_whole, "{signal}");
+        assert_eq!(whole.exists(), is_whole, "{signal}");
+    }
+}
+
+#[test]
 fn secrets_reach_a_command_and_stand_in_no_list_of_processes_and_no_line() {
     let folder = tempfile::tempdir().unwrap();
     program(folder.path(), "su", "shift 2; shift; exec sh -c \"$1\"");
