@@ -6,6 +6,7 @@
 mod also;
 mod archives;
 mod backup;
+mod built_in;
 mod credentials;
 mod diff;
 mod drill;
