@@ -278,8 +278,10 @@ impl Shop {
     /// Ends what hangs, with all that it started: whoever began it was killed and could not.
     pub fn end_hanging(&self) {
         let pid: i32 = self.read("hanging").trim().parse().unwrap();
-        let group = rustix::process::getpgid(rustix::process::Pid::from_raw(pid)).unwrap();
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        // What died with its host is gone already.
+        if let Ok(group) = rustix::process::getpgid(rustix::process::Pid::from_raw(pid)) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
         fs::remove_file(self.path("hanging")).unwrap();
     }
 
