@@ -13,69 +13,7 @@ use serde_json::{Value, json};
 use crate::sandbox::{Run, Sandbox};
 
 /// A system whose vendor makes an archive of files, an archive that stays one, and a dump.
-const APP: &str = r#"
-title = "A small system"
-
-[roles.node]
-
-[[capture.files]]
-id = "configuration"
-paths = ["{{root}}/etc/app"]
-
-[[vendor]]
-id = "tarball"
-title = "What the handbook's tar line makes"
-name = '^app-(?P<host>.+)-(?P<time>\d{4}-\d{2}-\d{2})\.tar\.gz$'
-time = "%Y-%m-%d"
-form = "tree"
-has = ["etc/app/key", "etc/app/rules"]
-
-[vendor.export]
-name = "app-{{host}}-{{time}}.tar.gz"
-paths = ["etc/app/*", "srv/custom"]
-
-[[vendor]]
-id = "whole"
-name = '^app-backup-(?P<time>\d{8}-\d{4})\.tgz$'
-time = "%Y%m%d-%H%M"
-form = "file"
-path = "backups/app.tgz"
-has = ["app-backup/root.tar"]
-metadata = "app-backup/metadata.json"
-
-[[vendor]]
-id = "dump"
-name = '^dump-(?P<time>.+)\.sql\.gz$'
-form = "file"
-path = "dump.sql.gz"
-starts = '-- all of it\n'
-
-[vendor.export]
-name = "dump-{{time}}.sql.gz"
-paths = ["dump.sql.gz", "dump.sql"]
-
-[runbooks.restore]
-title = "Bring the files back"
-needs_snapshot = true
-
-[[runbooks.restore.steps]]
-id = "files"
-title = "Bring the files back"
-on = "each node"
-restore = ["configuration"]
-
-[runbooks.load]
-title = "Load the dump"
-needs_snapshot = true
-
-[[runbooks.load.steps]]
-id = "load"
-title = "Load the dump"
-on = "each node"
-stdin = "dump.sql*"
-run = "zcat -f > {{root}}/loaded"
-undo_by = "it is new"
-"#;
+const APP: &str = include_str!("vendor/app.toml");
 
 struct Vendor(Sandbox);
 
