@@ -2,7 +2,7 @@
 //! Archives by member: tar, also inside gzip, and zip by its own table of contents. Order and padding say nothing; each member counts by name.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
 use super::bytes::Sequential;
 use super::{Bytes, Change, ChangeKind, Each, GaveUp, Place, Step, Trouble};
@@ -127,7 +127,7 @@ fn check_count(members: &Members, which: &str) -> Result<(), GaveUp> {
 }
 
 fn zip_members(bytes: &dyn Bytes, which: &str) -> Result<Members, Trouble> {
-    let mut archive = zip::ZipArchive::new(Seekable { bytes, at: 0 }).map_err(|error| gave_up(which, error))?;
+    let mut archive = zip::ZipArchive::new(Sequential::new(bytes)).map_err(|error| gave_up(which, error))?;
     if archive.len() > MAX_MEMBERS {
         return Err(gave_up(which, format!("more than {MAX_MEMBERS} members")).into());
     }
@@ -142,32 +142,6 @@ fn zip_members(bytes: &dyn Bytes, which: &str) -> Result<Members, Trouble> {
         members.insert(file.name_raw().to_vec(), member);
     }
     Ok(members)
-}
-
-/// Content with a place in it.
-struct Seekable<'a> {
-    bytes: &'a dyn Bytes,
-    at: u64,
-}
-
-impl Read for Seekable<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = Sequential::at(self.bytes, self.at).read(buffer)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Seekable<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let (base, offset) = match to {
-            SeekFrom::Start(at) => (at, 0),
-            SeekFrom::End(offset) => (self.bytes.len(), offset),
-            SeekFrom::Current(offset) => (self.at, offset),
-        };
-        self.at = base.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
 }
 
 #[cfg(test)]

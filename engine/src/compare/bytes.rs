@@ -43,7 +43,7 @@ impl Bytes for Vec<u8> {
     }
 }
 
-/// Reads content from start to end, in large steps.
+/// Reads content from start to end, in large steps, or from wherever it is sent.
 pub struct Sequential<'a> {
     bytes: &'a dyn Bytes,
     at: u64,
@@ -63,10 +63,22 @@ impl<'a> Sequential<'a> {
 
 impl io::Read for Sequential<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.bytes.len() - self.at;
+        let left = self.bytes.len().saturating_sub(self.at);
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         self.bytes.read_at(self.at, &mut buffer[..length])?;
         self.at += length as u64;
         Ok(length)
+    }
+}
+
+impl io::Seek for Sequential<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let (base, offset) = match to {
+            io::SeekFrom::Start(at) => (at, 0),
+            io::SeekFrom::End(offset) => (self.bytes.len(), offset),
+            io::SeekFrom::Current(offset) => (self.at, offset),
+        };
+        self.at = base.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Zip archives: members in which nothing was found are copied as they are packed.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek};
 
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -14,7 +14,7 @@ use crate::redact::{Fault, Report};
 /// Writes it.
 pub(super) fn write(archive: &mut Archive, report: &mut Report, made: &mut Spool) -> Result<(), Fault> {
     let bytes = archive.bytes;
-    let mut reader = ZipArchive::new(Place { bytes, at: 0 }).map_err(|error| archive.broken(&error))?;
+    let mut reader = ZipArchive::new(Sequential::new(bytes)).map_err(|error| archive.broken(&error))?;
     let mut writer = ZipWriter::new(tempfile::tempfile()?);
     writer.set_raw_comment(reader.comment().into()).map_err(|error| archive.broken(&error))?;
     for number in 0..reader.len() {
@@ -58,30 +58,4 @@ pub(super) fn write(archive: &mut Archive, report: &mut Report, made: &mut Spool
     file.rewind()?;
     io::copy(&mut file, made)?;
     Ok(())
-}
-
-/// Content with a place in it.
-struct Place<'a> {
-    bytes: &'a dyn Bytes,
-    at: u64,
-}
-
-impl Read for Place<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = Sequential::at(self.bytes, self.at).read(buffer)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Place<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let (base, offset) = match to {
-            SeekFrom::Start(at) => (at, 0),
-            SeekFrom::End(offset) => (self.bytes.len(), offset),
-            SeekFrom::Current(offset) => (self.at, offset),
-        };
-        self.at = base.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
 }
