@@ -108,19 +108,14 @@ pub fn entries(count: u64) -> Vec<Entry> {
             let changed =
                 Timestamp { seconds: 1_767_225_600 + number as i64 * 7, nanos: (random.next() % 1_000_000_000) as u32 };
             let metadata = Metadata {
-                file_type: FileType::File,
                 mode: 0o644,
                 owner: Arc::clone(&owner),
                 modified: changed,
                 changed,
-                born: None,
                 inode: 100_000 + number,
-                link_group: None,
-                inode_flags: 0,
-                device: None,
-                target: Vec::new(),
                 xattrs: Arc::clone(&xattrs),
                 size,
+                ..Metadata::of(FileType::File)
             };
             let content = Content { height: 0, items: vec![ContentItem { length: size, id: Some(chunk_id(number)) }] };
             let name = format!("interface-{number:08}.conf").into_bytes();

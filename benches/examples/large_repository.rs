@@ -372,19 +372,12 @@ fn file_entry(number: u64) -> Entry {
 fn entry(directory: &[u8], name: &[u8], file_type: FileType, number: u64) -> Entry {
     let time = Timestamp { seconds: NOW - (number % 1_000_000) as i64, nanos: 0 };
     let metadata = Metadata {
-        file_type,
         mode: if file_type == FileType::Directory { 0o755 } else { 0o644 },
         owner: Arc::new(Owner { uid: 1000, gid: 1000, user: b"user".to_vec(), group: b"user".to_vec() }),
         modified: time,
         changed: time,
-        born: None,
         inode: number + 2,
-        link_group: None,
-        inode_flags: 0,
-        device: None,
-        target: Vec::new(),
-        xattrs: Arc::default(),
-        size: 0,
+        ..Metadata::of(file_type)
     };
     Entry {
         directory: Arc::from(directory),

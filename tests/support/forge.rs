@@ -234,19 +234,13 @@ pub fn entry(directory: &[u8], name: &[u8], file_type: FileType) -> Entry {
     // Whoever runs the tests may own it.
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let metadata = Metadata {
-        file_type,
         mode: if file_type == FileType::Directory { 0o755 } else { 0o644 },
         owner: Arc::new(Owner { uid, gid, user: Vec::new(), group: Vec::new() }),
         modified: time,
         changed: time,
-        born: None,
         inode: 1,
-        link_group: None,
-        inode_flags: 0,
         device: file_type.is_device().then_some((1, 3)),
-        target: Vec::new(),
-        xattrs: Arc::default(),
-        size: 0,
+        ..Metadata::of(file_type)
     };
     Entry {
         directory: Arc::from(directory),

@@ -76,9 +76,8 @@ impl<I: Iterator<Item = Result<Entry>>> Iterator for FoldersFirst<I> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::sync::Arc;
 
-    use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
+    use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
     use keepfast_repo_format::tree::order;
     use proptest::prelude::*;
 
@@ -86,21 +85,7 @@ mod tests {
 
     fn entry(path: &str, is_folder: bool) -> Entry {
         let (directory, name) = order::split(path.as_bytes());
-        let metadata = Metadata {
-            file_type: if is_folder { FileType::Directory } else { FileType::File },
-            mode: 0,
-            owner: Arc::default(),
-            modified: Timestamp::default(),
-            changed: Timestamp::default(),
-            born: None,
-            inode: 0,
-            link_group: None,
-            inode_flags: 0,
-            device: None,
-            target: Vec::new(),
-            xattrs: Arc::default(),
-            size: 0,
-        };
+        let metadata = Metadata::of(if is_folder { FileType::Directory } else { FileType::File });
         let (directory, name, marks, content) = (directory.into(), name.to_vec(), Marks::default(), Content::default());
         Entry { directory, name, metadata, marks, content, layers: Vec::new() }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -173,21 +173,7 @@ fn planned(OrderedKey((directory, name)): OrderedKey, stream: Option<&Stream>) -
 
 /// An entry for something that no file system holds: owned by root, without times of its own but the one given.
 fn made_up(directory: &[u8], name: Vec<u8>, file_type: FileType, mode: u32, time: Timestamp) -> Entry {
-    let metadata = Metadata {
-        file_type,
-        mode,
-        owner: Arc::default(),
-        modified: time,
-        changed: time,
-        born: None,
-        inode: 0,
-        link_group: None,
-        inode_flags: 0,
-        device: None,
-        target: Vec::new(),
-        xattrs: Arc::default(),
-        size: 0,
-    };
+    let metadata = Metadata { mode, modified: time, changed: time, ..Metadata::of(file_type) };
     let (marks, content) = (Marks(Marks::STREAM), Content::default());
     Entry { directory: directory.into(), name, metadata, marks, content, layers: Vec::new() }
 }

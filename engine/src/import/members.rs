@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
 use keepfast_repo_format::tree::boundary::link_group;
-use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
+use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
 use keepfast_repo_format::tree::order;
 
 use super::scan::Scanned;
@@ -210,21 +210,7 @@ fn with_folders(entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Result<Vec<
 
 /// A folder that the archive does not have: owned by root, without times.
 fn folder_at(directory: &[u8], name: &[u8]) -> Entry {
-    let metadata = Metadata {
-        file_type: FileType::Directory,
-        mode: 0o755,
-        owner: Arc::default(),
-        modified: Timestamp::default(),
-        changed: Timestamp::default(),
-        born: None,
-        inode: 0,
-        link_group: None,
-        inode_flags: 0,
-        device: None,
-        target: Vec::new(),
-        xattrs: Arc::default(),
-        size: 0,
-    };
+    let metadata = Metadata { mode: 0o755, ..Metadata::of(FileType::Directory) };
     let (name, marks) = (name.to_vec(), Marks::default());
     Entry { directory: directory.into(), name, metadata, marks, content: Content::default(), layers: Vec::new() }
 }

@@ -157,7 +157,7 @@ mod tests {
     use std::sync::Arc;
 
     use keepfast_repo_format::id::ChunkId;
-    use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Owner, Timestamp};
+    use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata};
 
     use super::{NodeSink, TreeWriter};
     use crate::error::{Error, Result};
@@ -171,21 +171,8 @@ mod tests {
     }
 
     fn entry(name: usize, value: usize) -> Entry {
-        let metadata = Metadata {
-            file_type: FileType::Fifo,
-            mode: 0,
-            owner: Arc::new(Owner::default()),
-            modified: Timestamp::default(),
-            changed: Timestamp::default(),
-            born: None,
-            inode: 0,
-            link_group: None,
-            inode_flags: 0,
-            device: None,
-            target: Vec::new(),
-            xattrs: Arc::new(vec![(vec![b'a'; name], vec![0; value])]),
-            size: 0,
-        };
+        let metadata =
+            Metadata { xattrs: Arc::new(vec![(vec![b'a'; name], vec![0; value])]), ..Metadata::of(FileType::Fifo) };
         let content = Content::default();
         Entry {
             directory: Arc::from(&b""[..]),

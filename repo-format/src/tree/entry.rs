@@ -163,6 +163,27 @@ pub struct Metadata {
     pub size: u64,
 }
 
+impl Metadata {
+    /// An entry of this kind of which nothing else is known: owned by nobody named, without times, and open to nobody.
+    pub fn of(file_type: FileType) -> Self {
+        Self {
+            file_type,
+            mode: 0,
+            owner: Arc::default(),
+            modified: Timestamp::default(),
+            changed: Timestamp::default(),
+            born: None,
+            inode: 0,
+            link_group: None,
+            inode_flags: 0,
+            device: None,
+            target: Vec::new(),
+            xattrs: Arc::default(),
+            size: 0,
+        }
+    }
+}
+
 /// One entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
