@@ -37,6 +37,6 @@ mod systems;
 mod vendor;
 mod watch;
 
-#[allow(dead_code, reason = "the tests of the backends use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests of the backends and systems use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]
 mod support;

@@ -112,8 +112,8 @@ fn a_database_that_can_not_be_dumped_is_no_backup_to_restore_a_manager_from() {
         assert!(run.code == 1 && run.err.contains("is incomplete"), "{run:?}");
         assert!(system.world.calls().of(&["service"]).is_empty());
     }
-    // Whoever takes it all the same meets the runbook's own look at the dump.
+    // Whoever takes it all the same is told before anything is stopped.
     let run = system.recover(&["latest"]);
-    assert!(run.code == 1 && run.err.contains("nothing has been done"), "{run:?}");
+    assert!(run.code == 1 && run.err.contains("pgbackup.sql could not be read when it was backed up"), "{run:?}");
     assert!(system.world.calls().of(&["service"]).is_empty());
 }
