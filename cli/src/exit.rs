@@ -216,7 +216,9 @@ fn profile_hint(error: &ProfileError) -> &'static str {
         }
         ProfileError::NoValue { .. } => "--var NAME=VALUE gives it for once, the profile for good",
         ProfileError::NoRunbook { .. } => "`keepfast profile show` tells what each is for; --runbook names one",
-        ProfileError::Hosts { .. } => "`keepfast profile edit` opens your file, where its hosts stand",
+        ProfileError::Hosts { .. } | ProfileError::NoRole { .. } => {
+            "`keepfast profile edit` opens your file, where its hosts stand"
+        }
         _ => "",
     }
 }

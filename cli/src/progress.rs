@@ -150,6 +150,14 @@ impl Events for Progress<'_> {
         self.counts.problems.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn said(&self, path: &[u8], line: &str) {
+        let print = || self.context.output.warn(&format!("{}: {}", text::path(path), text::plain(line)));
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     fn cancelled(&self) -> bool {
         self.context.signals.cancelled() || self.context.output.is_broken()
     }

@@ -17,6 +17,9 @@ pub trait Events: Sync {
     /// Something could not be saved or restored, and the operation goes on.
     fn problem(&self, _problem: &Problem) {}
 
+    /// A command whose output is captured as `path` said this on standard error.
+    fn said(&self, _path: &[u8], _line: &str) {}
+
     /// Whether the user asked to stop. Operations look at it between chunks of work.
     fn cancelled(&self) -> bool {
         false

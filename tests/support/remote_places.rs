@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The servers alone, for the tests of the program in `cli/tests/`, which have its binary and none of the engine's parts.
+//! The servers and stand-in machines alone, for the tests of the program in `cli/tests/`, which run its binary.
 
+pub mod postgres;
 pub mod s3_server;
 pub mod servers;
 pub mod sshd;
+pub mod standin;

@@ -100,18 +100,21 @@ impl Known {
         let open = |seen: &&Seen| matches!(seen.state, RunState::Unfinished | RunState::Undoing);
         let runs: Vec<&Seen> = self.runs.iter().filter(|seen| seen.plan.profile == name).filter(open).collect();
         let overdue = self.overdue(complete.as_ref(), good.copied());
-        out.line(&text::plain(name));
+        out.prose(&text::plain(name));
         if self.has_repository {
-            self.data_lines(newest.as_ref(), complete.as_ref()).iter().for_each(|line| out.line(line));
+            self.data_lines(newest.as_ref(), complete.as_ref()).iter().for_each(|line| out.prose(line));
         } else {
-            out.line("  data     not known: the repository can not be opened");
+            out.prose("  data     not known: the repository can not be opened");
         }
-        out.line(&format!("  drill    {}", drill.map_or_else(|| "none so far".to_string(), |drill| drill_line(drill))));
+        out.prose(&format!(
+            "  drill    {}",
+            drill.map_or_else(|| "none so far".to_string(), |drill| drill_line(drill))
+        ));
         for seen in &runs {
             let standing = Standing::new(&seen.plan, &seen.records).line();
-            out.line(&format!("  run      {} ({}): {}", seen.run, seen.plan.runbook, text::plain(&standing)));
+            out.prose(&format!("  run      {} ({}): {}", seen.run, seen.plan.runbook, text::plain(&standing)));
         }
-        overdue.iter().for_each(|what| out.line(&format!("  overdue  {what}")));
+        overdue.iter().for_each(|what| out.prose(&format!("  overdue  {what}")));
         out.object(json!({
             "profile": name,
             "data": newest.as_ref().map(|(data, lacks)| self.data_json(data, lacks.as_deref())),

@@ -74,6 +74,15 @@ pub fn one_of(profile: &Profile, given: &[String]) -> Result<BTreeMap<String, St
             let known: Vec<&str> = profile.roles.keys().map(String::as_str).collect();
             return Err(Failure::Usage(format!("there is no role {role:?}; there are: {}", known.join(", "))));
         }
+        if profile.hosts.is_empty() {
+            return Err(Failure::Other {
+                message: format!(
+                    "--one {role}={host}: the profile {} names no hosts, so this machine has every role",
+                    profile.name
+                ),
+                hint: "`keepfast profile edit` opens your file, where hosts are named".to_string(),
+            });
+        }
         let has = |(_, of): &(&String, &keepfast_engine::profile::Host)| of.roles.contains(role);
         let known: Vec<String> = profile.hosts.iter().filter(has).map(|(name, _)| name.clone()).collect();
         if !known.contains(host) {

@@ -16,6 +16,13 @@ pub fn names(plan: &Plan) -> BTreeSet<String> {
     tasks.flat_map(commands).flat_map(|command| command.secrets.iter().cloned()).collect()
 }
 
+/// Names of the secrets that undoing it reads: whatever else has been lost stands in no undo's way.
+pub fn names_for_undo(plan: &Plan) -> BTreeSet<String> {
+    let tasks = plan.steps.iter().flat_map(|step| &step.tasks);
+    let undos = tasks.filter_map(|task| if let Undo::Run(command) = &task.undo { Some(command) } else { None });
+    undos.flat_map(|command| command.secrets.iter().cloned()).collect()
+}
+
 fn commands(task: &runbook::Task) -> Vec<&runbook::Command> {
     let mut all: Vec<&runbook::Command> = task.present.iter().chain(&task.unless).collect();
     if let Action::Run { command, .. } = &task.action {
@@ -64,14 +71,18 @@ pub fn of_capture(profile: &Profile, plan: &CapturePlan) -> Result<BTreeMap<Stri
     named(profile, all)
 }
 
-fn named(profile: &Profile, names: BTreeSet<String>) -> Result<BTreeMap<String, String>, Failure> {
+/// Reads those of these names.
+///
+/// # Errors
+/// As [`read`].
+pub fn named(profile: &Profile, names: BTreeSet<String>) -> Result<BTreeMap<String, String>, Failure> {
     let mut secrets = BTreeMap::new();
     for name in names {
         let from = profile.variables.get(&name).and_then(|variable| variable.secret.as_ref());
         let from = from.ok_or_else(|| Failure::other(format!("the profile does not say where {name} comes from")))?;
         let value = first_line(from).map_err(|why| Failure::Other {
             message: format!("can not read the secret {name} from {}: {why}", origin(from)),
-            hint: "nothing has been done; the profile says where it comes from".to_string(),
+            hint: "nothing has been done by this command; the profile says where it comes from".to_string(),
         })?;
         secrets.insert(name, value);
     }

@@ -15,5 +15,7 @@ pub mod table;
 pub mod text;
 pub mod verdict;
 pub mod version;
+mod wrap;
 
 pub use output::{Format, Output};
+pub use wrap::wrapped;

@@ -5,7 +5,7 @@
 //! text mode, and into the summary in JSON mode.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, StderrLock, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::args::GlobalArgs;
-use crate::render::{json, text};
+use crate::render::{json, text, wrapped};
 use keepfast_engine::events::Problem;
 
 /// More problems than this are counted, not printed: the rest is in the snapshot and in `--json`.
@@ -26,6 +26,21 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+fn columns_of(stream: &(impl IsTerminal + AsFd)) -> usize {
+    if !stream.is_terminal() {
+        return usize::MAX;
+    }
+    rustix::termios::tcgetwinsize(stream).map_or(80, |size| if size.ws_col == 0 { 80 } else { size.ws_col.into() })
+}
+
+/// Prints what is wrong, no wider than a terminal. Nobody is left to tell if standard error is closed.
+fn complain(stderr: &mut StderrLock, text: &str) {
+    let columns = columns_of(&io::stderr());
+    for line in text.lines().flat_map(|line| wrapped(line, columns)) {
+        let _ = writeln!(stderr, "{line}");
+    }
 }
 
 fn buffered(out: Box<dyn Write + Send>) -> BufWriter<Box<dyn Write + Send>> {
@@ -85,6 +100,18 @@ impl Output {
         }
     }
 
+    /// Prints a line of prose, in text mode, no wider than a terminal.
+    pub fn prose(&self, line: &str) {
+        wrapped(line, self.columns()).iter().for_each(|line| self.line(line));
+    }
+
+    /// The same for what is no result, as [`Output::note`].
+    pub fn note_prose(&self, line: &str) {
+        if !self.quiet {
+            self.prose(line);
+        }
+    }
+
     /// Prints one object of a stream, in JSON mode.
     pub fn object(&self, value: Value) {
         if self.format == Format::Json {
@@ -101,8 +128,7 @@ impl Output {
 
     /// Prints a warning to standard error.
     pub fn warn(&self, message: &str) {
-        // Nobody is left to tell if standard error is closed.
-        let _ = writeln!(io::stderr(), "warning: {message}");
+        complain(&mut io::stderr().lock(), &format!("warning: {message}"));
     }
 
     /// Prints what could not be saved or restored to standard error, in text mode.
@@ -112,7 +138,7 @@ impl Output {
         }
         let mut stderr = io::stderr().lock();
         for problem in problems.iter().take(MAX_PROBLEMS_PRINTED) {
-            let _ = writeln!(stderr, "problem: {}", text::problem(problem));
+            complain(&mut stderr, &format!("problem: {}", text::problem(problem)));
         }
         if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS_PRINTED).filter(|more| *more > 0) {
             let _ = writeln!(stderr, "problem: ... and {} more; --json lists all", text::count(more as u64));
@@ -128,10 +154,8 @@ impl Output {
         }
         let _ = self.finish();
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "error: {message}");
-        for hint in hint.lines() {
-            let _ = writeln!(stderr, "hint: {hint}");
-        }
+        complain(&mut stderr, &format!("error: {message}"));
+        hint.lines().for_each(|hint| complain(&mut stderr, &format!("hint: {hint}")));
     }
 
     /// Whether what was printed so far went wrong: a reason to stop printing more.
@@ -170,11 +194,12 @@ impl Output {
 
     /// Columns that a table may take: those of the terminal, or no limit for a file or pipe.
     pub fn columns(&self) -> usize {
-        let stdout = io::stdout();
-        if !stdout.is_terminal() {
-            return usize::MAX;
-        }
-        rustix::termios::tcgetwinsize(&stdout).map_or(80, |size| if size.ws_col == 0 { 80 } else { size.ws_col.into() })
+        columns_of(&io::stdout())
+    }
+
+    /// Columns that a question to the user may take.
+    pub fn columns_of_questions(&self) -> usize {
+        columns_of(&io::stderr())
     }
 
     /// Prints bytes of a result as they are, in text mode.

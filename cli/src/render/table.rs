@@ -88,11 +88,18 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
+/// Lines of a cell: broken between words if that leaves no large gap, else anywhere.
 fn wrap(cell: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in cell.lines() {
-        let characters: Vec<char> = line.chars().collect();
-        lines.extend(characters.chunks(width.max(1)).map(|part| part.iter().collect::<String>()));
+        let mut rest: Vec<char> = line.chars().collect();
+        while rest.len() > width.max(1) {
+            let blank = rest[..=width].iter().rposition(|letter| *letter == ' ').filter(|at| at * 2 > width);
+            let after = rest.split_off(blank.unwrap_or(width.max(1)));
+            lines.push(rest.iter().collect());
+            rest = after.into_iter().skip(usize::from(blank.is_some())).collect();
+        }
+        lines.push(rest.into_iter().collect());
     }
     lines
 }
@@ -127,5 +134,16 @@ mod tests {
         let column = |line: &String| line.chars().skip(4).take(14).collect::<String>().trim().to_string();
         let paths: String = lines[2..].iter().map(column).collect();
         assert_eq!(paths, "/srv/a/rather/long/path/etc", "{lines:#?}");
+    }
+
+    #[test]
+    fn words_stay_whole_where_that_leaves_no_large_gap() {
+        let mut table = Table::new(&[("what", Side::Left)]);
+        table.row(vec!["the state servers of an environment".into()]);
+        table.row(vec!["a averyverylongwordindeed".into()]);
+        assert_eq!(
+            table.lines(16)[2..],
+            ["the state", "servers of an", "environment", "a averyverylongw", "ordindeed"]
+        );
     }
 }

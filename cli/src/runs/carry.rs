@@ -102,7 +102,7 @@ impl Ended {
         };
         let standing = Standing::new(&self.plan, &self.records);
         out.line("");
-        standing.lines().iter().for_each(|line| out.line(line));
+        standing.lines().iter().for_each(|line| out.prose(line));
         out.line(&report);
         out.object(standing.to_json());
         let ways = standing.ways_on();

@@ -141,10 +141,7 @@ pub fn choose(
     }
     let tag = format!("{PROFILE_TAG}{}", profile.name);
     Err(match (early.count(), groups.len()) {
-        (0, 0) => Failure::Other {
-            message: format!("there is no snapshot with the tag {tag}"),
-            hint: "a backup of the profile makes one; any other snapshot can be named".to_string(),
-        },
+        (0, 0) => none_of(profile, &tag),
         (0, count) => Failure::other(format!(
             "of {} with the tag {tag} none is so old",
             text::counted(count as u64, "snapshot or set")
@@ -156,12 +153,29 @@ pub fn choose(
     })
 }
 
+fn none_of(profile: &Profile, tag: &str) -> Failure {
+    Failure::Other {
+        message: format!("there is no snapshot with the tag {tag}"),
+        hint: format!("`keepfast backup --profile {}` makes one; any other can be named by its id", profile.name),
+    }
+}
+
 fn named(context: &Context, snapshots: &[Snapshot], profile: &Profile, selector: &str) -> Result<Data, Failure> {
     let tag = format!("{PROFILE_TAG}{}", profile.name);
-    let scope = Scope { tags: vec![tag], ..Scope::default() };
+    let scope = Scope { tags: vec![tag.clone()], ..Scope::default() };
     // An id is an id; by any other name only the profile's own are meant.
     let by_set = selector.strip_prefix(SET_TAG).map(|set| format!("tag:{SET_TAG}{set}"));
-    let snapshot = select(snapshots, by_set.as_deref().unwrap_or(selector), &scope)?;
+    let snapshot = match select(snapshots, by_set.as_deref().unwrap_or(selector), &scope) {
+        Err(_) if selector.starts_with("latest") && !snapshots.iter().any(|it| it.tags.contains(&tag)) => {
+            return Err(none_of(profile, &tag));
+        }
+        selected => selected?,
+    };
+    let others: Vec<&String> = snapshot.tags.iter().filter(|it| it.starts_with(PROFILE_TAG)).collect();
+    if !others.is_empty() && !others.contains(&&tag) {
+        let (id, others) = (text::short(snapshot.id), others.iter().map(|tag| text::plain(tag)).collect::<Vec<_>>());
+        context.output.warn(&format!("snapshot {id} is of another system, {}, and not {tag}", others.join(", ")));
+    }
     let group = match set_of(snapshot) {
         Some(set) => {
             // The label of a set is a time, which another system may have, too.

@@ -11,6 +11,9 @@ use super::about::Data;
 use super::folder;
 use crate::exit::Failure;
 
+/// So many drills of a profile stay: two years of weekly ones, a quarter of nightly ones.
+const KEPT: usize = 100;
+
 /// A drill.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Drill {
@@ -55,6 +58,31 @@ impl Drill {
     }
 }
 
+/// Removes what is left of old drills of a profile. The newest stay, and the last one that went well however old it is:
+/// `status` asks for it.
+///
+/// # Errors
+/// They can not be listed, or one not be removed.
+pub fn forget_old(drills: &Path, profile: &str) -> Result<(), Failure> {
+    let of_profile: Vec<Drill> = all(drills)?.into_iter().filter(|drill| drill.profile == profile).collect();
+    let good = of_profile.iter().rev().find(|drill| drill.ok == Some(true)).map(|drill| drill.run.clone());
+    for drill in &of_profile[..of_profile.len().saturating_sub(KEPT)] {
+        if Some(&drill.run) == good.as_ref() {
+            continue;
+        }
+        let (folder, record) = (drills.join(&drill.run), drills.join(format!("{}.json", drill.run)));
+        let failed =
+            |path: &Path, error: io::Error| Failure::other(format!("can not remove {}: {error}", path.display()));
+        // The record goes last: as long as something is left, it is found again.
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&folder, error)),
+            _ => {}
+        }
+        fs::remove_file(&record).map_err(|error| failed(&record, error))?;
+    }
+    Ok(())
+}
+
 /// All that there are, oldest first.
 ///
 /// # Errors
@@ -76,4 +104,32 @@ pub fn all(drills: &Path) -> Result<Vec<Drill>, Failure> {
     }
     all.sort_by(|a, b| a.run.cmp(&b.run));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Drill, KEPT, all, forget_old};
+
+    #[test]
+    fn the_newest_drills_stay_and_the_last_that_went_well_and_those_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |number: usize, profile: &str, ok| {
+            let (run, profile) = (format!("{number:04}"), profile.to_string());
+            Drill { run: run.clone(), profile, ok, ..Drill::default() }.write(folder.path()).unwrap();
+            std::fs::create_dir(folder.path().join(run)).unwrap();
+        };
+        write(0, "other", Some(false));
+        let good = 3;
+        for number in 1..=KEPT + 10 {
+            write(number, "mine", if number == 1 || number == good { Some(true) } else { Some(false) });
+        }
+        for _ in 0..2 {
+            forget_old(folder.path(), "mine").unwrap();
+            let left: Vec<usize> = all(folder.path()).unwrap().iter().map(|drill| drill.run.parse().unwrap()).collect();
+            assert_eq!((left[0], left[1], left[2], left.len()), (0, good, 11, KEPT + 2));
+            let folders =
+                std::fs::read_dir(folder.path()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+            assert_eq!(folders.count(), KEPT + 2);
+        }
+    }
 }

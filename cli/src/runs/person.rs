@@ -18,7 +18,7 @@ use super::folder;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::options::machine;
-use crate::render::text;
+use crate::render::{text, wrapped};
 
 /// The file of answers in a run's folder, one a line.
 const NAME: &str = "answers.jsonl";
@@ -83,7 +83,8 @@ impl<'a> Asker<'a> {
         self.context.output.flush();
         let mut stderr = io::stderr();
         // Whoever can not read the question answers no.
-        let _ = write!(stderr, "{}", sentence(question)).and_then(|()| stderr.flush());
+        let text = sentence(question, self.context.output.columns_of_questions());
+        let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
         matches!(self.line().trim(), "y" | "Y" | "yes")
     }
 
@@ -128,16 +129,18 @@ impl Person for Asker<'_> {
     }
 }
 
-fn sentence(question: &Question) -> String {
+fn sentence(question: &Question, columns: usize) -> String {
     let host = if question.host.is_empty() { String::new() } else { format!(" on {}", text::plain(question.host)) };
     let title = text::plain(&question.step.title);
-    let about: Vec<String> = question.text.lines().map(|line| format!("  {}\n", text::plain(line.trim()))).collect();
+    let about = question.text.lines().map(|line| format!("  {}", text::plain(line.trim())));
+    let about: Vec<String> = about.flat_map(|line| wrapped(&line, columns)).map(|line| format!("{line}\n")).collect();
     let (kind, asks) = match question.asked {
         Asked::Caution => ("caution", "go on?"),
         Asked::Manual => ("to be done by hand", "is it done?"),
         Asked::Repeat => ("in doubt", "do it again?"),
     };
-    format!("{kind}, {title}{host}:\n{}{asks} [y/N] ", about.concat())
+    let head = wrapped(&format!("{kind}, {title}{host}:"), columns).join("\n");
+    format!("{head}\n{}{asks} [y/N] ", about.concat())
 }
 
 /// What kind of question it is, as it stands in JSON.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A plan as people read it before they agree to it: from what, on which hosts, which steps, and what they are warned of.
 
+use std::collections::BTreeSet;
+
 use keepfast_engine::runbook::{Action, Plan, Planned};
 use serde_json::{Value, json};
 
@@ -17,7 +19,11 @@ pub fn lines(plan: &Plan, about: &About) -> Vec<String> {
     if let Some(data) = &about.data {
         lines.push(format!("data      {}", data::line(data, plan.made)));
     }
-    for (number, place) in plan.places.values().enumerate() {
+    // Whoever only starts all this is none of the system's hosts.
+    let tasks = plan.steps.iter().flat_map(|step| &step.tasks);
+    let hosts: BTreeSet<&str> = tasks.map(|task| task.host.as_str()).collect();
+    let places = plan.places.values().filter(|place| hosts.contains(place.name.as_str()));
+    for (number, place) in places.enumerate() {
         let by = match &place.ssh {
             Some(ssh) => format!("by ssh {}", ssh.target),
             None => "this machine".to_string(),

@@ -48,6 +48,12 @@ impl<'a> Standing<'a> {
         })
     }
 
+    /// Whether something of it lasts: until it is undone, or for ever.
+    pub fn is_in_effect(&self) -> bool {
+        let may_be_done = |state| !matches!(state, TaskState::Waiting | TaskState::Passed | TaskState::Undone);
+        self.of(may_be_done).into_iter().any(|(.., task, _)| !matches!(task.undo, Undo::Nothing(_)))
+    }
+
     /// A line on the run.
     pub fn line(&self) -> String {
         let count = self.plan.steps.len();
@@ -82,7 +88,9 @@ impl<'a> Standing<'a> {
         let lasting: Vec<_> = lasting.into_iter().filter(|(.., task, _)| matches!(task.undo, Undo::Run(_))).collect();
         if !lasting.is_empty() {
             let numbers: Vec<String> = lasting.iter().map(|(number, ..)| number.to_string()).collect();
-            lines.push(format!("in effect until it is undone: what steps {} did", squeezed(&numbers)));
+            let numbers = squeezed(&numbers);
+            let steps = if numbers.contains(',') { "steps" } else { "step" };
+            lines.push(format!("in effect until it is undone: what {steps} {numbers} did"));
         }
         if let Some((number, title, because)) = self.is_final() {
             let (title, because) = (text::plain(title), text::plain(because));

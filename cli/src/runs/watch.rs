@@ -60,7 +60,7 @@ impl Watch for Teller<'_> {
             _ => String::new(),
         };
         if !said.is_empty() {
-            out.note(&format!("    {}: {said}", text::plain(host)));
+            out.note_prose(&format!("    {}: {said}", text::plain(host)));
         }
         out.object(json!({ "event": event, "step": step.id, "host": host, "note": note, "seconds": seconds }));
         out.flush();

@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A built-in profile from one end to the other through a repository: captured, drilled, and found out where the backup is none.
+//! Built-in profiles from one end to the other through a repository: captured, drilled, lost, recovered, and found out where the
+//! backup is none.
+
+mod conductor;
+mod iml;
+mod puppet_enterprise;
+mod system;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::sandbox::{Run, Sandbox};
+
+/// Stays who it is, whoever it shall be: a database of a test trusts everybody who reaches its socket.
+const SU: &str = "while [ \"$1\" != -c ]; do shift; done\nPATH=$fakes exec sh -c \"$2\"\n";
+
+/// Rows with all that a dump has to quote.
+const ROWS: &str = "create role chroma login;\ncreate database chroma owner chroma;\n\\connect chroma\n\
+    create table \"Hosts\" (id int primary key, name text);\ninsert into \"Hosts\" select n, 'host ' || n from generate_series(1, 500) n;\n\
+    create schema s;\ncreate table s.odd (text text);\ninsert into s.odd values (E'a\\tb\\\\n'), (null), (E'\\\\.'), ('ä');\n";
 
 const KEYS: &str = "root/etc/128technology/salt/pki/master";
 

@@ -26,8 +26,10 @@ mod redact;
 mod remote;
 mod reserve;
 mod retention;
+mod runs;
 mod sandbox;
 mod schedule;
+mod secrets;
 mod shop;
 mod signals;
 mod status;
@@ -35,6 +37,6 @@ mod systems;
 mod vendor;
 mod watch;
 
-#[allow(dead_code, reason = "the tests of the backends use the rest")]
+#[allow(dead_code, unused_imports, reason = "the tests of the backends and systems use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]
 mod support;

@@ -160,13 +160,14 @@ fn a_set_gives_each_host_its_own_and_lacks_none() {
 #[test]
 fn words_that_the_profile_does_not_know_are_refused_by_name() {
     let shop = Shop::damaged();
-    let table: [(&[&str], i32, &str); 8] = [
+    let table: [(&[&str], i32, &str); 9] = [
         (&["--runbook", "restor"], 1, "has no runbook \"restor\"; it has: drill, pictures, restore"),
         (&["--var", "colour=red"], 1, "there is no variable \"colour\""),
         (&["--var", "mode=huge"], 1, "mode can not be \"huge\"; it can be: small, large"),
         (&["--var", "mode"], 2, "NAME=VALUE"),
         (&["--var", "password=x"], 1, "password is a secret"),
         (&["--one", "dbb=x"], 2, "there is no role \"dbb\""),
+        (&["--one", "db=x"], 1, "names no hosts, so this machine has every role"),
         (&["nonsense"], 1, "nonsense"),
         (&["--resume", "x"], 2, "cannot be used with"),
     ];
@@ -188,6 +189,18 @@ fn a_snapshot_that_lacks_what_is_needed_is_refused_before_anything_is_done() {
     assert_eq!(run.code, 1, "{run:?}");
     assert!(run.err.contains("step load needs db.sql, which the snapshot does not have"), "{run:?}");
     assert_eq!(shop.read("log"), "");
+}
+
+#[test]
+fn a_snapshot_of_another_system_is_told_to_be_one() {
+    let shop = Shop::new();
+    let run = shop.recover(&["latest", "--dry-run"]);
+    assert!(run.code == 1 && run.err.contains("there is no snapshot with the tag profile:shop"), "{run:?}");
+    let mut command = shop.command(&["backup", "etc", "--tag", "profile:test-shop"]);
+    assert!(command.current_dir(shop.path("root")).output().unwrap().status.success());
+    let id = shop.json(0, &["snapshots"])[0]["id"].as_str().unwrap().to_string();
+    let run = shop.recover(&[&id, "--dry-run"]);
+    assert!(run.err.contains("is of another system, profile:test-shop, and not profile:shop"), "{run:?}");
 }
 
 #[test]

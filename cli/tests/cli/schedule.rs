@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::sandbox::Run;
 use crate::shop::{SECRET, Shop};
 
 #[test]
@@ -27,6 +28,48 @@ fn units_are_printed_and_nothing_is_written_unless_a_folder_is_named() {
     assert!(only.contains("*-*-01 05:00:00") && !only.contains("backup-shop"), "{only}");
     let run = shop.run(&["schedule", "shop", "--backup", "sometimes"]);
     assert!(run.code == 2 && run.err.contains("daily 03:00"), "{run:?}");
+}
+
+/// The words of a line of a unit.
+fn words(line: &str) -> Vec<String> {
+    let quoted = line.split('"').enumerate();
+    let words = quoted.flat_map(|(number, part)| match number % 2 {
+        0 => part.split_whitespace().map(str::to_string).collect(),
+        _ => vec![part.to_string()],
+    });
+    words.collect()
+}
+
+#[test]
+fn a_service_without_a_home_finds_state_and_profiles_of_whoever_scheduled_it() {
+    let shop = Shop::new();
+    // The user's own folder, found by HOME alone.
+    fs::create_dir_all(shop.path("home/.config/keepfast")).unwrap();
+    fs::rename(shop.path("profiles"), shop.path("home/.config/keepfast/profiles")).unwrap();
+    let mut schedule = shop.command(&["schedule", "shop", "--drill", "daily 03:00", "--json"]);
+    schedule.env_remove("KEEPFAST_PROFILES").env_remove("KEEPFAST_STATE_DIR").env_remove("KEEPFAST_CACHE_DIR");
+    let run = Run::from(schedule.output().unwrap());
+    assert_eq!(run.code, 0, "{run:?}");
+    let summary: serde_json::Value = serde_json::from_str(run.out.lines().last().unwrap()).unwrap();
+    let (unit, cron) = (&summary["summary"]["units"][0]["text"], &summary["summary"]["cron"][0]);
+    let of = |key: &str| unit.as_str().unwrap().lines().filter_map(|line| line.strip_prefix(key)).map(words).collect();
+    let (program, environment): (Vec<Vec<String>>, Vec<Vec<String>>) = (of("ExecStart="), of("Environment="));
+    shop.backup(&[]);
+    let mut service = Command::new(&program[0][0]);
+    service.args(&program[0][1..]).env_clear().env("PATH", std::env::var("PATH").unwrap());
+    service.envs(environment.iter().flatten().map(|word| word.split_once('=').unwrap()));
+    let mut job = Command::new("sh");
+    job.args(["-c", cron.as_str().unwrap().split_once("root  ").unwrap().1]);
+    job.env_clear().env("PATH", std::env::var("PATH").unwrap());
+    for mut command in [service, job] {
+        let run = Run::from(command.current_dir("/").output().unwrap());
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    let drills = fs::read_dir(shop.path("home/.local/state/keepfast/drills")).unwrap();
+    assert_eq!(
+        drills.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "json")).count(),
+        2
+    );
 }
 
 #[test]

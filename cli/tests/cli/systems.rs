@@ -171,6 +171,7 @@ fn a_dump_that_fails_or_writes_nothing_makes_the_snapshot_partial_and_the_servic
         let run = system.back_up(&[]);
         let said = format!("{}{}", run.out, run.err);
         assert!(run.code == 3 && said.contains("dump.sql") && said.contains(why), "{said}");
+        assert!(said.contains("pass it over for an older one that is complete; back up again"), "{said}");
         assert_eq!(system.state(), "running\n");
         assert_eq!(system.0.ok(&["dump", "latest:etc/new.ini"]).out, "new");
     }
@@ -198,6 +199,19 @@ fn a_check_afterwards_that_fails_marks_the_snapshots() {
     let mut status = system.0.command(&["status", "small", "--older-than", "26h"]);
     let run = Run::from(status.env("KEEPFAST_PROFILES", system.0.path("profiles")).output().unwrap());
     assert!(run.code == 1 && run.out.contains("a check failed"), "{run:?}");
+}
+
+#[test]
+fn a_service_that_does_not_run_again_is_the_error_and_everything_else_is_told_and_checked_all_the_same() {
+    let system = System::new();
+    let stays = HERE.replace("echo running > {{root}}/state", "echo \\\"it will not\\\" >&2; exit 1");
+    system.profile("small", &stays);
+    system.dumps_by(&format!("touch '{}'; echo x", system.0.text("root/opened")));
+    let run = system.back_up(&[]);
+    assert!(run.code == 1 && run.err.contains("NOT RUNNING AGAIN: the service on node1"), "{run:?}");
+    assert!(run.err.contains("it will not") && run.err.contains("start it by hand now"), "{run:?}");
+    assert!(run.err.contains("changes were made meanwhile") && run.out.contains("snapshot"), "{run:?}");
+    assert!(system.0.ok(&["snapshots"]).out.contains("failed-check"));
 }
 
 #[test]
@@ -245,6 +259,8 @@ fn hosts_behind_ssh_send_their_files_and_make_a_set() {
         )
     };
     system.profile("both", &format!("inherits = \"small\"\n{}{}", host("one"), host("two")));
+    // One file with two names.
+    fs::hard_link(system.0.path("two/etc/app/keys/private"), system.0.path("two/etc/app/0.conf")).unwrap();
     let run = Run::from(system.command(&["--profile", "both"]).output().unwrap());
     assert_eq!(run.code, 0, "{run:?}");
     let snapshots = system.0.json(0, &["snapshots"]);
@@ -262,6 +278,9 @@ fn hosts_behind_ssh_send_their_files_and_make_a_set() {
     assert_eq!(of("back/etc/app/a.conf").modified().unwrap(), of("two/etc/app/a.conf").modified().unwrap());
     assert_eq!(fs::read_to_string(system.0.path("back/dump.sql")).unwrap(), "the dump\n");
     assert!(!system.0.path("back/etc/app/keys/x.lock").exists());
+    let inode = |path: &str| std::os::unix::fs::MetadataExt::ino(&of(path));
+    assert_eq!(inode("back/etc/app/0.conf"), inode("back/etc/app/keys/private"));
+    assert_ne!(inode("back/etc/app/0.conf"), inode("back/etc/app/a.conf"));
 }
 
 #[test]
@@ -286,6 +305,9 @@ fn a_profile_that_is_not_there_or_wrong_is_said_to_be() {
     system.profile("wrong", "title = \"x\"\n[[capture.files]]\nid = \"a\"\npath = \"/etc\"\n");
     let run = Run::from(system.command(&["--profile", "wrong"]).output().unwrap());
     assert!(run.code == 1 && run.err.contains("wrong is not valid") && run.err.contains("line 4"), "{run:?}");
+    system.profile("typo", "inherits = \"small\"\n[hosts.one]\nroles = [\"node\", \"nod\"]\n");
+    let run = Run::from(system.command(&["--profile", "typo"]).output().unwrap());
+    assert!(run.code == 1 && run.err.contains("the host one has the role \"nod\", which"), "{run:?}");
     let run = Run::from(system.command(&["--profile", "small", "--var", "nothing=1"]).output().unwrap());
     assert!(run.code == 1 && run.err.contains("there is no variable \"nothing\""), "{run:?}");
 }

@@ -21,6 +21,8 @@ const READ_BYTES: usize = 256 << 10;
 pub struct Spooled {
     /// What it is, without content.
     pub entry: Entry,
+    /// The file's number: names of one file share it.
+    pub file_number: u64,
     start: u64,
     file: Arc<File>,
 }
@@ -42,7 +44,7 @@ impl Spool {
     pub fn take(input: impl Read, folder: &Path) -> Result<Self, ArchiveError> {
         let file = Arc::new(tempfile::tempfile_in(folder).map_err(|error| unwritten(None, &error))?);
         let mut archive = ArchiveReader::new(input, EndMark::Required)?;
-        let (mut spool, mut entries, mut end) = (Self::default(), Entries::default(), 0);
+        let (mut spool, mut entries, mut end, mut count) = (Self::default(), Entries::default(), 0, 0);
         while let Some(member) = archive.next_member()? {
             let path = match member_path(&member.name) {
                 Ok(path) => path,
@@ -57,7 +59,8 @@ impl Spool {
             }
             spool.problems.extend(member.doubts.iter().map(|doubt| (path.clone(), doubt.clone())));
             let mut entry = entries.entry(&path, &member);
-            let mut start = end;
+            let (mut start, mut file_number) = (end, count);
+            count += 1;
             if member.kind == MemberKind::HardLink {
                 let origin = member_path(&member.link).ok().and_then(|link| spool.members.get(&link));
                 let Some(origin) = origin else {
@@ -65,7 +68,7 @@ impl Spool {
                     spool.problems.push((path, why));
                     continue;
                 };
-                start = origin.start;
+                (start, file_number) = (origin.start, origin.file_number);
                 entry.metadata = origin.entry.metadata.clone();
             } else if entry.metadata.file_type == FileType::File {
                 let whole = [Run { start: 0, length: member.size }];
@@ -74,7 +77,7 @@ impl Spool {
                 }
                 end += member.size;
             }
-            spool.members.insert(path, Spooled { entry, start, file: file.clone() });
+            spool.members.insert(path, Spooled { entry, file_number, start, file: file.clone() });
         }
         Ok(spool)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a profile takes from a host, as streams of a backup: outputs of commands, and files that a host sends by ssh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -10,9 +10,11 @@ use std::process::Stdio;
 use std::sync::Mutex;
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
+use keepfast_repo_format::tree::entry::FileType;
+use keepfast_repo_format::tree::order;
 
 use super::{Stream, StreamInput};
-use crate::archive::Spool;
+use crate::archive::{Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::runbook::{HostCapture, Place};
 
@@ -31,7 +33,8 @@ pub fn commands_of_host(host: &HostCapture, secrets: &BTreeMap<String, String>) 
         let input =
             if reads.is_empty() { StreamInput::Command(words) } else { StreamInput::CommandReading(words, reads) };
         let (may_be_empty, limit) = (wanted.may_be_empty, wanted.limit);
-        Ok(Stream { may_be_empty, limit, ..Stream::new(wanted.path.clone().into_bytes(), input) })
+        let secrets = Some(secrets.clone());
+        Ok(Stream { may_be_empty, limit, secrets, ..Stream::new(wanted.path.clone().into_bytes(), input) })
     };
     host.streams.iter().map(stream).collect()
 }
@@ -61,13 +64,29 @@ pub fn files_of_host(host: &HostCapture, paths: &[String], folder: &Path) -> Res
     if !status.success() {
         problems.push(problem(Vec::new(), format!("files of {} changed while they were read", host.place.name)));
     }
-    let stream = |(path, member): (Vec<u8>, crate::archive::Spooled)| {
+    let firsts = first_names(&spool.members);
+    let stream = |(path, member): (Vec<u8>, Spooled)| {
         let input = StreamInput::Reader(Mutex::new(Some(member.content())));
-        Stream { entry: Some(Box::new(member.entry)), ..Stream::new(path, input) }
+        let first_name = firsts.get(&member.file_number).cloned();
+        Stream { entry: Some(Box::new(member.entry)), first_name, ..Stream::new(path, input) }
     };
     // The top has no name.
     let members = spool.members.into_iter().filter(|(path, _)| !path.is_empty());
     Ok((members.map(stream).collect(), problems))
+}
+
+/// Of each file with several names the first one in the tree.
+fn first_names(members: &BTreeMap<Vec<u8>, Spooled>) -> HashMap<u64, Vec<u8>> {
+    let mut names: HashMap<u64, Vec<&[u8]>> = HashMap::new();
+    for (path, member) in members.iter().filter(|(_, member)| member.entry.metadata.file_type == FileType::File) {
+        names.entry(member.file_number).or_default().push(path);
+    }
+    let several = names.into_iter().filter(|(_, names)| names.len() > 1);
+    let in_tree = |a: &&[u8], b: &&[u8]| {
+        let ((folder, name), (other, other_name)) = (order::split(a), order::split(b));
+        order::compare(folder, name, other, other_name)
+    };
+    several.filter_map(|(number, names)| Some((number, names.into_iter().min_by(in_tree)?.to_vec()))).collect()
 }
 
 fn problem(path: Vec<u8>, text: String) -> Problem {

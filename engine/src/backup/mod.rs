@@ -13,6 +13,7 @@ mod big;
 mod contents;
 mod hosts;
 mod lane;
+mod said;
 mod sequence;
 mod streams;
 mod unwrapped;

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keepfast_repo_format::manifest::{Problem, ProblemCode};
+use keepfast_repo_format::tree::boundary::link_group;
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType, Marks, Metadata, Timestamp};
 use keepfast_repo_format::tree::order;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +22,7 @@ use super::Plan;
 use super::assemble::Step;
 use super::big::BigReader;
 use super::lane::Outlets;
+use super::said::Said;
 use super::work::State;
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -42,17 +44,22 @@ pub struct Stream {
     pub input: StreamInput,
     /// What it is beside its bytes; none: a file of root's, made now. What is no file has no bytes: its input is not read.
     pub entry: Option<Box<Entry>>,
+    /// If the file has several names, the first of them in the tree.
+    pub first_name: Option<Vec<u8>>,
     /// Whether it may have no bytes; else it has failed then.
     pub may_be_empty: bool,
     /// How long it may take.
     pub limit: Option<Duration>,
+    /// Secrets by name, which are masked in what a command says on standard error; then events tell it. None: nobody listens, and
+    /// it goes where that of this process goes.
+    pub secrets: Option<BTreeMap<String, String>>,
 }
 
 impl Stream {
     /// A file of root's, which may be empty and take any time.
     #[must_use]
     pub fn new(path: Vec<u8>, input: StreamInput) -> Self {
-        Self { path, input, entry: None, may_be_empty: true, limit: None }
+        Self { path, input, entry: None, first_name: None, may_be_empty: true, limit: None, secrets: None }
     }
 
     fn is(&self, file_type: FileType) -> bool {
@@ -220,7 +227,9 @@ pub(super) fn capture<'env>(
     }
     plan.events.path_done(&entry.path(), 0);
     for lane in outlets.open() {
-        let (entry, problems) = (Box::new(entry.clone()), problems.clone());
+        let (mut entry, problems) = (Box::new(entry.clone()), problems.clone());
+        let key = plan.lanes[lane].repository.keys.boundary();
+        entry.metadata.link_group = stream.first_name.as_ref().map(|name| link_group(key, name));
         outlets.send(lane, Step::FileEnd { entry, state: State::New, problems });
     }
     Ok(())
@@ -235,16 +244,22 @@ fn run(
     stream: &Stream,
 ) -> Result<Option<String>> {
     let [program, arguments @ ..] = words else { return Ok(Some("no command was given".to_string())) };
-    let mut command = Command::new(program);
+    let program = program.to_string_lossy();
+    let mut command = Command::new(&words[0]);
     // A group of its own, so that a shell and what it started can be ended together.
     command.args(arguments).stdout(Stdio::piped()).process_group(0);
     command.stdin(if reads.is_some() { Stdio::piped() } else { Stdio::null() });
+    if stream.secrets.is_some() {
+        command.stderr(Stdio::piped());
+    }
     let spawned = command.spawn();
     let child = match spawned {
         Ok(child) => child,
-        Err(error) => return Ok(Some(format!("can not run {}: {error}", program.to_string_lossy()))),
+        Err(error) => return Ok(Some(format!("can not run {program}: {error}"))),
     };
     let mut child = Reaped { child, is_reaped: false };
+    let secrets = stream.secrets.clone().zip(child.child.stderr.take());
+    let said = secrets.map(|(secrets, pipe)| Said::listen(pipe, secrets));
     // A few lines, which the pipe holds. One that ends without reading them is its own matter.
     if let (Some(mut stdin), Some(reads)) = (child.child.stdin.take(), reads) {
         let _ = stdin.write_all(reads);
@@ -253,15 +268,20 @@ fn run(
     let mut output = Polled { output, events, begun: Instant::now(), limit: stream.limit };
     let failure = bytes.stream(&mut output, &stream.path)?;
     drop(output);
-    if let Some(error) = failure {
-        return Ok(Some(error.to_string()));
-    }
-    Ok(match child.wait(events) {
-        Ok(Some(status)) if status.success() => None,
-        Ok(Some(status)) => Some(format!("{} failed: {status}", program.to_string_lossy())),
-        Ok(None) => Some("cancelled".to_string()),
-        Err(error) => Some(format!("can not wait for {}: {error}", program.to_string_lossy())),
-    })
+    let failure = match failure {
+        Some(error) => Some(error.to_string()),
+        None => match child.wait(events) {
+            Ok(Some(status)) if status.success() => None,
+            Ok(Some(status)) => Some(format!("{program} failed: {status}")),
+            Ok(None) => Some("cancelled".to_string()),
+            Err(error) => Some(format!("can not wait for {program}: {error}")),
+        },
+    };
+    let mut lines = said.map(Said::end).unwrap_or_default();
+    // The last one mostly says why.
+    let why = failure.as_ref().and_then(|_| lines.pop());
+    lines.iter().for_each(|line| events.said(&stream.path, line));
+    Ok(failure.map(|failure| why.map_or(failure.clone(), |why| format!("{failure}: {why}"))))
 }
 
 /// The output of a command that may be silent for long: looks up between waits whether the user asked to stop.

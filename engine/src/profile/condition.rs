@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! When a part of a profile applies: `NAME = VALUE`, `NAME != VALUE`, joined by `and`.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer};
 
 use super::{ProfileError, Values};
@@ -14,6 +16,16 @@ struct Comparison {
     name: String,
     is_equal: bool,
     value: String,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        for (number, Comparison { name, is_equal, value }) in self.0.iter().enumerate() {
+            let (before, sign) = (if number == 0 { "" } else { " and " }, if *is_equal { "=" } else { "!=" });
+            write!(formatter, "{before}{name} {sign} {value}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Condition {

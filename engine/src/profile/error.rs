@@ -95,6 +95,18 @@ pub enum ProfileError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// A host's role that the profile does not have: nothing would be done there, and nothing be said of it.
+    #[error("the host {host} has the role {role:?}, which the profile {profile} does not have; it has: {}", known.join(", "))]
+    NoRole {
+        /// The profile.
+        profile: String,
+        /// The host.
+        host: String,
+        /// Its role.
+        role: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// A runbook that the profile does not have.
     #[error("the profile {profile} has no runbook {name:?}; it has: {}", known.join(", "))]
     NoRunbook {

@@ -39,7 +39,7 @@ impl Command {
     /// has no last piece of length 0: everything that reads it is killed before it can take the end for the end.
     pub(super) fn shell_reading(&self) -> String {
         self.wrapped(&format!(
-            "{}{{\n{PIECES}\n}} | {{\nset -e\n{}{}\n}}",
+            "{DD}\n{}{{\n{PIECES}\n}} | {{\nset -e\n{}{}\n}}",
             self.reads_secrets(),
             exports(&self.environment),
             self.script.trim()
@@ -93,10 +93,19 @@ impl Command {
     }
 }
 
-/// Puts the pieces of an input together. `dd` never reads more than it shall; who reads too little is no concern of it.
-const PIECES: &str = "trap 'kill -KILL 0' TERM HUP INT\nwhile IFS= read -r piece; do\n  if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
-                      dd bs=\"$piece\" count=1 iflag=fullblock 2>/dev/null || {\n    code=$?\n    \
-                      if [ $code -gt 128 ] && [ $code -ne 141 ]; then kill -KILL 0; fi\n    exit 0\n  }\ndone\nkill -KILL 0";
+/// Nothing is begun where no input can be passed on. POSIX's `dd` may take a part of a piece for all of it.
+const DD: &str = "dd bs=1 count=1 iflag=fullblock </dev/null >/dev/null 2>&1 || {\n  \
+                  echo \"no dd here that knows iflag=fullblock, as those of GNU and BusyBox do: nothing can be given an input\" >&2\n  \
+                  exit 1\n}";
+
+/// Puts the pieces of an input together. `dd` never reads more than it shall. Who reads too little is no concern of it: that
+/// ends it by PIPE, or where that is ignored by an error. Any other end of it is a piece that is missing.
+const PIECES: &str = "trap 'kill -KILL 0' TERM HUP INT\nexec 3>&1\nwhile IFS= read -r piece; do\n  \
+                      if [ \"$piece\" = 0 ]; then exit 0; fi\n  \
+                      said=$(LC_ALL=C dd bs=\"$piece\" count=1 iflag=fullblock 2>&1 >&3 3>&-) || {\n    \
+                      if [ $? -eq 141 ]; then exit 0; fi\n    \
+                      case $said in *'Broken pipe'*) exit 0 ;; esac\n    \
+                      echo \"its input can not be passed on: $said\" >&2\n    kill -KILL 0\n  }\ndone\nkill -KILL 0";
 
 /// Lines that set an environment.
 pub(super) fn exports(environment: &BTreeMap<String, String>) -> String {

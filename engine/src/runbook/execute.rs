@@ -199,7 +199,7 @@ fn longest_first(secrets: &BTreeMap<String, String>) -> Vec<&str> {
 }
 
 /// A line without secrets.
-pub(super) fn masked(line: &str, secrets: &BTreeMap<String, String>) -> String {
+pub(crate) fn masked(line: &str, secrets: &BTreeMap<String, String>) -> String {
     without(line.to_string(), &longest_first(secrets))
 }
 

@@ -29,6 +29,7 @@ pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream
 pub use checks::{Test, TestKind};
 pub use command::Command;
 pub use error::{RunbookError, Stopped, Why};
+pub(crate) use execute::masked;
 pub use execute::{Fault, Output, Sink, execute};
 pub use guardian::Guardian;
 pub use input::Input;

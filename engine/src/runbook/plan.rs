@@ -100,8 +100,15 @@ pub fn steps(choice: &Choice, steps: &[Step]) -> Result<Plan, RunbookError> {
     })
 }
 
-/// Whether there are enough hosts of each role, and not too many.
+/// Whether there are enough hosts of each role, and not too many, and none of another one.
 fn count_roles(profile: &Profile) -> Result<(), ProfileError> {
+    for (host, role) in profile.hosts.iter().flat_map(|(name, host)| host.roles.iter().map(move |role| (name, role))) {
+        if !profile.roles.is_empty() && !profile.roles.contains_key(role) {
+            let known = profile.roles.keys().cloned().collect();
+            let (profile, host, role) = (profile.name.clone(), host.clone(), role.clone());
+            return Err(ProfileError::NoRole { profile, host, role, known });
+        }
+    }
     for (role, needs) in profile.roles.iter().filter(|_| !profile.hosts.is_empty()) {
         let found = profile.hosts.values().filter(|host| host.roles.contains(role)).count();
         let expected = match needs.at_most {

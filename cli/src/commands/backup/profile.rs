@@ -141,14 +141,16 @@ impl System<'_> {
                 break;
             }
         }
-        quiet.end()?;
+        // The most urgent thing, and no reason to keep the rest back.
+        let resumed = quiet.end();
         let mut problems = unopened.len();
         if let Err(failure) = self.steps(&plan.after) {
             self.context.output.warn(&format!("{}; the snapshots get the tag {FAILED_CHECK}", failure.message()));
             self.mark(&open, &taken)?;
             problems += 1;
         }
-        self.tell(taken, problems)
+        let told = self.tell(taken, problems);
+        resumed.and(told)
     }
 
     fn ask(&self, host: &HostCapture) -> Result<There, Failure> {
@@ -285,6 +287,13 @@ impl System<'_> {
             _ => {}
         }
         out.note(&format!("set      {}", self.run));
+        if problems > 0 {
+            out.warn(&format!(
+                "the set {} lacks what is named above: `recover` and `drill` pass it over for an older one that is complete; back up again \
+                 when that is repaired",
+                self.run
+            ));
+        }
         out.summary(json!({"profile": self.profile.name, "set": self.run, "hosts": hosts}));
         Ok(Done::from_problems(problems))
     }

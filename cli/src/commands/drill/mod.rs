@@ -22,7 +22,7 @@ use crate::options::{machine, profiles, repository, secrets};
 use crate::render::text;
 use crate::runs::about::{About, Data};
 use crate::runs::carry::{Carried, Way};
-use crate::runs::drills::Drill;
+use crate::runs::drills::{self, Drill};
 use crate::runs::person::How;
 use crate::runs::{data, folder};
 use scratch::Scratch;
@@ -33,8 +33,8 @@ const RUNBOOK: &str = "drill";
 /// Holds one.
 pub fn run(context: &Context, args: &DrillArgs) -> Result<Done, Failure> {
     let profile = profiles::find(&args.profiles, &args.profile)?;
-    let drills = folder::drills(&context.global)?;
-    let _lock = folder::lock(&drills, &profile.name)?;
+    let folder = folder::drills(&context.global)?;
+    let _lock = folder::lock(&folder, &profile.name)?;
     let has_runbook = profile.runbooks.contains_key(RUNBOOK);
     let mut drill = Drill {
         run: folder::number(),
@@ -43,14 +43,18 @@ pub fn run(context: &Context, args: &DrillArgs) -> Result<Done, Failure> {
         begun: folder::now(),
         ..Drill::default()
     };
-    drill.write(&drills)?;
+    drill.write(&folder)?;
     let held = hold(context, args, &profile, &mut drill);
     drill.ended = Some(folder::now());
     drill.ok = Some(held.is_ok());
     if let Err(failure) = &held {
         drill.why = Some(failure.message());
     }
-    drill.write(&drills)?;
+    drill.write(&folder)?;
+    // How it went is more than what is left of others.
+    if let Err(failure) = drills::forget_old(&folder, &profile.name) {
+        context.output.warn(&failure.message());
+    }
     match held {
         Ok(report) => {
             went_well(context, &drill, report);

@@ -40,8 +40,19 @@ pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     // An id is an id; by any other name only the profile's own are meant.
     let mut scope = args.scope.clone();
-    scope.tag.push(format!("{PROFILE_TAG}{}", profile.name));
-    let (snapshot, path) = scope::one(&snapshots, &args.snapshot, &scope)?;
+    let tag = format!("{PROFILE_TAG}{}", profile.name);
+    scope.tag.push(tag.clone());
+    let chosen = scope::one(&snapshots, &args.snapshot, &scope);
+    let (snapshot, path) = chosen.map_err(|failure| match snapshots.iter().any(|it| it.tags.contains(&tag)) {
+        true => failure,
+        false => Failure::Other {
+            message: format!("there is no snapshot with the tag {tag}"),
+            hint: format!(
+                "`backup --profile {0}` or `import --profile {0}` makes one; any other is named by its id",
+                profile.name
+            ),
+        },
+    })?;
     if !path.is_empty() {
         return Err(Failure::Usage(
             "the profile says what is in the archive: name a snapshot without a path".to_string(),

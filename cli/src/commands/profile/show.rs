@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A profile with all that it inherits, as people and programs read it.
 
-use keepfast_engine::profile::{Library, Need, On, Origin, Profile, Runbook};
+use keepfast_engine::profile::{Condition, Library, Need, On, Origin, Profile, Runbook};
 use serde_json::{Value, json};
 
 use super::origin;
@@ -32,7 +32,7 @@ pub fn run(context: &Context, library: &Library, name: &str) -> Result<Done, Fai
     lines.extend(hosts(&profile));
     lines.extend(capture(&profile));
     lines.extend(runbooks(&profile));
-    lines.iter().for_each(|line| out.line(line));
+    lines.iter().for_each(|line| out.prose(line));
     out.summary(to_json(&profile, &from));
     Ok(Done::Complete)
 }
@@ -90,15 +90,21 @@ fn capture(profile: &Profile) -> Vec<String> {
             Need::None => " (if present)",
         };
         let role = files.role.as_ref().map_or_else(String::new, |role| format!(" on {role}"));
-        lines.push(text::plain(&format!("  files {}{role}{need}: {}", files.id, bare(&files.paths.join(" ")))));
+        let when = only(files.when.as_ref());
+        lines.push(text::plain(&format!("  files {}{role}{need}{when}: {}", files.id, bare(&files.paths.join(" ")))));
         lines.extend(indented(&files.title));
     }
     for stream in &capture.streams {
-        lines.push(text::plain(&format!("  stream {} on {}", stream.id, on(&stream.on))));
+        lines.push(text::plain(&format!("  stream {} on {}{}", stream.id, on(&stream.on), only(stream.when.as_ref()))));
         lines.extend(indented(&stream.title));
     }
     for quiesce in &capture.quiesce {
-        lines.push(text::plain(&format!("  stopped meanwhile: {} on {}", quiesce.id, on(&quiesce.on))));
+        lines.push(text::plain(&format!(
+            "  stopped meanwhile: {} on {}{}",
+            quiesce.id,
+            on(&quiesce.on),
+            only(quiesce.when.as_ref())
+        )));
         lines.extend(indented(&quiesce.title));
     }
     lines
@@ -131,6 +137,11 @@ fn indented(what: &str) -> Vec<String> {
 /// Without the root, which is that of the system.
 fn bare(path: &str) -> String {
     path.replace("{{root}}", "")
+}
+
+/// The condition under which it is taken.
+fn only(when: Option<&Condition>) -> String {
+    when.map_or_else(String::new, |when| format!(" (when {when})"))
 }
 
 fn on(on: &On) -> String {

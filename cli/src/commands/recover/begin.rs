@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &RecoverArgs) -> Result<Done, Failure> {
     }
     // Whoever can not be asked learns it before anything is shown or read.
     let how = person::how(args.yes)?;
-    show::lines(&plan, &about).iter().for_each(|line| context.output.note(line));
+    show::lines(&plan, &about).iter().for_each(|line| context.output.note_prose(line));
     let mut object = show::to_json(&plan, &about);
     object["event"] = "plan".into();
     context.output.object(object);

@@ -2,8 +2,8 @@
 //! A run that there is: go on with it, take it back, give it up. Its plan is the one that was agreed to, whatever the profile says
 //! by now; the repository is opened only if something is still to be taken out of it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use keepfast_engine::runbook::{Action, Event, Journal, Plan, Record, RunState, RunbookError, TaskState};
 
@@ -45,7 +45,7 @@ pub fn resume(context: &Context, args: &RecoverArgs, run: &str) -> Result<Done, 
         }
         _ => None,
     };
-    let secrets = secrets_of(args, &plan)?;
+    let secrets = secrets_of(args, &plan, secrets::names(&plan))?;
     let ended = Carried { plan, journal, about, contents, secrets }.go(context, how, Way::Forward)?;
     ended.tell(context)?;
     super::begin::finished(context, &ended.report);
@@ -63,13 +63,14 @@ pub fn undo(context: &Context, args: &RecoverArgs, run: &str) -> Result<Done, Fa
         _ => None,
     };
     over(run, ended)?;
+    refuse_beneath(context, &runs, &plan)?;
     let how = person::how(args.yes)?;
     announce(context, &plan, journal.records());
     if how == How::Terminal && !question::ask("", "undo it?")? {
         return Err(Failure::other("not agreed; nothing has been done"));
     }
     let about = About::read(journal.folder())?;
-    let secrets = secrets_of(args, &plan)?;
+    let secrets = secrets_of(args, &plan, secrets::names_for_undo(&plan))?;
     let ended = Carried { plan, journal, about, contents: None, secrets }.go(context, how, Way::Back)?;
     ended.tell(context)?;
     context.output.note(&format!("the run {run} is undone"));
@@ -120,6 +121,31 @@ fn find(context: &Context, args: &RecoverArgs, run: &str) -> Result<(PathBuf, st
     Ok((runs, lock))
 }
 
+/// Refuses to undo a run while a later one of the same system is in effect: what that one found and did would be lost, and its
+/// own undo would bring back what is undone here.
+fn refuse_beneath(context: &Context, runs: &Path, plan: &Plan) -> Result<(), Failure> {
+    for seen in folder::all(context, runs, Some(plan.profile.as_str()))?.into_iter().rev() {
+        let is_later = seen.run > plan.run && seen.plan.values.get("root") == plan.values.get("root");
+        let standing = Standing::new(&seen.plan, &seen.records);
+        if is_later && seen.state != RunState::Abandoned && standing.is_in_effect() {
+            let ways = standing.ways_on().into_iter();
+            let undo = ways.map(|(command, _)| command).find(|command| command.contains(" --undo "));
+            let (run, later, begun) = (&plan.run, &seen.run, text::time_of_seconds(seen.plan.made / 1000));
+            return Err(Failure::Other {
+                message: format!(
+                    "the run {run} is not undone: the run {later} ({} of {begun}) came after it and is in effect",
+                    seen.plan.runbook
+                ),
+                hint: match undo {
+                    Some(undo) => format!("`{undo}` takes that one back first"),
+                    None => "that one can not be undone, so nothing beneath it can".to_string(),
+                },
+            });
+        }
+    }
+    Ok(())
+}
+
 fn over(run: &str, how: Option<&str>) -> Result<(), Failure> {
     match how {
         Some(how) => Err(Failure::Runbook(RunbookError::Over { run: run.to_string(), how: how.to_string() })),
@@ -131,7 +157,7 @@ fn announce(context: &Context, plan: &Plan, records: &[Record]) {
     let standing = Standing::new(plan, records);
     let out = &context.output;
     out.note(&format!("the run {} of {} is {}", plan.run, text::plain(&plan.profile), text::plain(&standing.line())));
-    standing.lines().iter().for_each(|line| out.note(line));
+    standing.lines().iter().for_each(|line| out.note_prose(line));
     out.flush();
 }
 
@@ -148,9 +174,9 @@ fn needs_contents(plan: &Plan, records: &[Record]) -> bool {
 }
 
 /// Where secrets come from only the profile says; a run without any does not need it.
-fn secrets_of(args: &RecoverArgs, plan: &Plan) -> Result<BTreeMap<String, String>, Failure> {
-    if secrets::names(plan).is_empty() {
+fn secrets_of(args: &RecoverArgs, plan: &Plan, names: BTreeSet<String>) -> Result<BTreeMap<String, String>, Failure> {
+    if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    secrets::read(&profiles::find(&args.profiles, &plan.profile)?, plan)
+    secrets::named(&profiles::find(&args.profiles, &plan.profile)?, names)
 }

@@ -55,6 +55,18 @@ fn list(context: &Context, profile: &str) -> Result<Done, Failure> {
 /// Refuses while a run of the profile is half done. One that died before it did anything is given up. Whoever calls holds the lock.
 fn refuse_unfinished(context: &Context, profile: &str) -> Result<(), Failure> {
     let folder = folder::runs(&context.global)?;
+    for run in Journal::list(&folder).map_err(Failure::Runbook)? {
+        // Nobody knows of which profile it is, and what it has left.
+        if let Err(error) = Journal::look(&folder, &run) {
+            return Err(Failure::Other {
+                message: format!("the run {run} may be unfinished, and can not be read: {}", text::error(&error)),
+                hint: format!(
+                    "nothing new is begun; once you know that nothing of it is in effect, move {} away",
+                    folder.join(&run).display()
+                ),
+            });
+        }
+    }
     for seen in folder::all(context, &folder, Some(profile))? {
         match seen.state {
             RunState::Waiting => give_up(&folder, &seen)?,
@@ -75,7 +87,7 @@ fn give_up(folder: &std::path::Path, seen: &Seen) -> Result<(), Failure> {
 fn unfinished(context: &Context, seen: &Seen) -> Failure {
     let standing = Standing::new(&seen.plan, &seen.records);
     let out = &context.output;
-    standing.lines().iter().for_each(|line| out.line(line));
+    standing.lines().iter().for_each(|line| out.prose(line));
     out.object(standing.to_json());
     let ways: Vec<String> = standing.ways_on().iter().map(|(command, does)| format!("`{command}` {does}")).collect();
     Failure::Other {

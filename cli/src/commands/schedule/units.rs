@@ -76,9 +76,11 @@ impl Job<'_> {
             Kind::Drill => format!("Description=Recovery drill of {}\n", self.profile),
         };
         let words: Vec<String> = self.words()?.iter().map(|word| for_systemd(word)).collect();
+        let homes: String =
+            homes().map(|(name, folder)| format!("Environment={}\n", assigned(name, &folder))).collect();
         let service = format!(
             "{head}{description}Wants=network-online.target\nAfter=network-online.target\n\n\
-             [Service]\nType=oneshot\nEnvironmentFile=-{ENVIRONMENT}\nExecStart={}\nNice=10\nIOSchedulingClass=idle\n",
+             [Service]\nType=oneshot\n{homes}EnvironmentFile=-{ENVIRONMENT}\nExecStart={}\nNice=10\nIOSchedulingClass=idle\n",
             words.join(" ")
         );
         let timer = format!(
@@ -98,9 +100,10 @@ impl Job<'_> {
     /// As [`Job::units`].
     pub fn cron(&self) -> Result<String, Failure> {
         let words: Vec<String> = self.words()?.iter().map(|word| quoted(word)).collect();
+        let homes: String = homes().map(|(name, folder)| format!("{name}={}; ", quoted(&folder))).collect();
+        let line = format!("set -a; {homes}test ! -e {ENVIRONMENT} || . {ENVIRONMENT}; {}", words.join(" "));
         // cron takes a % for the end of the line.
-        let line = words.join(" ").replace('%', r"\%");
-        Ok(format!("{}  root  set -a; test ! -e {ENVIRONMENT} || . {ENVIRONMENT}; {line}", self.when.cron()))
+        Ok(format!("{}  root  {}", self.when.cron(), line.replace('%', r"\%")))
     }
 
     fn words(&self) -> Result<Vec<String>, Failure> {
@@ -141,6 +144,20 @@ impl Job<'_> {
     }
 }
 
+/// Where folders of the user are now. A service of the system has none of these variables, and without them neither the state of
+/// this machine nor the user's profiles would be found.
+fn homes() -> impl Iterator<Item = (&'static str, String)> {
+    let set = |name| std::env::var(name).ok().filter(|folder| Path::new(folder).is_absolute());
+    ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"]
+        .into_iter()
+        .filter_map(move |name| Some((name, set(name)?)))
+}
+
+/// A word of `Environment=`, where `$` is a letter as any other.
+fn assigned(name: &str, value: &str) -> String {
+    for_systemd(&format!("{name}={value}")).replace("$$", "$")
+}
+
 /// A word of `ExecStart=`: systemd knows `%`, `$`, quotes and backslashes.
 fn for_systemd(word: &str) -> String {
     let word = word.replace('\\', r"\\").replace('%', "%%").replace('$', "$$");
@@ -153,7 +170,7 @@ fn for_systemd(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::for_systemd;
+    use super::{assigned, for_systemd};
 
     #[test]
     fn a_word_reaches_the_program_as_it_is() {
@@ -168,5 +185,6 @@ mod tests {
         for (word, expected) in table {
             assert_eq!(for_systemd(word), expected);
         }
+        assert_eq!(assigned("HOME", "/home/$a 5%"), "\"HOME=/home/$a 5%%\"");
     }
 }

@@ -45,6 +45,14 @@ fn files_of_the_vendors_come_back_byte_for_byte() {
 }
 
 #[test]
+fn an_export_of_a_system_that_was_never_captured_says_how_it_is() {
+    let vendor = Vendor::new();
+    vendor.0.ok(&["backup", "."]);
+    let said = vendor.refused(&["export", "latest", "--profile", "iml", &vendor.0.text("out")]);
+    assert!(said.contains("there is no snapshot with the tag profile:iml"), "{said}");
+}
+
+#[test]
 fn jujus_archive_is_known_by_its_default_name_and_by_any_other_one() {
     let vendor = Vendor::new();
     fs::rename(vendor.0.path("system/app-backup"), vendor.0.path("system/juju-backup")).unwrap();

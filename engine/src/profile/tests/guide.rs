@@ -26,7 +26,7 @@ fn the_profiles_of_the_guide_are_taken_and_have_no_findings() {
         assert_eq!(review(&library.find(name).unwrap()), [], "{name}");
     }
     let mine = library.find("mine").unwrap();
-    let steps: Vec<&str> = mine.runbooks["recover"].steps.iter().map(|step| step.id.as_str()).collect();
+    let steps: Vec<&str> = mine.runbooks["restore"].steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(steps, ["old-is-gone", "stop", "save-data", "wipe-data", "put-back", "load", "start", "open-firewall"]);
     assert!(!mine.hosts.contains_key("w1"));
 }

@@ -186,6 +186,34 @@ fn an_input_is_not_taken_for_a_whole_one_when_who_gives_it_is_killed() {
     }
 }
 
+/// Of a `dd`: it passes for GNU's when it is asked.
+const KNOWS_ALL: &str = "if [ \"$1\" = bs=1 ]; then exit 0; fi\n";
+
+#[test]
+fn an_input_that_can_not_be_passed_on_is_never_taken_for_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, whole) = (folder.path().join("begun"), folder.path().join("whole"));
+    let reads = script(&format!("touch {}; cat >/dev/null; touch {}", begun.display(), whole.display()));
+    let piece = "dd: memory exhausted by input buffer";
+    let table = [
+        ("echo 'dd: unknown operand' >&2; exit 1".to_string(), "ended with exit code 1: no dd here that knows", false),
+        ("exit 127".to_string(), "ended with exit code 1: no dd here that knows iflag=fullblock", false),
+        (format!("{KNOWS_ALL}echo '{piece}' >&2; exit 1"), piece, true),
+        (format!("{KNOWS_ALL}exit 1"), "was ended by signal 9", true),
+    ];
+    for (dd, says, is_begun) in table {
+        program(folder.path(), "dd", &dd);
+        let input = Some(Box::new(Cursor::new(b"x")) as super::Input);
+        let fault = execute(&place_with(folder.path()), &reads, &BTreeMap::new(), input, None, &Silent).unwrap_err();
+        assert!(fault.to_string().contains(says), "{dd}: {fault}");
+        assert!(!whole.exists() && (is_begun || !begun.exists()), "{dd}: {fault}");
+    }
+    // Where nobody dies by PIPE, a reader that wants no more is told by an error.
+    program(folder.path(), "dd", &format!("{KNOWS_ALL}echo \"dd: writing: Broken pipe\" >&2; exit 1"));
+    let input = Some(Box::new(Cursor::new(b"x")) as super::Input);
+    execute(&place_with(folder.path()), &script("true"), &BTreeMap::new(), input, None, &Silent).unwrap();
+}
+
 #[test]
 fn whoever_passes_an_input_on_and_is_killed_takes_its_reader_along() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,7 +221,7 @@ fn whoever_passes_an_input_on_and_is_killed_takes_its_reader_along() {
     let shell = script(&format!("cat >/dev/null; touch {}", whole.display())).shell_reading();
     // A reader that wants no more ends its writer by PIPE: that is no accident.
     for (signal, is_whole) in [("TERM", false), ("KILL", false), ("INT", false), ("PIPE", true)] {
-        program(folder.path(), "dd", &format!("kill -{signal} $$"));
+        program(folder.path(), "dd", &format!("{KNOWS_ALL}kill -{signal} $$"));
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
         let mut child = std::process::Command::new("setsid")
             .args(["-w", "sh", "-c", &shell])
