@@ -2,8 +2,10 @@
 //! Finds the format of a content by its first bytes, never by its name.
 //!
 //! A reader that fails costs nothing, text takes over; one that succeeds with the wrong format misleads. So a guess is
-//! made on clear evidence only, and the reader of the format has to agree with what there is of the text.
+//! made on clear evidence only, and the reader of the format has to agree with what there is of the text. What begins like
+//! one format and nothing else is taken for it though it is broken, so that its reader says where.
 
+mod claims;
 mod json;
 mod lines;
 mod yaml;
@@ -61,7 +63,7 @@ pub fn detect(head: &[u8], len: u64) -> Format {
         return Format::Text;
     }
     let sample = Sample { text, is_whole };
-    READERS.iter().find_map(|reader| reader(sample)).unwrap_or(Format::Text)
+    READERS.iter().find_map(|reader| reader(sample)).or_else(|| claims::format(sample)).unwrap_or(Format::Text)
 }
 
 /// What tells one format or some, the most certain first.

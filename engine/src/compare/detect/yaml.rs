@@ -4,7 +4,7 @@
 //! Almost any text is YAML to its reader, if only one scalar. What counts here are maps of short keys.
 
 use super::super::document::Value;
-use super::super::yaml;
+use super::super::{GaveUp, yaml};
 use super::{Format, Sample};
 
 /// Words of a short text.
@@ -12,13 +12,7 @@ const WORDS: usize = 5;
 
 /// YAML.
 pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
-    // No YAML is indented by tabs; fences of Markdown and marks of conflicts are no plain scalars on purpose.
-    let contradicts = |line: &str| ["\t", "```", "<<<<<<<"].iter().any(|start| line.starts_with(start));
-    if sample.text.lines().any(contradicts) {
-        return None;
-    }
-    let begins = |line: &str| line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '"' | '\''));
-    let document = yaml::parse(sample.complete(begins).as_bytes()).ok()?;
+    let document = read(sample)?.ok()?;
     let lines = || sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let is_marked = lines().next().is_some_and(is_mark);
     let documents = lines().filter(|line| line.starts_with("---") && is_mark(line)).count() + usize::from(!is_marked);
@@ -27,6 +21,26 @@ pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
         value => is_clear_alone(value, is_marked),
     };
     is_clear.then_some(Format::Yaml)
+}
+
+/// What the reader makes of the text; `None` for what no YAML has.
+fn read(sample: Sample<'_>) -> Option<Result<Value, GaveUp>> {
+    // No YAML is indented by tabs; fences of Markdown and marks of conflicts are no plain scalars on purpose.
+    let contradicts = |line: &str| ["\t", "```", "<<<<<<<"].iter().any(|start| line.starts_with(start));
+    if sample.text.lines().any(contradicts) {
+        return None;
+    }
+    let begins = |line: &str| line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '"' | '\''));
+    Some(yaml::parse(sample.complete(begins).as_bytes()))
+}
+
+/// Whether the text wants to be YAML that its reader does not take: it is within a limit of the reader until there, or begins with a mark of YAML that
+/// is the only one (between two there is the head of a text in another language).
+pub(super) fn is_claimed(sample: Sample<'_>) -> bool {
+    let Some(Err(why)) = read(sample) else { return false };
+    let mut lines = sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let is_marked = lines.next().is_some_and(is_mark);
+    why.is_limit() || is_marked && !lines.any(|line| line.starts_with("---"))
 }
 
 /// Whether the line begins a document, or says how it is to be read.
