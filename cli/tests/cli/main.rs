@@ -28,6 +28,7 @@ mod reserve;
 mod retention;
 mod sandbox;
 mod schedule;
+mod secrets;
 mod shop;
 mod signals;
 mod status;

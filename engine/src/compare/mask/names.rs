@@ -122,6 +122,16 @@ pub fn is_name_key(key: &str) -> bool {
     NAME_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
 }
 
+/// The ways in which such keys are usually written, for whoever has digests of keys only.
+pub(crate) fn name_keys() -> impl Iterator<Item = String> {
+    NAME_KEYS.iter().flat_map(|key| {
+        let word = key.replace("parameterkey", "parameterKey");
+        let start = word.char_indices().find(|(_, c)| c.is_alphabetic()).map_or(0, |(at, _)| at);
+        let capital = format!("{}{}{}", &word[..start], word[start..=start].to_uppercase(), &word[start + 1..]);
+        [(*key).to_string(), capital, key.to_uppercase(), word]
+    })
+}
+
 /// Whether a map that says what it is about has the value under this key.
 pub fn is_value_key(key: &str) -> bool {
     VALUE_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))

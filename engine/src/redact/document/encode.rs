@@ -2,8 +2,8 @@
 //! A text in the notation of a format, as much like what stood there as can be.
 
 use crate::compare::Format;
+use crate::compare::mask::context::quoted;
 use crate::compare::spans::Style;
-use crate::redact::value::quoted;
 
 /// The text in the place of what was `written`.
 pub(super) fn scalar(text: &str, written: &str, style: Style, format: Format) -> String {
