@@ -79,6 +79,7 @@ pub(super) fn write(
             Lines::Any => made,
             Lines::Kept => {
                 let lines = |(range, with): Edit| {
+                    let with = encode::bare(&with);
                     let with = instead(text.get(range.clone()).unwrap_or_default(), with, Lines::Kept);
                     (range, with)
                 };

@@ -98,27 +98,29 @@ pub fn redact(bytes: &dyn Bytes, path: &str, rules: &Rules, sink: &mut dyn Write
 
 /// A text as it may be shown, with as many lines: what [`redact`] makes of it. What that would refuse is hidden line by line.
 pub fn shown(text: Vec<u8>, mask: &Mask) -> Vec<u8> {
-    let head = &text[..text.len().min(HEAD_BYTES)];
-    let format = detect(head, text.len() as u64);
-    if !mask.hides() || matches!(format, Format::Gzip | Format::Zip | Format::Tar) {
-        return mask.text(&text).into_owned();
-    }
     let rules = Rules { mask, omit: &[], keep: &|_| false, lines: Lines::Kept };
-    let mut made = Vec::new();
-    match redact(&text, "", &rules, &mut made) {
-        Ok(_) => made,
+    let (mut made, mut report) = (Vec::new(), Report::default());
+    // So deep that no archive is made anew.
+    match content(&text, "", &rules, usize::MAX, &mut report, &mut made) {
+        Ok(()) => made,
         // Nothing else fails in memory.
         Err(_) => mask.text(&text).into_owned(),
     }
 }
 
-/// Other bytes for a secret, with as many lines as it had if they are kept.
+/// Other bytes for a secret; with as many lines as it had, and the same space around it, if lines are kept.
 fn instead(secret: &str, hidden: String, lines: Lines) -> String {
-    let count = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
-    match lines {
-        Lines::Any => hidden,
-        Lines::Kept => hidden.clone() + &"\n".repeat(count(secret).saturating_sub(count(&hidden))),
+    if lines == Lines::Any {
+        return hidden;
     }
+    let (start, end) = (secret.trim_start(), secret.trim_end());
+    if start.is_empty() {
+        return hidden;
+    }
+    let (lead, trail) = (&secret[..secret.len() - start.len()], &secret[end.len()..]);
+    let count = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
+    let (inner, hidden) = (&secret[lead.len()..end.len()], hidden.trim());
+    format!("{lead}{hidden}{}{trail}", "\n".repeat(count(inner).saturating_sub(count(hidden))))
 }
 
 /// The same for a content in `depth` archives.

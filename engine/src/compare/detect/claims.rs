@@ -2,7 +2,7 @@
 //! Tells what a text wants to be that no reader takes: a document that is broken, or beyond a limit. Its reader then says where it gave up, and
 //! whoever hides secrets knows that lines were looked at only.
 
-use super::{Format, Sample, yaml};
+use super::{Format, Sample};
 
 /// The format that the text begins like, if nothing else begins so.
 pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
@@ -10,10 +10,7 @@ pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
     if is_json(text) {
         return Some(Format::Json);
     }
-    if is_xml(text) {
-        return Some(Format::Xml);
-    }
-    yaml::is_claimed(sample).then_some(Format::Yaml)
+    is_xml(text).then_some(Format::Xml)
 }
 
 /// `{"`, `["`, `[{`, `[[[`; but no `[section]`, `[[table]]`, `{{ template }}` or `[time] of a log`.

@@ -10,9 +10,21 @@ use super::{Format, Sample};
 /// Words of a short text.
 const WORDS: usize = 5;
 
-/// YAML.
-pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
-    let document = read(sample)?.ok()?;
+/// YAML; also whether the text wants to be some that its reader does not take.
+pub(super) fn format(sample: Sample<'_>, claim: &mut Option<Format>) -> Option<Format> {
+    // No YAML is indented by tabs; fences of Markdown and marks of conflicts are no plain scalars on purpose.
+    let contradicts = |line: &str| ["\t", "```", "<<<<<<<"].iter().any(|start| line.starts_with(start));
+    if sample.text.lines().any(contradicts) {
+        return None;
+    }
+    let begins = |line: &str| line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '"' | '\''));
+    let document = match yaml::parse(sample.complete(begins).as_bytes()) {
+        Ok(document) => document,
+        Err(why) => {
+            *claim = is_claimed(sample, &why).then_some(Format::Yaml);
+            return None;
+        }
+    };
     let lines = || sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let is_marked = lines().next().is_some_and(is_mark);
     let documents = lines().filter(|line| line.starts_with("---") && is_mark(line)).count() + usize::from(!is_marked);
@@ -23,21 +35,9 @@ pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
     is_clear.then_some(Format::Yaml)
 }
 
-/// What the reader makes of the text; `None` for what no YAML has.
-fn read(sample: Sample<'_>) -> Option<Result<Value, GaveUp>> {
-    // No YAML is indented by tabs; fences of Markdown and marks of conflicts are no plain scalars on purpose.
-    let contradicts = |line: &str| ["\t", "```", "<<<<<<<"].iter().any(|start| line.starts_with(start));
-    if sample.text.lines().any(contradicts) {
-        return None;
-    }
-    let begins = |line: &str| line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '"' | '\''));
-    Some(yaml::parse(sample.complete(begins).as_bytes()))
-}
-
-/// Whether the text wants to be YAML that its reader does not take: it is within a limit of the reader until there, or begins with a mark of YAML that
-/// is the only one (between two there is the head of a text in another language).
-pub(super) fn is_claimed(sample: Sample<'_>) -> bool {
-    let Some(Err(why)) = read(sample) else { return false };
+/// It is beyond a limit of the reader, or begins with a mark of YAML that is the only one: between two there is the head of a text in
+/// another language.
+fn is_claimed(sample: Sample<'_>, why: &GaveUp) -> bool {
     let mut lines = sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let is_marked = lines.next().is_some_and(is_mark);
     why.is_limit() || is_marked && !lines.any(|line| line.starts_with("---"))

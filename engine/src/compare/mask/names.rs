@@ -2,10 +2,12 @@
 //! Names that secrets stand under: keys of documents, columns of tables, options of programs. Read word by word, however the words are joined.
 
 /// Words that make a secret of what stands under a name.
-const SECRET_WORDS: [&str; 27] = [
+const SECRET_WORDS: [&str; 29] = [
     "password",
+    "passwords",
     "passwd",
     "passphrase",
+    "passphrases",
     "passwort",
     "pwd",
     "pass",
@@ -148,7 +150,10 @@ pub fn is_secret_name(name: &str) -> bool {
     }
     let glued = |word: &String| ["password", "passwd", "passphrase", "secret"].iter().any(|end| word.ends_with(end));
     words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()) || glued(word))
-        || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())))
+        || words.windows(2).any(|pair| {
+            let second = if pair[1] == "keys" { "key" } else { &pair[1] };
+            SECRET_PAIRS.contains(&(pair[0].as_str(), second))
+        })
 }
 
 /// `dbPassword`, `DB_PASSWORD`, `db-password` and `db.password` are the same two words.

@@ -36,6 +36,8 @@ fn names_of_secrets_are_known_however_their_words_are_joined() {
         "PGPASSWORD",
         "credentials",
         "erlang_cookie_secret",
+        "passwords",
+        "apiKeys",
     ] {
         assert!(is_secret_name(name), "{name}");
     }

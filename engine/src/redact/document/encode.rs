@@ -23,6 +23,19 @@ pub(super) fn scalar(text: &str, written: &str, style: Style, format: Format) ->
     }
 }
 
+/// A text in markup with its fingerprints as they stand everywhere else, for people.
+pub(super) fn bare(text: &str) -> String {
+    let mut parts = text.split("&lt;secret ");
+    let mut shown = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match part.split_once("&gt;") {
+            Some((digits, rest)) => shown.extend(["<secret ", digits, ">", rest]),
+            None => shown.extend(["&lt;secret ", part]),
+        }
+    }
+    shown
+}
+
 /// Whether TOML takes it in single quotes, which have no escapes.
 fn is_literal(text: &str) -> bool {
     !text.chars().any(|c| c == '\'' || c.is_control())
