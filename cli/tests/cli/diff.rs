@@ -242,11 +242,11 @@ fn two_paths_are_compared_with_each_other_also_in_one_snapshot() {
     assert_eq!(rows(&["latest~1:one", "latest:two/"]), ["- /one/gone", "+ /two/fresh", "M /two/sub/other"]);
     assert_eq!(
         rows(&["latest:one/sub", "latest:two"]),
-        ["- /one/sub/other", "+ /two/fresh", "+ /two/same", "+ /two/sub"]
+        ["- /one/sub/other", "+ /two/fresh", "+ /two/same", "+ /two/sub/", "+ /two/sub/other"]
     );
     assert_eq!(rows(&["latest:one", "latest:one"]), [""; 0]);
     assert_eq!(rows(&["latest:a.ini", "latest:one"])[..1], ["T /one/"]);
-    let whole = rows(&["latest:", "latest:one"]);
+    let whole = rows(&["latest:", "latest:one", "--no-renames"]);
     assert!(whole.contains(&"- /a.ini".to_string()) && whole.contains(&"+ /one/same".to_string()), "{whole:?}");
     let row = sandbox.json(0, &["diff", "latest:a.ini", "latest:b.ini"]).remove(0);
     assert_eq!((&row["path"], &row["from"]), (&"/b.ini".into(), &"/a.ini".into()));
