@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::reader::Reader;
 pub use crate::tree::Difference;
-use crate::tree::{Root, compare, differences, find};
+pub use crate::tree::Folder;
+use crate::tree::{Root, compare, differences_of, find};
 
 /// Counts and sizes of a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,21 +49,58 @@ pub fn diff(
     events: &dyn Events,
     each: Each,
 ) -> Result<Summary> {
+    let mut tops = (None, None);
+    if before != after && !path.is_empty() {
+        tops = (find(reader, before, path)?, find(reader, after, path)?);
+        if tops.0.is_none() && tops.1.is_none() {
+            return Err(missing(after, path));
+        }
+    }
+    below(reader, (Folder { root: before, path }, Folder { root: after, path }), tops, events, each)
+}
+
+/// The same of two paths, which may be in one snapshot: they are compared with each other, and of folders what has the same path in both.
+///
+/// # Errors
+/// [`Error::NoPath`] if one of them is not there; else as of [`diff`].
+pub fn diff_paths(
+    reader: &Arc<Reader>,
+    before: Folder,
+    after: Folder,
+    events: &dyn Events,
+    each: Each,
+) -> Result<Summary> {
+    let top = |Folder { root, path }| match find(reader, root, path)? {
+        None if !path.is_empty() => Err(missing(root, path)),
+        top => Ok(top),
+    };
+    let tops = (top(before)?, top(after)?);
+    // A tree of several paths has no folder of its own.
+    let tops = if tops.0.is_some() && tops.1.is_some() { tops } else { (None, None) };
+    below(reader, (before, after), tops, events, each)
+}
+
+fn missing(root: Root, path: &[u8]) -> Error {
+    Error::NoPath { path: path.to_vec(), snapshot: root.id.to_string()[..8].to_string() }
+}
+
+/// Tells how two tops differ, and all that is below them.
+fn below(
+    reader: &Arc<Reader>,
+    (before, after): (Folder, Folder),
+    (old, new): (Option<Entry>, Option<Entry>),
+    events: &dyn Events,
+    each: Each,
+) -> Result<Summary> {
     let mut summary = Summary::default();
     if before == after {
         return Ok(summary);
     }
-    if !path.is_empty() {
-        let (old, new) = (find(reader, before, path)?, find(reader, after, path)?);
-        if old.is_none() && new.is_none() {
-            return Err(Error::NoPath { path: path.to_vec(), snapshot: after.id.to_string()[..8].to_string() });
-        }
-        if let Some(difference) = compare(old.as_ref(), new.as_ref()) {
-            summary.count(difference, old.as_ref(), new.as_ref());
-            each(difference, old.as_ref(), new.as_ref());
-        }
+    if let Some(difference) = compare(old.as_ref(), new.as_ref()) {
+        summary.count(difference, old.as_ref(), new.as_ref());
+        each(difference, old.as_ref(), new.as_ref());
     }
-    differences(reader, before, after, path, events, &mut |difference, old, new| {
+    differences_of(reader, before, after, events, &mut |difference, old, new| {
         summary.count(difference, old, new);
         each(difference, old, new);
         Ok(())

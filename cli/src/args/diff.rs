@@ -14,7 +14,8 @@ use crate::args::{ExcludeArgs, PageArgs, ScopeArgs};
     override_usage = "keepfast diff [OPTIONS] A[:PATH] B[:PATH] [PATH]...\n       keepfast diff [OPTIONS] --since AGE [PATH]...\n       keepfast diff [OPTIONS] --live A[:PATH] [PATH]..."
 )]
 pub struct DiffArgs {
-    /// The earlier snapshot, the later one, and paths to look at and below; with --since only paths, with --live one snapshot and paths
+    /// The earlier snapshot, the later one, and paths to look at and below; with --since only paths, with --live one snapshot and paths.
+    /// `A:PATH B:PATH` with different paths compares these with each other, of one snapshot too
     #[arg(value_name = "A[:PATH] B[:PATH] [PATH]", required_unless_present = "since")]
     pub what: Vec<PathBuf>,
     /// The newest snapshot against the newest that is this much older, of the same host and paths: 12h, 7d, 2w, 1m

@@ -8,6 +8,7 @@ use keepfast_engine::blame::{Line, blame};
 use keepfast_engine::compare::Mask;
 use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
+use keepfast_engine::redact;
 use keepfast_engine::select::{select, trim};
 use serde_json::json;
 
@@ -40,13 +41,13 @@ pub fn run(context: &Context, args: &BlameArgs) -> Result<Done, Failure> {
     Ok(done)
 }
 
-/// The text is looked at as a whole: a line of a private key is one only between the first and the last.
+/// The text is looked at as a whole: what is a secret is told by what stands in other lines.
 fn hide_secrets(lines: &mut [Line], mask: &Mask) {
     let text: Vec<u8> = lines.iter().flat_map(|line| line.bytes.iter().copied()).collect();
-    let hidden = mask.text(&text);
-    for (line, shown) in lines.iter_mut().zip(hidden.split_inclusive(|byte| *byte == b'\n')) {
-        line.bytes = shown.to_vec();
-    }
+    let hidden = redact::shown(text, mask);
+    let mut hidden = hidden.split_inclusive(|byte| *byte == b'\n');
+    // There are as many; if not, what was not looked at is not shown.
+    lines.iter_mut().for_each(|line| line.bytes = hidden.next().unwrap_or_default().to_vec());
 }
 
 /// Where the named snapshot stands among those that are looked at.

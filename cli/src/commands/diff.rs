@@ -12,8 +12,10 @@ mod sides;
 
 use std::sync::Arc;
 
-use keepfast_engine::diff::{LiveSummary, diff};
+use keepfast_engine::Error;
+use keepfast_engine::diff::{Folder, LiveSummary, diff, diff_paths};
 use keepfast_engine::events::Events;
+use keepfast_engine::format::tree::entry::Entry;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::reader::Reader;
 use keepfast_engine::tree::Root;
@@ -54,7 +56,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Done, Failure> {
     let origins = Origins { reader: &reader, before: root(sides.before), events: &progress };
     let mut listing = Listing::new(context, args, origins);
     let compared = match sides.after {
-        Some(after) => stored(context, &reader, (sides.before, after), &sides.paths, &mut listing, &progress)?,
+        Some(after) => stored(context, &reader, (&sides, after), &mut listing, &progress)?,
         None => live::compare(context, args, &repository, (sides.before, &sides.paths), &mut listing, &progress)?,
     };
     let (rows, left_out) = listing.finish()?;
@@ -92,20 +94,29 @@ fn later_unix(sides: &Sides, compared: &Compared) -> i64 {
 fn stored(
     context: &Context,
     reader: &Arc<Reader>,
-    (before, after): (&Snapshot, &Snapshot),
-    paths: &[Vec<u8>],
+    (sides, after): (&Sides, &Snapshot),
     listing: &mut Listing,
     events: &dyn Events,
 ) -> Result<Compared, Failure> {
+    let before = sides.before;
     let mut found = LiveSummary::default();
-    for path in paths {
-        let outcome = diff(reader, root(before), root(after), path, events, &mut |difference, old, new| {
-            listing.take(difference, old, new, None);
-        });
+    for path in &sides.paths {
+        let mut take = |difference, old: Option<&Entry>, new: Option<&Entry>| listing.take(difference, old, new, None);
+        let outcome = match &sides.other {
+            None => diff(reader, root(before), root(after), path, events, &mut take),
+            Some(other) => {
+                let [old, new] = [(before, path), (after, other)].map(|(of, path)| Folder { root: root(of), path });
+                diff_paths(reader, old, new, events, &mut take)
+            }
+        };
         context.output.check().map_err(Failure::Output)?;
-        found.summary.add(&outcome.map_err(scope::name_snapshot(after))?);
+        let lacks = |error: &Error| match error {
+            Error::NoPath { path: missing, .. } if sides.other.is_some() && missing == path => before,
+            _ => after,
+        };
+        found.summary.add(&outcome.map_err(|error| scope::name_snapshot(lacks(&error))(error))?);
     }
-    Ok(Compared { found, paths: paths.to_vec(), live: None })
+    Ok(Compared { found, paths: sides.paths.clone(), live: None })
 }
 
 fn print_summary(context: &Context, args: &DiffArgs, sides: &Sides, compared: &Compared, told: &Told) {

@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Done, Failure> {
 }
 
 /// Waits for the end, and shows what could not be read.
-fn serve(context: &Context, mounted: Mounted, told: &Told) -> Result<Vec<Problem>, Failure> {
+fn serve(context: &Context, mut mounted: Mounted, told: &Told) -> Result<Vec<Problem>, Failure> {
     let mut all = Vec::new();
     let mut show = || {
         let new = told.take();

@@ -5,6 +5,7 @@ use keepfast_engine::catalog::Version;
 use keepfast_engine::events::Silent;
 use keepfast_engine::format::tree::entry::{Entry, FileType, Marks, Timestamp};
 use keepfast_engine::history::Snapshot;
+use keepfast_engine::redact;
 use keepfast_engine::text::{self as content, Text};
 use keepfast_engine::tree::{Root, find};
 use keepfast_engine::versions::{Presence, presence};
@@ -28,7 +29,13 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Done, Failure> {
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = asked.repository.reader();
     let missing = || Error::NoPath { path: path.to_vec(), snapshot: text::short(snapshot.id) };
-    let found = find(&reader, root, path)?.ok_or_else(missing)?;
+    let found = match find(&reader, root, path)? {
+        Some(found) => found,
+        None if path.is_empty() => {
+            return Err(Failure::Usage("name a path in the snapshot: SNAPSHOT:PATH".to_string()));
+        }
+        None => return Err(missing().into()),
+    };
     let all: Vec<&Snapshot> = asked.snapshots.iter().collect();
     let at = all.iter().position(|other| other.id == snapshot.id).unwrap_or_default();
     // In memory the catalog would be learned whole for one line.
@@ -43,7 +50,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<Done, Failure> {
     };
     let mask = reveal::mask(&reader, args.reveal);
     let text = text.map(|text| match text {
-        Text::Lines(bytes) => Text::Lines(mask.text(&bytes).into_owned()),
+        Text::Lines(bytes) => Text::Lines(redact::shown(bytes, &mask)),
         other => other,
     });
     if context.output.is_json() {

@@ -42,6 +42,24 @@ fn is_unsafe(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A path in the head of a patch, as `patch` takes it: one with a blank ends with a tab, and one with what no line may hold is quoted as in C.
+pub fn patched_path(path: &[u8]) -> String {
+    let is_odd = |character: char| is_unsafe(character) || matches!(character, '"' | '\\' | '\u{fffd}');
+    let plain = String::from_utf8_lossy(path);
+    if !plain.contains(is_odd) {
+        return format!("{plain}{}", if plain.contains(' ') { "\t" } else { "" });
+    }
+    let mut text = "\"".to_string();
+    for byte in path {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => write!(text, "\\{byte:03o}").expect("a string takes any text"),
+        }
+    }
+    text + "\""
+}
+
 /// A path in a snapshot, from its top.
 pub fn stored_path(stored: &[u8]) -> String {
     if stored.starts_with(b"/") { path(stored) } else { format!("/{}", path(stored)) }

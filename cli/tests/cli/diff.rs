@@ -156,13 +156,17 @@ fn no_secret_is_shown_unless_it_is_asked_for() {
 #[test]
 fn the_patch_applied_to_the_old_tree_gives_the_new_one() {
     let text: String = (0..200).map(|line| format!("line {line}\n")).collect();
-    let files = [("long", text.as_str()), ("sub/end", "no line feed"), ("gone", "a\nb\n"), ("crlf", "a\r\nb\r\n")];
+    let odd = ["with space", "sub dir/in \"quotes\"\tand \\", "\u{e4}\u{1}"];
+    let mut files =
+        vec![("long", text.as_str()), ("sub/end", "no line feed"), ("gone", "a\nb\n"), ("crlf", "a\r\nb\r\n")];
+    files.extend(odd.map(|name| (name, "one\n")));
     let sandbox = changed(&files, |path| {
         fs::write(path("long"), text.replace("line 7\n", "").replace("line 150\n", "line 150\nmore\n")).unwrap();
         fs::write(path("sub/end"), "no line feed\nhere").unwrap();
         fs::write(path("new"), "x\ny\n").unwrap();
         fs::write(path("crlf"), "a\r\nc\r\n").unwrap();
         fs::remove_file(path("gone")).unwrap();
+        odd.iter().for_each(|name| fs::write(path(name), "two\n").unwrap());
     });
     let shown = patch(&sandbox, &["--text", "--reveal", "--no-renames"]);
     sandbox.ok(&["restore", "latest~1", "--target", "old"]);
@@ -174,7 +178,7 @@ fn the_patch_applied_to_the_old_tree_gives_the_new_one() {
         };
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), shown.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "{shown}");
-    for name in ["long", "sub/end", "new", "crlf"] {
+    for name in ["long", "sub/end", "new", "crlf"].into_iter().chain(odd) {
         assert_eq!(
             fs::read(old.join(name)).unwrap(),
             fs::read(sandbox.path(&format!("src/{name}"))).unwrap(),
@@ -191,6 +195,66 @@ fn what_a_reader_can_not_read_is_compared_as_text_and_that_is_said() {
     });
     let shown = patch(&sandbox, &[]);
     assert!(shown.contains("JSON reader gave up at byte 14") && shown.contains("+{\"a\": 1, \"b\": }"), "{shown}");
+}
+
+#[test]
+fn of_a_link_it_is_told_where_it_led_and_leads() {
+    let link = |path: &Path, target: &str| std::os::unix::fs::symlink(target, path).unwrap();
+    let sandbox = changed(&[("a", "1\n"), ("turns", "2\n")], |path| {
+        link(&path("new"), "a");
+        fs::remove_file(path("turns")).unwrap();
+        link(&path("turns"), "a");
+    });
+    fs::remove_file(sandbox.path("src/new")).unwrap();
+    link(&sandbox.path("src/new"), "../else where");
+    sandbox.ok(&["backup", "."]);
+    let shown = sandbox.ok(&["-q", "diff", "latest~2", "latest~1", "--patch"]).out;
+    assert!(shown.contains("+ /new\n    link, 1 change\n  + target: a\n") && shown.contains("T /turns\n"), "{shown}");
+    let shown = patch(&sandbox, &[]);
+    assert_eq!(shown, "M /new\n    link, 1 change\n  ~ target: a -> ../else where\n");
+    let live = sandbox.ok(&["-q", "diff", "latest~1", "--live", "--patch"]).out;
+    assert_eq!(live, shown);
+    let page = sandbox.ok(&["diff", "latest~1", "latest", "--html", "-"]).out;
+    assert!(page.contains("../else where"), "{page}");
+}
+
+#[test]
+fn two_paths_are_compared_with_each_other_also_in_one_snapshot() {
+    let files = [
+        ("a.ini", "[x]\nn = 1\np = 2\n"),
+        ("b.ini", "[x]\nn = 1\np = 3\n"),
+        ("one/same", "same\n"),
+        ("one/sub/other", "old\n"),
+        ("one/gone", "gone\n"),
+        ("two/same", "same\n"),
+        ("two/sub/other", "new\n"),
+        ("two/fresh", "fresh\n"),
+    ];
+    let sandbox = changed(&files, |path| fs::write(path("two/fresh"), "fresher\n").unwrap());
+    let of = |arguments: &[&str]| sandbox.ok(&[&["-q", "diff"], arguments].concat()).out;
+    let shown = of(&["latest:a.ini", "latest:b.ini", "--patch"]);
+    assert_eq!(shown, "M /b.ini\n    INI, 1 change\n  ~ x.p: \"2\" -> \"3\"\n");
+    let rows = |arguments: &[&str]| {
+        let shown = of(&[arguments, &["--name-status"]].concat());
+        shown.lines().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&["latest:one", "latest:two"]), ["- /one/gone", "+ /two/fresh", "M /two/sub/other"]);
+    assert_eq!(rows(&["latest~1:one", "latest:two/"]), ["- /one/gone", "+ /two/fresh", "M /two/sub/other"]);
+    assert_eq!(
+        rows(&["latest:one/sub", "latest:two"]),
+        ["- /one/sub/other", "+ /two/fresh", "+ /two/same", "+ /two/sub/", "+ /two/sub/other"]
+    );
+    assert_eq!(rows(&["latest:one", "latest:one"]), [""; 0]);
+    assert_eq!(rows(&["latest:a.ini", "latest:one"])[..1], ["T /one/"]);
+    let whole = rows(&["latest:", "latest:one", "--no-renames"]);
+    assert!(whole.contains(&"- /a.ini".to_string()) && whole.contains(&"+ /one/same".to_string()), "{whole:?}");
+    let row = sandbox.json(0, &["diff", "latest:a.ini", "latest:b.ini"]).remove(0);
+    assert_eq!((&row["path"], &row["from"]), (&"/b.ini".into(), &"/a.ini".into()));
+    for (pair, missing) in [(["latest~1:none", "latest:one"], "none"), (["latest:one", "latest:two/none"], "two/none")]
+    {
+        let run = sandbox.run(&["diff", pair[0], pair[1]]);
+        assert!(run.code == 1 && run.err.contains(&format!("{missing} is not in snapshot")), "{run:?}");
+    }
 }
 
 #[test]

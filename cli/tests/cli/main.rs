@@ -29,6 +29,7 @@ mod retention;
 mod runs;
 mod sandbox;
 mod schedule;
+mod secret_corpus;
 mod secrets;
 mod shop;
 mod signals;

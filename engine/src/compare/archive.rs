@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::bytes::Sequential;
-use super::{Bytes, Change, ChangeKind, Each, GaveUp, Place, Step, Trouble};
+use super::{Bytes, Change, ChangeKind, Each, GaveUp, Mask, Place, Step, Trouble};
 
 /// Members of an archive at most: some 150 bytes each are kept.
 const MAX_MEMBERS: usize = 500_000;
@@ -19,7 +19,7 @@ const MAX_UNPACKED_FLOOR: u64 = 1 << 30;
 struct Member {
     what: &'static str,
     size: u64,
-    /// Of its content: a hash, or in a zip what its table says.
+    /// Of its content: a hash, in a zip of what its table says; keyed, as it is shown.
     content: [u8; 32],
     mode: Option<u32>,
     link: Vec<u8>,
@@ -42,9 +42,9 @@ pub enum Packed {
 ///
 /// # Errors
 /// One is no such archive, or has too many members, or can not be read.
-pub fn compare(before: &dyn Bytes, after: &dyn Bytes, packed: Packed, each: Each) -> Result<(), Trouble> {
-    let old = members(before, packed, "first")?;
-    let mut new = members(after, packed, "second")?;
+pub fn compare(before: &dyn Bytes, after: &dyn Bytes, packed: Packed, mask: &Mask, each: Each) -> Result<(), Trouble> {
+    let old = members(before, packed, mask, "first")?;
+    let mut new = members(after, packed, mask, "second")?;
     for (name, old) in old {
         match new.remove(&name) {
             Some(new) if new == old => {}
@@ -86,18 +86,18 @@ fn gave_up(which: &str, why: impl ToString) -> GaveUp {
     GaveUp { reader: "archive", place: format!("the {which} archive"), why: why.to_string() }
 }
 
-fn members(bytes: &dyn Bytes, packed: Packed, which: &str) -> Result<Members, Trouble> {
+fn members(bytes: &dyn Bytes, packed: Packed, mask: &Mask, which: &str) -> Result<Members, Trouble> {
     match packed {
-        Packed::Tar => tar_members(Sequential::new(bytes), which),
+        Packed::Tar => tar_members(Sequential::new(bytes), mask, which),
         Packed::TarGzip => {
             let most = bytes.len().saturating_mul(MAX_RATIO).max(MAX_UNPACKED_FLOOR);
-            tar_members(flate2::read::MultiGzDecoder::new(Sequential::new(bytes)).take(most), which)
+            tar_members(flate2::read::MultiGzDecoder::new(Sequential::new(bytes)).take(most), mask, which)
         }
-        Packed::Zip => zip_members(bytes, which),
+        Packed::Zip => zip_members(bytes, mask, which),
     }
 }
 
-fn tar_members(input: impl Read, which: &str) -> Result<Members, Trouble> {
+fn tar_members(input: impl Read, mask: &Mask, which: &str) -> Result<Members, Trouble> {
     let mut members = Members::new();
     let mut archive = tar::Archive::new(input);
     let fail = |error: io::Error| gave_up(which, error);
@@ -113,7 +113,7 @@ fn tar_members(input: impl Read, which: &str) -> Result<Members, Trouble> {
         };
         let name = entry.path_bytes().into_owned();
         let link = entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = mask.hasher();
         let size = io::copy(&mut entry, &mut hasher).map_err(fail)?;
         let content = *hasher.finalize().as_bytes();
         members.insert(name, Member { what, size, content, mode, link });
@@ -126,7 +126,7 @@ fn check_count(members: &Members, which: &str) -> Result<(), GaveUp> {
     if members.len() > MAX_MEMBERS { Err(gave_up(which, format!("more than {MAX_MEMBERS} members"))) } else { Ok(()) }
 }
 
-fn zip_members(bytes: &dyn Bytes, which: &str) -> Result<Members, Trouble> {
+fn zip_members(bytes: &dyn Bytes, mask: &Mask, which: &str) -> Result<Members, Trouble> {
     let mut archive = zip::ZipArchive::new(Sequential::new(bytes)).map_err(|error| gave_up(which, error))?;
     if archive.len() > MAX_MEMBERS {
         return Err(gave_up(which, format!("more than {MAX_MEMBERS} members")).into());
@@ -134,9 +134,9 @@ fn zip_members(bytes: &dyn Bytes, which: &str) -> Result<Members, Trouble> {
     let mut members = Members::new();
     for number in 0..archive.len() {
         let file = archive.by_index_raw(number).map_err(|error| gave_up(which, error))?;
-        let mut content = [0; 32];
-        content[..4].copy_from_slice(&file.crc32().to_le_bytes());
-        content[4..12].copy_from_slice(&file.size().to_le_bytes());
+        let mut hasher = mask.hasher();
+        hasher.update(&file.crc32().to_le_bytes()).update(&file.size().to_le_bytes());
+        let content = *hasher.finalize().as_bytes();
         let what = if file.is_dir() { "folder" } else { "file" };
         let member = Member { what, size: file.size(), content, mode: file.unix_mode(), link: Vec::new() };
         members.insert(file.name_raw().to_vec(), member);
@@ -149,7 +149,7 @@ mod tests {
     use std::io::Write;
 
     use super::{Packed, compare};
-    use crate::compare::{Change, ChangeKind, Trouble};
+    use crate::compare::{Change, ChangeKind, Mask, Trouble};
 
     fn tar(members: &[(&str, &str, u32)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
@@ -180,7 +180,7 @@ mod tests {
 
     fn changes(before: &[u8], after: &[u8], packed: Packed) -> Result<Vec<(String, ChangeKind)>, Trouble> {
         let mut changes = Vec::new();
-        compare(&before.to_vec(), &after.to_vec(), packed, &mut |change: Change| {
+        compare(&before.to_vec(), &after.to_vec(), packed, &Mask::reveal(), &mut |change: Change| {
             changes.push((change.place.to_string(), change.kind));
             Ok(())
         })?;

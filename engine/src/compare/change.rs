@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use super::mask::{TEXT_KEY, is_name_key, is_secret_name, is_value_key};
+use super::mask::{Mask, TEXT_KEY, is_name_key, is_secret_name, is_value_key};
 
 /// A step on the way to a value in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,15 @@ impl Place {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
+    }
+
+    /// The same without the secrets that keys have in them.
+    pub(super) fn shown(&self, mask: &Mask) -> Self {
+        let step = |step: &Step| match step {
+            Step::Key(key) => Step::Key(mask.value("", key).into_owned()),
+            other => other.clone(),
+        };
+        Self(self.0.iter().map(step).collect())
     }
 
     /// What the value is called, for the mask: the outermost key of a secret on the way; the element that it is the value of; else its key, also if
@@ -131,6 +140,13 @@ pub struct GaveUp {
     pub place: String,
     /// What was expected, or which limit was passed.
     pub why: String,
+}
+
+impl GaveUp {
+    /// Whether it is a limit that was passed, of what may be a document all the same. All complaints of that kind say so.
+    pub(super) fn is_limit(&self) -> bool {
+        self.why.contains("more than")
+    }
 }
 
 /// Why a comparison ended early.

@@ -27,7 +27,7 @@ pub enum Outcome {
         /// What changed, secrets hidden.
         changes: Vec<Change>,
     },
-    /// As lines: both texts, secrets hidden.
+    /// As lines: both texts, as they are.
     Text {
         /// The first.
         before: Vec<u8>,
@@ -58,7 +58,7 @@ pub struct Terms<'a> {
     pub now_unix: i64,
 }
 
-/// Compares; with the outcome those readers that gave up on the way to it.
+/// Compares; with the outcome those readers that gave up on the way to it. Who shows texts has to hide their secrets.
 ///
 /// # Errors
 /// One can not be read.
@@ -77,6 +77,11 @@ pub fn compare(before: &dyn Bytes, after: &dyn Bytes, terms: Terms) -> io::Resul
         (Some(Format::Json), Some(Format::Yaml)) | (Some(Format::Yaml), Some(Format::Json)) => Format::Json,
         (Some(Format::Text), Some(other)) | (Some(other), Some(Format::Text)) if is_text(other) => other,
         (Some(old), Some(new)) if old == Format::Binary || new == Format::Binary => Format::Binary,
+        (Some(old), Some(new)) if readers == Readers::All && old != Format::Text && new != Format::Text => {
+            let why = format!("the first is {}, the second {}", format_name(old), format_name(new));
+            gave_up.push(GaveUp { reader: "document", place: "both contents".to_string(), why });
+            Format::Text
+        }
         _ => Format::Text,
     };
     if readers == Readers::All && formats.0.is_some() && formats.1.is_some() {
@@ -92,8 +97,7 @@ pub fn compare(before: &dyn Bytes, after: &dyn Bytes, terms: Terms) -> io::Resul
         let why = format!("it has {longest} bytes, and {MAX_TEXT_BYTES} are the most");
         gave_up.push(GaveUp { reader: "text", place: "the longer text".to_string(), why });
     } else if is_text(format) {
-        let [before, after] = [whole(before)?, whole(after)?].map(|text| mask.text(&text).into_owned());
-        return Ok((Outcome::Text { before, after }, gave_up));
+        return Ok((Outcome::Text { before: whole(before)?, after: whole(after)? }, gave_up));
     }
     Ok((Outcome::Binary(binary::compare(before, after)?), gave_up))
 }
@@ -134,9 +138,9 @@ fn structured(
     let done = match format {
         Format::Json | Format::JsonLines => json::compare(before, after, mask, &mut each),
         Format::Sql => sql::compare(before, after, mask, &mut each).map(drop),
-        Format::Tar => archive::compare(before, after, Packed::Tar, &mut each),
-        Format::Gzip => archive::compare(before, after, Packed::TarGzip, &mut each),
-        Format::Zip => archive::compare(before, after, Packed::Zip, &mut each),
+        Format::Tar => archive::compare(before, after, Packed::Tar, mask, &mut each),
+        Format::Gzip => archive::compare(before, after, Packed::TarGzip, mask, &mut each),
+        Format::Zip => archive::compare(before, after, Packed::Zip, mask, &mut each),
         Format::Yaml => parsed(before, after, yaml::parse, mask, &mut each),
         Format::Toml => parsed(before, after, toml::parse, mask, &mut each),
         Format::Ini => parsed(before, after, ini::parse, mask, &mut each),

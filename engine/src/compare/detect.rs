@@ -2,8 +2,10 @@
 //! Finds the format of a content by its first bytes, never by its name.
 //!
 //! A reader that fails costs nothing, text takes over; one that succeeds with the wrong format misleads. So a guess is
-//! made on clear evidence only, and the reader of the format has to agree with what there is of the text.
+//! made on clear evidence only, and the reader of the format has to agree with what there is of the text. What begins like
+//! one format and nothing else is taken for it though it is broken, so that its reader says where.
 
+mod claims;
 mod json;
 mod lines;
 mod yaml;
@@ -61,12 +63,15 @@ pub fn detect(head: &[u8], len: u64) -> Format {
         return Format::Text;
     }
     let sample = Sample { text, is_whole };
-    READERS.iter().find_map(|reader| reader(sample)).unwrap_or(Format::Text)
+    let mut claim = None;
+    let found = READERS.iter().find_map(|reader| reader(sample));
+    let found = found.or_else(|| yaml::format(sample, &mut claim)).or_else(|| lines::ini_format(sample));
+    found.or_else(|| claims::format(sample)).or(claim).unwrap_or(Format::Text)
 }
 
-/// What tells one format or some, the most certain first.
-const READERS: [fn(Sample<'_>) -> Option<Format>; 7] =
-    [certificate_format, sql_format, xml_format, json::format, lines::toml_format, yaml::format, lines::ini_format];
+/// What tells one format or some, the most certain first; after these YAML and INI, which nearly anything can be.
+const READERS: [fn(Sample<'_>) -> Option<Format>; 5] =
+    [certificate_format, sql_format, xml_format, json::format, lines::toml_format];
 
 /// Whole lines from the start of a text.
 #[derive(Clone, Copy)]

@@ -2,6 +2,8 @@
 //! Secrets in what is shown: a keyed fingerprint in place of the value, so that a change is seen and the value is not. What is a secret is told by
 //! the name that a value stands under and by the form of the value; in doubt it is one. It can not know a password in prose.
 
+pub(crate) mod context;
+pub(crate) mod json;
 mod names;
 mod text;
 
@@ -10,6 +12,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+pub(crate) use names::name_keys;
 pub use names::{TEXT_KEY, is_name_key, is_secret_name, is_value_key};
 pub use text::LineMask;
 
@@ -42,6 +45,15 @@ impl Mask {
     /// The value that stands under `name` (a key, a column; empty if there is none), as it may be shown. A text that is no secret itself may hold
     /// some: a command with its arguments, a document in a string.
     pub fn value<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
+        if !self.hides() {
+            return Cow::Borrowed(value);
+        }
+        let context = context::Context { is_secret: is_secret_name(name), name };
+        context::hidden(self, context, value, 0).map_or(Cow::Borrowed(value), Cow::Owned)
+    }
+
+    /// The same of a value in which no document is looked for.
+    fn scalar<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
         let Some(key) = &self.key else { return Cow::Borrowed(value) };
         let is_secret = is_secret_name(name) || is_login(name, value);
         if is_secret { self.secret(value) } else { text::within_value(key, value) }
@@ -53,6 +65,11 @@ impl Mask {
             Some(key) if !is_no_secret(value) => Cow::Owned(text::quoted_fingerprint(key, value)),
             _ => Cow::Borrowed(value),
         }
+    }
+
+    /// Of contents that are told apart by their hashes: without the key nobody can try contents against those.
+    pub(super) fn hasher(&self) -> blake3::Hasher {
+        self.key.map_or_else(blake3::Hasher::new, |key| blake3::Hasher::new_keyed(&key))
     }
 
     /// Hides secrets in a text that comes line by line.

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 
 use super::same::{READ_ATTEMPTS, changing, holds_still};
-use crate::compare::{Bytes, GaveUp, Outcome, Terms, compare};
+use crate::compare::{Bytes, GaveUp, Mask, Outcome, Terms, compare};
 use crate::content::FileBytes;
 use crate::error::{Error, Result};
 use crate::reader::Reader;
+use crate::redact;
 use crate::source::{self, Found, SourceFile};
 
 /// One side of a file that differs. What is no file counts as empty.
@@ -22,7 +23,7 @@ pub enum Side<'a> {
     Live(&'a Found),
 }
 
-/// Compares the contents of two files; what is missing counts as empty, and so does what is no file. A live file that changes meanwhile is read
+/// Compares the contents of two files, their secrets hidden; what is missing counts as empty, and so does what is no file. A live file that changes meanwhile is read
 /// again.
 ///
 /// # Errors
@@ -41,12 +42,22 @@ pub fn contents(
         if !(old.holds_still()? && new.holds_still()?) {
             continue;
         }
-        return outcome.map_err(|error| {
+        return outcome.map(|(outcome, gave_up)| (hidden(outcome, terms.mask), gave_up)).map_err(|error| {
             let failure = old.take_failure().or_else(|| new.take_failure());
             failure.unwrap_or_else(|| Error::Lost { reason: error.to_string() })
         });
     }
     Err(changing())
+}
+
+/// Texts without their secrets; of what is told in the terms of a format they are hidden already.
+fn hidden(outcome: Outcome, mask: &Mask) -> Outcome {
+    match outcome {
+        Outcome::Text { before, after } => {
+            Outcome::Text { before: redact::shown(before, mask), after: redact::shown(after, mask) }
+        }
+        other => other,
+    }
 }
 
 /// A side that can be read.

@@ -3,7 +3,7 @@
 //! no more: a copy asks three times for each file, and waits each time.
 //!
 //! It is looked for when so much was asked that one walk through the trees is worth it, and only where they are near. What the kernel was
-//! told once holds for the mount, so a later snapshot that has some is not shown in it, rather than without them; that is told.
+//! told once holds for the mount: a later snapshot that has some is not shown in it, rather than without them, until it is mounted anew, at once.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -3,7 +3,8 @@
 //!
 //! Numbers are given once and stay: a program that holds a folder open keeps it, though its snapshot was forgotten meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ pub(super) struct Catalog {
     refresh_after: Duration,
     state: Mutex<State>,
     bare: Bare,
+    is_outdated: AtomicBool,
     /// Held by the one thread that reads the log.
     refreshing: Mutex<Instant>,
 }
@@ -97,40 +99,46 @@ impl Catalog {
             refresh_after: options.refresh_after,
             state: Mutex::new(state),
             bare: Bare::default(),
+            is_outdated: AtomicBool::new(false),
             refreshing: Mutex::new(Instant::now()),
         };
         catalog.read()?;
         Ok(catalog)
     }
 
-    /// Reads the log again if that was long ago and nobody else does; what was known stays if it can not be read. Returns snapshots that
-    /// this mount can not show any more.
+    /// Reads the log again if that was long ago and nobody else does; what was known stays if it can not be read.
     ///
     /// # Errors
     /// The storage.
-    pub(super) fn refresh(&self) -> Result<Vec<SnapshotId>> {
-        let Ok(mut read) = self.refreshing.try_lock() else { return Ok(Vec::new()) };
+    pub(super) fn refresh(&self) -> Result<()> {
+        let Ok(mut read) = self.refreshing.try_lock() else { return Ok(()) };
         if read.elapsed() < self.refresh_after {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let outcome = self.read();
         *read = Instant::now();
         outcome
     }
 
-    fn read(&self) -> Result<Vec<SnapshotId>> {
+    fn read(&self) -> Result<()> {
         // Snapshots that can not be read are `check`'s to name; the others are here.
         let (snapshots, _) = self.repository.history()?.snapshots(&self.repository)?;
         let mut snapshots = self.scope.filter(&snapshots);
         let all: Vec<_> = snapshots.iter().map(|snapshot| self.lock().open(snapshot)).collect();
-        let mut hidden = Vec::new();
         if self.bare.is_agreed() {
-            hidden.extend(all.iter().filter(|one| !self.bare.walk(std::slice::from_ref(*one))).map(|one| one.id));
+            let some = all.iter().filter(|one| !self.bare.walk(std::slice::from_ref(*one)));
+            let hidden: HashSet<SnapshotId> = some.map(|one| one.id).collect();
             snapshots.retain(|snapshot| !hidden.contains(&snapshot.id));
+            self.is_outdated.store(!hidden.is_empty(), Ordering::Release);
         }
         let shown: Vec<Shown> = snapshots.iter().map(|snapshot| Shown::of(snapshot)).collect();
         self.lock().show(&shown);
-        Ok(hidden)
+        Ok(())
+    }
+
+    /// Whether there are snapshots that this mount can not show, as it has told the kernel that nothing has extended attributes.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Acquire)
     }
 
     /// Whether the kernel is told that nothing has extended attributes.

@@ -57,6 +57,7 @@ pub const REFRESH_AFTER: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to mount, and where.
+#[derive(Clone)]
 pub struct MountOptions {
     /// An existing folder, that the mount hides.
     pub mountpoint: PathBuf,
@@ -85,8 +86,18 @@ pub enum Access {
 
 /// A mount that is being served. It ends with this value, or by `umount`.
 pub struct Mounted {
-    mountpoint: PathBuf,
+    repository: Arc<Repository>,
+    options: MountOptions,
+    events: Arc<dyn Events + Send + Sync>,
+    serving: Serving,
+    /// Whether one before this, that was mounted anew, has ended as well.
+    earlier: Vec<Receiver<io::Result<()>>>,
+}
+
+/// What answers one kernel's mount.
+struct Serving {
     unmounter: SessionUnmounter,
+    view: Arc<View>,
     /// Tells how serving ended, once.
     ended: Receiver<io::Result<()>>,
 }
@@ -109,7 +120,17 @@ pub fn mount(
     options: &MountOptions,
     events: Arc<dyn Events + Send + Sync>,
 ) -> Result<Mounted> {
-    let kernel = Kernel::new(Arc::new(view(repository, options, events)?), options.threads, options.access);
+    let serving = serve(&repository, options, &events)?;
+    Ok(Mounted { repository, options: options.clone(), events, serving, earlier: Vec::new() })
+}
+
+fn serve(
+    repository: &Arc<Repository>,
+    options: &MountOptions,
+    events: &Arc<dyn Events + Send + Sync>,
+) -> Result<Serving> {
+    let view = Arc::new(view(repository.clone(), options, events.clone())?);
+    let kernel = Kernel::new(view.clone(), options.threads, options.access);
     let offers_to = kernel.offers_to();
     let failed = |source| MountError::mounting(&options.mountpoint, source);
     let mut session = Session::new(kernel, &options.mountpoint, &config(options)).map_err(failed)?;
@@ -120,7 +141,7 @@ pub fn mount(
         // Whoever does not listen any more ends the process.
         let _ = sender.send(session.run());
     });
-    Ok(Mounted { mountpoint: options.mountpoint.clone(), unmounter, ended })
+    Ok(Serving { unmounter, view, ended })
 }
 
 fn view(repository: Arc<Repository>, options: &MountOptions, events: Arc<dyn Events + Send + Sync>) -> Result<View> {
@@ -162,12 +183,18 @@ pub fn default_threads(processors: usize, distance: Distance) -> usize {
 }
 
 impl Mounted {
-    /// Waits until the mount has ended, for some time at most; `true` if it has.
+    /// Waits until the mount has ended, for some time at most; `true` if it has. Who mounts has to wait again and again: meanwhile it is mounted anew
+    /// where there are snapshots that it can not show as it is. Who looks at files then goes on with the earlier mount, which is out of its folder.
     ///
     /// # Errors
-    /// The kernel's side failed.
-    pub fn wait(&self, at_most: Duration) -> Result<bool> {
-        match self.ended.recv_timeout(at_most) {
+    /// The kernel's side failed, or it could not be mounted anew.
+    pub fn wait(&mut self, at_most: Duration) -> Result<bool> {
+        if self.serving.view.catalog.is_outdated() {
+            self.end()?;
+            let serving = serve(&self.repository, &self.options, &self.events)?;
+            self.earlier.push(std::mem::replace(&mut self.serving, serving).ended);
+        }
+        match self.serving.ended.recv_timeout(at_most) {
             Ok(outcome) => outcome.map(|()| true).map_err(|source| self.failed("serve", source).into()),
             Err(RecvTimeoutError::Timeout) => Ok(false),
             Err(RecvTimeoutError::Disconnected) => Ok(true),
@@ -180,19 +207,20 @@ impl Mounted {
     /// The system refuses; it is mounted still.
     pub fn unmount(mut self) -> Result<Unmounted> {
         self.end()?;
-        match self.ended.recv_timeout(PATIENCE) {
-            Err(RecvTimeoutError::Timeout) => Ok(Unmounted::InUse),
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => Ok(Unmounted::Idle),
-        }
+        let is_served =
+            |ended: &Receiver<_>, patience| matches!(ended.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+        let is_in_use = is_served(&self.serving.ended, PATIENCE)
+            || self.earlier.iter().any(|ended| is_served(ended, Duration::ZERO));
+        Ok(if is_in_use { Unmounted::InUse } else { Unmounted::Idle })
     }
 
     fn end(&mut self) -> Result<(), MountError> {
-        let Err(refused) = self.unmounter.unmount() else { return Ok(()) };
-        detach(&self.mountpoint).map_err(|_| self.failed("unmount", refused))
+        let Err(refused) = self.serving.unmounter.unmount() else { return Ok(()) };
+        detach(&self.options.mountpoint).map_err(|_| self.failed("unmount", refused))
     }
 
     fn failed(&self, operation: &'static str, source: io::Error) -> MountError {
-        MountError::System { operation, path: self.mountpoint.clone(), source }
+        MountError::System { operation, path: self.options.mountpoint.clone(), source }
     }
 }
 

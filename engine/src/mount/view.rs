@@ -175,13 +175,8 @@ impl View {
     }
 
     pub(super) fn refresh(&self) {
-        match self.catalog.refresh() {
-            Ok(hidden) => hidden.into_iter().for_each(|id| {
-                let why =
-                    "it has extended attributes, and this mount has told the kernel that nothing has; mount again";
-                self.tell(Vec::new(), format!("snapshot {} is not shown: {why}", short(id)));
-            }),
-            Err(error) => self.tell(Vec::new(), format!("new snapshots can not be looked for: {}", describe(&error))),
+        if let Err(error) = self.catalog.refresh() {
+            self.tell(Vec::new(), format!("new snapshots can not be looked for: {}", describe(&error)));
         }
     }
 

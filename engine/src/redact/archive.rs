@@ -12,11 +12,11 @@ use flate2::GzBuilder;
 use flate2::read::MultiGzDecoder;
 use globset::{Glob, GlobMatcher};
 
-use super::output::Output;
 use super::path::Missing;
 use super::spool::Spool;
 use super::{Fault, Report, Rules};
 use crate::compare::bytes::Sequential;
+use crate::compare::output::Output;
 use crate::compare::{Bytes, Format};
 
 /// Archives in archives.
@@ -108,7 +108,7 @@ impl Archive<'_, '_> {
     fn member(&self, name: &str, bytes: &dyn Bytes, report: &mut Report) -> Result<Spool, Fault> {
         let path = if name.is_empty() { self.path.to_string() } else { format!("{}/{name}", self.path) };
         let omit: &[String] = if name.is_empty() { self.rules.omit } else { &[] };
-        let rules = Rules { mask: self.rules.mask, omit, keep: self.rules.keep };
+        let rules = Rules { mask: self.rules.mask, omit, keep: self.rules.keep, lines: self.rules.lines };
         let mut made = Spool::default();
         super::content(bytes, &path, &rules, self.depth + 1, report, &mut made)?;
         Ok(made)

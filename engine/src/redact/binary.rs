@@ -3,10 +3,10 @@
 
 use std::io::Write;
 
-use super::output::Output;
 use super::{Fault, Rules};
 use crate::compare::certificate;
 use crate::compare::document::Value;
+use crate::compare::output::{self, Output};
 use crate::compare::{Bytes, Mask};
 
 /// First bytes of contents, and what they are.
@@ -63,7 +63,7 @@ fn name(head: &[u8]) -> &'static str {
 
 /// Writes a certificate or public key in DER.
 pub(super) fn certificate(bytes: &dyn Bytes, path: &str, rules: &Rules, sink: &mut dyn Write) -> Result<(), Fault> {
-    let whole = super::output::head(bytes, 1 << 20)?;
+    let whole = output::head(bytes, 1 << 20)?;
     let parts = certificate::parse(&whole).map(|parts| shown(&certificate::document(&parts)));
     let is_private = !matches!(&parts, Ok(parts) if !parts.contains("private"));
     if is_private || !rules.omit.is_empty() {

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
 
-use super::value::{Context, hidden, says_secret};
-use super::{Report, Rules, Stop};
+use super::{Lines, Report, Rules, Stop, instead};
 use crate::compare::document::Value;
+use crate::compare::mask::context::{Context, hidden, says_secret};
 use crate::compare::mask::{is_name_key, is_secret_name};
 use crate::compare::spans::{Content, Entry, Spot, Style};
-use crate::compare::{Bytes, Format, GaveUp, Mask, ini, toml, xml, yaml};
+use crate::compare::{Bytes, Format, GaveUp, Mask, ini, output, toml, xml, yaml};
 
 /// Bytes of a text at most, as the readers have it.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -58,7 +58,7 @@ pub(super) fn write(
         let why = format!("it has {} bytes, and {MAX_TEXT_BYTES} are the most", bytes.len());
         return Err(notation.gave_up(&why).into());
     }
-    let whole = super::output::head(bytes, usize::try_from(MAX_TEXT_BYTES).unwrap_or(usize::MAX))?;
+    let whole = output::head(bytes, usize::try_from(MAX_TEXT_BYTES).unwrap_or(usize::MAX))?;
     let mut model = (notation.parse)(&whole)?;
     let Ok(whole) = String::from_utf8(whole) else { return Err(notation.gave_up("it is not UTF-8").into()) };
     let mark = if whole.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
@@ -75,7 +75,17 @@ pub(super) fn write(
             return Err(notation.gave_up("without its secrets it would not say the same").into());
         }
         report.hidden += edits.len() as u64;
-        text = made;
+        text = match rules.lines {
+            Lines::Any => made,
+            Lines::Kept => {
+                let lines = |(range, with): Edit| {
+                    let with = encode::bare(&with);
+                    let with = instead(text.get(range.clone()).unwrap_or_default(), with, Lines::Kept);
+                    (range, with)
+                };
+                applied(&text, &edits.into_iter().map(lines).collect::<Vec<_>>())
+            }
+        };
     }
     sink.write_all(&whole.as_bytes()[..mark])?;
     Ok(sink.write_all(text.as_bytes())?)

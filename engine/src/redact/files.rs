@@ -9,7 +9,7 @@ use keepfast_repo_format::tree::entry::{Entry, FileType};
 
 use super::path::{Missing, nearest};
 use super::spool::Spool;
-use super::{Fault, Report, Rules, redact};
+use super::{Fault, Lines, Report, Rules, redact};
 use crate::archive::{Contents, Given};
 use crate::compare::bytes::Sequential;
 use crate::compare::{Bytes, Mask};
@@ -61,7 +61,7 @@ fn changed(
 ) -> Result<Report> {
     let bytes = FileBytes::new(reader, entry)?;
     let keep = |path: &str| keep.iter().any(|glob| glob.is_match(path) || glob.is_match(name(path)));
-    redact(&bytes, path, &Rules { mask, omit, keep: &keep }, output).map_err(|fault| match fault {
+    redact(&bytes, path, &Rules { mask, omit, keep: &keep, lines: Lines::Any }, output).map_err(|fault| match fault {
         Fault::Io(error) => match bytes.take_failure() {
             Some(source) => Error::Content { path: entry.path(), source: Box::new(source) },
             None => Error::Output(error),

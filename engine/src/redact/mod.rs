@@ -11,11 +11,9 @@ mod document;
 mod files;
 mod json;
 mod lines;
-mod output;
 mod path;
 mod spool;
 mod sql;
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +21,8 @@ mod tests;
 use std::io::{self, Write};
 
 use crate::compare::detect::{HEAD_BYTES, detect};
+use crate::compare::output::{self, Output};
 use crate::compare::{Bytes, Format, GaveUp, Mask, Trouble};
-use output::Output;
 
 pub use files::{Files, IfUnsafe, Selection, write_file};
 pub use path::Missing;
@@ -37,6 +35,17 @@ pub struct Rules<'a> {
     pub omit: &'a [String],
     /// Whether a content that would be refused is known to be harmless, by its path; members of archives have the archive before them.
     pub keep: &'a dyn Fn(&str) -> bool,
+    /// Whether lines stay lines.
+    pub lines: Lines,
+}
+
+/// What becomes of the lines of a secret that has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// They go with it.
+    Any,
+    /// What follows stands in the line in which it stood, though the format may take empty lines for something: to be shown, not to be read.
+    Kept,
 }
 
 /// What was done.
@@ -85,6 +94,33 @@ pub fn redact(bytes: &dyn Bytes, path: &str, rules: &Rules, sink: &mut dyn Write
     let mut report = Report::default();
     content(bytes, path, rules, 0, &mut report, sink)?;
     Ok(report)
+}
+
+/// A text as it may be shown, with as many lines: what [`redact`] makes of it. What that would refuse is hidden line by line.
+pub fn shown(text: Vec<u8>, mask: &Mask) -> Vec<u8> {
+    let rules = Rules { mask, omit: &[], keep: &|_| false, lines: Lines::Kept };
+    let (mut made, mut report) = (Vec::new(), Report::default());
+    // So deep that no archive is made anew.
+    match content(&text, "", &rules, usize::MAX, &mut report, &mut made) {
+        Ok(()) => made,
+        // Nothing else fails in memory.
+        Err(_) => mask.text(&text).into_owned(),
+    }
+}
+
+/// Other bytes for a secret; with as many lines as it had, and the same space around it, if lines are kept.
+fn instead(secret: &str, hidden: String, lines: Lines) -> String {
+    if lines == Lines::Any {
+        return hidden;
+    }
+    let (start, end) = (secret.trim_start(), secret.trim_end());
+    if start.is_empty() {
+        return hidden;
+    }
+    let (lead, trail) = (&secret[..secret.len() - start.len()], &secret[end.len()..]);
+    let count = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
+    let (inner, hidden) = (&secret[lead.len()..end.len()], hidden.trim());
+    format!("{lead}{hidden}{}{trail}", "\n".repeat(count(inner).saturating_sub(count(hidden))))
 }
 
 /// The same for a content in `depth` archives.

@@ -4,11 +4,11 @@
 use std::io::Write;
 use std::ops::Range;
 
-use super::output::Output;
 use super::path::{Missing, nearest};
-use super::value::{Context, hidden, says_secret};
-use super::{Report, Rules, Stop};
+use super::{Lines, Report, Rules, Stop, instead};
+use crate::compare::mask::context::{Context, hidden, says_secret};
 use crate::compare::mask::{is_name_key, is_secret_name};
+use crate::compare::output::Output;
 use crate::compare::sql::lexer::Kind;
 use crate::compare::sql::spans::{Dump, Part, Row};
 use crate::compare::sql::values::{self, Form};
@@ -28,7 +28,8 @@ pub(super) fn write(bytes: &dyn Bytes, rules: &Rules, report: &mut Report, sink:
     // Looks at all rows before the first is written.
     dump.parts(&mut |_| Ok(()))?;
     let cuts = cuts(&dump, rules.omit, report)?;
-    let mut writer = Writer { bytes, mask: rules.mask, output: Output::new(bytes, sink), cuts: &cuts, hidden: 0 };
+    let (mask, lines, output) = (rules.mask, rules.lines, Output::new(bytes, sink));
+    let mut writer = Writer { bytes, mask, output, cuts: &cuts, hidden: 0, lines };
     dump.parts(&mut |part| match part {
         Part::Other(range) => writer.other(range),
         Part::Row(row) => writer.row(&row),
@@ -72,6 +73,7 @@ struct Writer<'a> {
     /// Those that are not written yet.
     cuts: &'a [Range<u64>],
     hidden: u64,
+    lines: Lines,
 }
 
 impl Writer<'_> {
@@ -138,7 +140,9 @@ impl Writer<'_> {
             let Some(hidden) = hidden(self.mask, context, value, 0) else { continue };
             let at = |place: usize| row.offset + place as u64;
             self.hidden += 1;
-            self.output.replace(at(field.start)..at(field.end), written(&hidden, row, field).as_bytes())?;
+            let secret = String::from_utf8_lossy(row.bytes.get(field.clone()).unwrap_or_default());
+            let with = instead(&secret, written(&hidden, row, field), self.lines);
+            self.output.replace(at(field.start)..at(field.end), with.as_bytes())?;
         }
         Ok(self.output.keep(row.offset)?)
     }

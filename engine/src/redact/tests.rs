@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
-use super::{Fault, Report, Rules, redact};
+use super::{Fault, Lines, Report, Rules, redact};
 use crate::compare::Mask;
 
 const KEY: [u8; 32] = [7; 32];
@@ -16,7 +16,8 @@ const KEY: [u8; 32] = [7; 32];
 fn run(content: &[u8], omit: &[&str], mask: &Mask) -> Result<(Vec<u8>, Report), Fault> {
     let omit: Vec<String> = omit.iter().map(ToString::to_string).collect();
     let mut out = Vec::new();
-    let report = redact(&content.to_vec(), "file", &Rules { mask, omit: &omit, keep: &|_| false }, &mut out)?;
+    let report =
+        redact(&content.to_vec(), "file", &Rules { mask, omit: &omit, keep: &|_| false, lines: Lines::Any }, &mut out)?;
     Ok((out, report))
 }
 
@@ -218,10 +219,11 @@ fn what_no_reader_knows_is_refused_and_named() {
         (gzip(&store), "file is a PKCS#12 key store"),
     ] {
         let mut out = Vec::new();
-        let rules = Rules { mask: &mask, omit: &[], keep: &|_| false };
+        let rules = Rules { mask: &mask, omit: &[], keep: &|_| false, lines: Lines::Any };
         let error = redact(&content, "file", &rules, &mut out).unwrap_err().to_string();
         assert!(error.starts_with(what) && out.is_empty(), "{error}");
-        redact(&content, "file", &Rules { mask: &mask, omit: &[], keep: &|_| true }, &mut out).unwrap();
+        redact(&content, "file", &Rules { mask: &mask, omit: &[], keep: &|_| true, lines: Lines::Any }, &mut out)
+            .unwrap();
         assert_eq!(out, content);
     }
 }
@@ -241,7 +243,7 @@ fn a_reader_that_gives_up_says_where_and_lines_take_over() {
 fn a_line_without_end_is_refused_before_anything_is_written() {
     let text = format!("{{\"password\": \"hunter2\", {}", "x".repeat(9 << 20));
     let (mask, mut out) = (Mask::keyed(KEY), Vec::new());
-    let rules = Rules { mask: &mask, omit: &[], keep: &|_| false };
+    let rules = Rules { mask: &mask, omit: &[], keep: &|_| false, lines: Lines::Any };
     let error = redact(&text.into_bytes(), "file", &rules, &mut out).unwrap_err();
     assert!(matches!(error, Fault::Unsafe { .. }) && out.is_empty(), "{error}");
 }
@@ -249,7 +251,7 @@ fn a_line_without_end_is_refused_before_anything_is_written() {
 #[test]
 fn what_is_kept_without_being_read_is_only_what_would_be_refused() {
     let (mask, mut out) = (Mask::keyed(KEY), Vec::new());
-    let rules = Rules { mask: &mask, omit: &[], keep: &|_| true };
+    let rules = Rules { mask: &mask, omit: &[], keep: &|_| true, lines: Lines::Any };
     redact(&b"user = me\npassword = hunter2\n".to_vec(), "file", &rules, &mut out).unwrap();
     assert!(!String::from_utf8(out).unwrap().contains("hunter2"));
 }

@@ -32,6 +32,15 @@ pub enum Difference {
 /// Is told of a difference: the entry before and after.
 pub type EachDifference<'a> = &'a mut dyn FnMut(Difference, Option<&Entry>, Option<&Entry>) -> Result<()>;
 
+/// A folder of a tree, and all that is below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folder<'a> {
+    /// The tree.
+    pub root: Root,
+    /// Its path in the tree; empty for everything.
+    pub path: &'a [u8],
+}
+
 /// Tells every difference below the folder `path` (empty: of everything), in tree order. The folder itself is not looked at.
 ///
 /// # Errors
@@ -44,16 +53,40 @@ pub fn differences(
     events: &dyn Events,
     each: EachDifference,
 ) -> Result<()> {
+    differences_of(reader, Folder { root: before, path }, Folder { root: after, path }, events, each)
+}
+
+/// The same of two folders that may have different paths: what has the same path below them is compared.
+///
+/// # Errors
+/// As of [`differences`].
+pub fn differences_of(
+    reader: &Arc<Reader>,
+    before: Folder,
+    after: Folder,
+    events: &dyn Events,
+    each: EachDifference,
+) -> Result<()> {
     if before == after {
         return Ok(());
     }
-    let mut sides = Sides { before: start(reader, before, path)?, after: start(reader, after, path)? };
+    let mut sides = Sides {
+        before: start(reader, before.root, before.path)?,
+        after: start(reader, after.root, after.path)?,
+        paths: (before.path, after.path),
+    };
+    if before.path != after.path {
+        sides.pass_tops()?;
+    }
     loop {
         if events.cancelled() {
             return Err(Error::Cancelled);
         }
-        sides.skip_equal_nodes()?;
-        let (old, new) = sides.next(path)?;
+        // A node holds whole paths, and of what is around the folders too.
+        if before.path == after.path {
+            sides.skip_equal_nodes()?;
+        }
+        let (old, new) = sides.next()?;
         let (old, new) = (old.as_ref(), new.as_ref());
         match compare(old, new) {
             Some(difference) => each(difference, old, new)?,
@@ -71,12 +104,13 @@ fn start(reader: &Arc<Reader>, root: Root, path: &[u8]) -> Result<Cursor> {
     find_below(reader, root, path)
 }
 
-struct Sides {
+struct Sides<'a> {
     before: Cursor,
     after: Cursor,
+    paths: (&'a [u8], &'a [u8]),
 }
 
-impl Sides {
+impl Sides<'_> {
     /// Passes by nodes that both sides come to at once; enters the larger ones of those that differ.
     fn skip_equal_nodes(&mut self) -> Result<()> {
         while let (Some((old_level, old)), Some((new_level, new))) = (self.before.next_node(), self.after.next_node()) {
@@ -95,13 +129,26 @@ impl Sides {
         Ok(())
     }
 
+    /// Passes by the entry of a whole tree's own folder: it is not below that folder.
+    fn pass_tops(&mut self) -> Result<()> {
+        for cursor in [&mut self.before, &mut self.after] {
+            if cursor.peek()?.is_some_and(|entry| entry.name.is_empty()) {
+                cursor.next().transpose()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The next path: its entry on either side.
-    fn next(&mut self, path: &[u8]) -> Result<(Option<Entry>, Option<Entry>)> {
-        let inside = |entry: Option<&Entry>| entry.is_some_and(|entry| is_inside(&entry.directory, path));
-        let (has_old, has_new) = (inside(self.before.peek()?), inside(self.after.peek()?));
+    fn next(&mut self) -> Result<(Option<Entry>, Option<Entry>)> {
+        let inside = |entry: Option<&Entry>, path: &[u8]| entry.is_some_and(|entry| is_inside(&entry.directory, path));
+        let (before, after) = self.paths;
+        let (has_old, has_new) = (inside(self.before.peek()?, before), inside(self.after.peek()?, after));
         let step = match (has_old, has_new) {
             (true, true) => match (self.before.peek()?, self.after.peek()?) {
-                (Some(old), Some(new)) => order::compare(&old.directory, &old.name, &new.directory, &new.name),
+                (Some(old), Some(new)) => {
+                    order::compare(rest(&old.directory, before), &old.name, rest(&new.directory, after), &new.name)
+                }
                 _ => Ordering::Equal,
             },
             (true, false) => Ordering::Less,
@@ -112,6 +159,12 @@ impl Sides {
         let new = if step.is_ge() { self.after.next().transpose()? } else { None };
         Ok((old, new))
     }
+}
+
+/// The way from `folder` to a directory in it.
+fn rest<'a>(directory: &'a [u8], folder: &[u8]) -> &'a [u8] {
+    let rest = &directory[folder.len()..];
+    rest.strip_prefix(b"/").unwrap_or(rest)
 }
 
 /// How two entries of one path differ; `None` if they do not. Inode number, status change and birth time say nothing

@@ -19,7 +19,7 @@ pub(crate) use content::read_list;
 pub use content::{ContentBuilder, ContentItems};
 pub use cursor::{Cursor, Direction};
 pub use decoded::{NodeCache, Placed, Stretch};
-pub use differences::{Difference, EachDifference, compare, differences};
+pub use differences::{Difference, EachDifference, Folder, compare, differences, differences_of};
 pub use lookup::{find, find_below};
 pub use numbered::{Numbered, Part};
 pub use older::{Key, OlderNodes};

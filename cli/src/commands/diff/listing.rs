@@ -151,7 +151,8 @@ impl<'a> Listing<'a> {
         let size = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.metadata.size);
         let mut object = json!({ "change": row.sign, "size_before": size(&row.old), "size_after": size(&row.new) });
         js::put_path(&mut object, "path", &[b"/", &row.path()[..]].concat());
-        if let ("R" | "C", Some(old)) = (row.sign, &row.old) {
+        // Also of two paths that were compared with each other.
+        if let Some(old) = row.old.as_ref().filter(|old| old.path() != row.path()) {
             js::put_path(&mut object, "from", &[b"/", &old.path()[..]].concat());
         }
         self.context.output.object(object);

@@ -132,10 +132,11 @@ impl Page<'_> {
 
     fn about(&self, masks: bool) -> Markup {
         let compared = &self.compared;
-        let is_all = compared.paths.iter().all(Vec::is_empty);
+        let is_all = compared.paths.iter().all(Vec::is_empty) && self.sides.other.is_none();
         let paths = html! {
             @if is_all { "everything" } @else {
                 (page::list(compared.paths.iter().map(|path| shown::path(path))))
+                @if let Some(other) = &self.sides.other { " with " (shown::path(other)) }
             }
         };
         let streams = page::list(compared.found.streams.iter().map(|path| shown::path(path)));

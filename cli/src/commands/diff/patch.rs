@@ -115,7 +115,7 @@ impl<'a> Patch<'a> {
             return self.context.output.object(object);
         }
         let name = |side: &str, entry: &Option<Entry>| match entry {
-            Some(entry) => format!("{side}{}", text::stored_path(&entry.path())),
+            Some(entry) => text::patched_path(&[side.as_bytes(), b"/", &entry.path()].concat()),
             None => "/dev/null".to_string(),
         };
         self.colored(BOLD, &format!("--- {}", name("a", &row.old)));

@@ -24,6 +24,8 @@ pub struct Sides<'a> {
     pub after: Option<&'a Snapshot>,
     /// Paths in the snapshots without slashes at their ends; for the live file system as they were given.
     pub paths: Vec<Vec<u8>>,
+    /// The path in the later one that the only path of the earlier one is compared with, if that is another.
+    pub other: Option<Vec<u8>>,
 }
 
 /// Finds them.
@@ -42,6 +44,7 @@ pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>,
             before,
             after: Some(after),
             paths: if paths.is_empty() { vec![Vec::new()] } else { paths },
+            other: None,
         });
     }
     let [before, after, inside @ ..] = args.what.as_slice() else {
@@ -51,15 +54,15 @@ pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>,
     let (before, after) = (before?, after?);
     let (before, old_path) = scope::one(snapshots, before, &args.scope)?;
     let (after, new_path) = scope::one(snapshots, after, &args.scope)?;
-    if old_path != new_path {
-        return Err(Failure::Usage("both snapshots must be given with the same path".to_string()));
-    }
     let paths = match inside {
         [] => vec![old_path.to_vec()],
-        _ if !old_path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
+        _ if !old_path.is_empty() || !new_path.is_empty() => {
+            return Err(Failure::Usage("the path was given twice".to_string()));
+        }
         inside => trimmed(inside),
     };
-    Ok(Sides { before, after: Some(after), paths })
+    let other = (old_path != new_path).then(|| new_path.to_vec());
+    Ok(Sides { before, after: Some(after), paths, other })
 }
 
 fn live<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Failure> {
@@ -72,7 +75,7 @@ fn live<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Fai
         _ if !path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
         inside => inside.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
     };
-    Ok(Sides { before, after: None, paths })
+    Ok(Sides { before, after: None, paths, other: None })
 }
 
 fn selector_text(selector: &OsStr) -> Result<&str, Failure> {

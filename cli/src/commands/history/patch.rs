@@ -10,6 +10,7 @@ use keepfast_engine::events::Events;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::index::IndexError;
 use keepfast_engine::reader::Reader;
+use keepfast_engine::redact;
 use keepfast_engine::text::{self as content, Text};
 use keepfast_engine::versions::Change;
 use keepfast_engine::{Error, Result};
@@ -92,7 +93,7 @@ fn patch(
         Some((version, snapshot)) => content::of_version(reader, snapshot, path, version, MAX_TEXT_BYTES, events),
     };
     Ok(Some(match (read(before)?, read(after)?) {
-        (Text::Lines(before), Text::Lines(after)) => unified(&mask.text(&before), &mask.text(&after)),
+        (Text::Lines(before), Text::Lines(after)) => unified(&redact::shown(before, mask), &redact::shown(after, mask)),
         (Text::Binary, _) | (_, Text::Binary) => b"(binary)\n".to_vec(),
         _ => format!("(more than {MAX_TEXT_BYTES} bytes)\n").into_bytes(),
     }))

@@ -4,21 +4,27 @@
 //! Almost any text is YAML to its reader, if only one scalar. What counts here are maps of short keys.
 
 use super::super::document::Value;
-use super::super::yaml;
+use super::super::{GaveUp, yaml};
 use super::{Format, Sample};
 
 /// Words of a short text.
 const WORDS: usize = 5;
 
-/// YAML.
-pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
+/// YAML; also whether the text wants to be some that its reader does not take.
+pub(super) fn format(sample: Sample<'_>, claim: &mut Option<Format>) -> Option<Format> {
     // No YAML is indented by tabs; fences of Markdown and marks of conflicts are no plain scalars on purpose.
     let contradicts = |line: &str| ["\t", "```", "<<<<<<<"].iter().any(|start| line.starts_with(start));
     if sample.text.lines().any(contradicts) {
         return None;
     }
     let begins = |line: &str| line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '"' | '\''));
-    let document = yaml::parse(sample.complete(begins).as_bytes()).ok()?;
+    let document = match yaml::parse(sample.complete(begins).as_bytes()) {
+        Ok(document) => document,
+        Err(why) => {
+            *claim = is_claimed(sample, &why).then_some(Format::Yaml);
+            return None;
+        }
+    };
     let lines = || sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let is_marked = lines().next().is_some_and(is_mark);
     let documents = lines().filter(|line| line.starts_with("---") && is_mark(line)).count() + usize::from(!is_marked);
@@ -27,6 +33,14 @@ pub(super) fn format(sample: Sample<'_>) -> Option<Format> {
         value => is_clear_alone(value, is_marked),
     };
     is_clear.then_some(Format::Yaml)
+}
+
+/// It is beyond a limit of the reader, or begins with a mark of YAML that is the only one: between two there is the head of a text in
+/// another language.
+fn is_claimed(sample: Sample<'_>, why: &GaveUp) -> bool {
+    let mut lines = sample.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let is_marked = lines.next().is_some_and(is_mark);
+    why.is_limit() || is_marked && !lines.any(|line| line.starts_with("---"))
 }
 
 /// Whether the line begins a document, or says how it is to be read.

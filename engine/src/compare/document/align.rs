@@ -106,7 +106,7 @@ fn partners(before: &[Node], after: &[Node]) -> Vec<Option<usize>> {
     partners
 }
 
-/// Matches children by their order. Where neither belongs to an equal one, containers are matched with each other.
+/// Matches children by their order. Between equal ones as many as before are matched with each other one by one; else only containers are.
 pub(crate) fn by_order(old: &[Node], new: &[Node]) -> Vec<Pair> {
     let Some(equal) = matches(old, new) else {
         return by_position(old, new);
@@ -116,12 +116,13 @@ pub(crate) fn by_order(old: &[Node], new: &[Node]) -> Vec<Pair> {
     let end = Run { old: old.len(), new: new.len(), length: 0 };
     for run in equal.into_iter().chain([end]) {
         let (old_end, new_end) = (run.old, run.new);
+        let is_replaced = old_end - x == new_end - y;
         for step in 0..(old_end - x).max(new_end - y) {
             let removed = (x + step < old_end).then_some(x + step);
             let added = (y + step < new_end).then_some(y + step);
             match (removed, added) {
-                (Some(i), Some(j)) if old[i].digest.is_container() && new[j].digest.is_container() => {
-                    pairs.push(Pair::both(i, j))
+                (Some(i), Some(j)) if is_replaced || old[i].digest.is_container() && new[j].digest.is_container() => {
+                    pairs.push(Pair::both(i, j));
                 }
                 _ => {
                     pairs.extend(removed.map(Pair::removed));

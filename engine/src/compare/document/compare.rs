@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::render;
 use super::tree::{Node, Tree};
 use crate::compare::change::shown;
-use crate::compare::mask::{is_name_key, is_secret_name, is_value_key};
+use crate::compare::mask::{is_secret_name, is_value_key};
 use crate::compare::{Change, ChangeKind, Each, Mask, Place, Step, Trouble};
 
 /// Children of containers that are held at a time on each side, about 100 bytes each.
@@ -99,8 +99,8 @@ impl<T: Tree> Sides<'_, T> {
         let old = self.before.children(before, walk.room)?.nodes;
         let new = self.after.children(after, walk.room)?.nodes;
         let room = walk.hold(old.len().max(new.len()));
-        let named = match named_secret(self.before, &old)? {
-            None => named_secret(self.after, &new)?,
+        let named = match walk.keys.named_secret(self.before, &old)? {
+            None => walk.keys.named_secret(self.after, &new)?,
             named => named,
         };
         for pair in by_name(&old, &new).pairs {
@@ -141,14 +141,15 @@ impl<T: Tree> Sides<'_, T> {
         if is_reordered {
             let order = Some("order".to_string());
             let (place, kind) = (at.clone(), ChangeKind::Changed);
-            (walk.each)(Change::new(place, kind, order.clone(), order))?;
+            (walk.each)(Change::new(place.shown(walk.mask), kind, order.clone(), order))?;
         }
         for pair in pairs {
             let (old, new) = (pair.before.map(|number| &old[number]), pair.after.map(|number| &new[number]));
             let (keys, room) = (walk.keys, walk.room);
             let before = |node: &Node| keys.text(which, self.before, node, room);
             let (key, text) = self.of_either(old, new, before, |node| keys.text(which, self.after, node, room))?;
-            let value = shown(&walk.mask.value(key, &text));
+            let around = walk.named.as_deref().unwrap_or(at.key());
+            let value = shown(&walk.mask.value(if is_secret_name(around) { around } else { key }, &text));
             self.one(old, new, &at.with(Step::Item { key: key.to_string(), value }), walk)?;
         }
         Ok(())
@@ -177,34 +178,18 @@ impl<T: Tree> Sides<'_, T> {
     }
 
     fn tell(&self, old: Option<&Node>, new: Option<&Node>, at: &Place, walk: &mut Walk) -> Result<(), Trouble> {
-        let (name, mask, room) = (walk.named.as_deref().unwrap_or(at.key()), walk.mask, walk.room);
-        let before = old.map(|node| render::node(self.before, node, name, mask, room)).transpose()?;
-        let after = new.map(|node| render::node(self.after, node, name, mask, room)).transpose()?;
+        let terms = render::Terms { keys: walk.keys, mask: walk.mask };
+        let (name, room) = (walk.named.as_deref().unwrap_or(at.key()), walk.room);
+        let before = old.map(|node| render::node(self.before, node, name, terms, room)).transpose()?;
+        let after = new.map(|node| render::node(self.after, node, name, terms, room)).transpose()?;
         let kind = match (&before, &after) {
             (Some(_), None) => ChangeKind::Removed,
             (None, _) => ChangeKind::Added,
             _ => ChangeKind::Changed,
         };
-        (walk.each)(Change::new(at.clone(), kind, before, after))?;
+        (walk.each)(Change::new(at.shown(walk.mask), kind, before, after))?;
         Ok(())
     }
-}
-
-/// Maps with more keys give no single value that one of their keys names.
-const MAX_NAMED_KEYS: usize = 16;
-
-/// The name of a secret that a map says it is the value of.
-fn named_secret<T: Tree>(tree: &T, nodes: &[Node]) -> Result<Option<String>, Trouble> {
-    for node in nodes.iter().filter(|_| nodes.len() <= MAX_NAMED_KEYS) {
-        if is_name_key(&tree.key(node)?)
-            && let Some(value) = tree.value(node)?
-            && let Value::Text(name) = &*value
-            && is_secret_name(name)
-        {
-            return Ok(Some(name.clone()));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::Value;
 use super::digest::{Digest, Kind, Seed};
 use super::tree::{Node, Tree};
 use crate::compare::Trouble;
+use crate::compare::mask::{is_name_key, is_secret_name, name_keys};
 
 /// Keys whose values tell elements apart, the most telling first. The last one is nested.
 const NAMES: [&str; COUNT] =
@@ -25,12 +26,15 @@ pub(crate) type Found = [Option<Digest>; COUNT];
 pub(crate) struct Keys {
     names: [Digest; COUNT],
     metadata: Digest,
+    /// Of keys under which a map says what it is about.
+    about: Vec<Digest>,
 }
 
 impl Keys {
     /// Under the keys of one comparison.
     pub(crate) fn new(seed: &Seed) -> Self {
-        Self { names: NAMES.map(|name| seed.text(name)), metadata: seed.text("metadata") }
+        let about = name_keys().map(|key| seed.text(&key)).collect();
+        Self { names: NAMES.map(|name| seed.text(name)), metadata: seed.text("metadata"), about }
     }
 
     /// The key of the map that has a name in it.
@@ -53,6 +57,28 @@ impl Keys {
         }
         found[NESTED] = nested;
         found
+    }
+
+    /// The name of a secret that a map with these entries says it is the value of.
+    ///
+    /// # Errors
+    /// The map can not be read.
+    pub(crate) fn named_secret<T: Tree>(&self, tree: &T, entries: &[Node]) -> Result<Option<String>, Trouble> {
+        // To read a key costs most where the map is too large to be in memory.
+        let is_about = |node: &Node| -> Result<bool, Trouble> {
+            Ok(if T::IN_MEMORY { is_name_key(&tree.key(node)?) } else { self.about.contains(&node.name) })
+        };
+        for node in entries {
+            if node.digest.kind() == Kind::Text
+                && is_about(node)?
+                && let Some(value) = tree.value(node)?
+                && let Value::Text(name) = &*value
+                && is_secret_name(name)
+            {
+                return Ok(Some(name.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// The name of a key, and its value in an element, as text.

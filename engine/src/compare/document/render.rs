@@ -5,18 +5,26 @@
 
 use super::Value;
 use super::digest::Kind;
+use super::identity::Keys;
 use super::tree::{Node, Tree};
 use crate::compare::change::MAX_SHOWN_BYTES;
 use crate::compare::mask::{TEXT_KEY, is_name_key, is_secret_name, is_value_key};
 use crate::compare::{Mask, Trouble};
 
+/// What tells secrets, and hides them.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) keys: &'a Keys,
+    pub(crate) mask: &'a Mask,
+}
+
 /// The value of a node that stands under `name`.
 ///
 /// # Errors
 /// It can not be read, or has more than `room` values in one container.
-pub(crate) fn node<T: Tree>(tree: &T, of: &Node, name: &str, mask: &Mask, room: usize) -> Result<String, Trouble> {
+pub(crate) fn node<T: Tree>(tree: &T, of: &Node, name: &str, terms: Terms, room: usize) -> Result<String, Trouble> {
     let mut out = Cut::default();
-    write_node(tree, of, name, mask, room, &mut out)?;
+    write_node(tree, of, name, terms, room, &mut out)?;
     Ok(out.finish())
 }
 
@@ -24,27 +32,29 @@ fn write_node<T: Tree>(
     tree: &T,
     of: &Node,
     name: &str,
-    mask: &Mask,
+    terms: Terms,
     room: usize,
     out: &mut Cut,
 ) -> Result<(), Trouble> {
     if let Some(value) = tree.value(of)? {
-        write_value(&value, name, mask, out);
+        write_value(&value, name, terms.mask, out);
         return Ok(());
     }
     let is_map = of.digest.kind() == Kind::Map;
     let nodes = tree.children(of, room)?.nodes;
     let room = room - nodes.len().min(room);
+    let named = if is_map { terms.keys.named_secret(tree, &nodes)? } else { None };
     out.push(if is_map { "{" } else { "[" });
     for (number, node) in nodes.iter().enumerate() {
         out.push(if number > 0 { "," } else { "" });
         if is_map {
             let key = tree.key(node)?;
-            quote(&key, out);
+            quote(&terms.mask.value("", &key), out);
             out.push(":");
-            write_node(tree, node, child_name(name, &key), mask, room, out)?;
+            let named = named.as_deref().filter(|_| is_value_key(&key));
+            write_node(tree, node, named.unwrap_or(child_name(name, &key)), terms, room, out)?;
         } else {
-            write_node(tree, node, name, mask, room, out)?;
+            write_node(tree, node, name, terms, room, out)?;
         }
     }
     out.push(if is_map { "}" } else { "]" });
@@ -70,7 +80,7 @@ fn write_value(value: &Value, name: &str, mask: &Mask, out: &mut Cut) {
             let named = named_secret(entries);
             for (number, (key, value)) in entries.iter().enumerate() {
                 out.push(if number > 0 { "," } else { "" });
-                quote(key, out);
+                quote(&mask.value("", key), out);
                 out.push(":");
                 let is_value = is_value_key(key);
                 write_value(value, named.filter(|_| is_value).unwrap_or(child_name(name, key)), mask, out);

@@ -2,10 +2,12 @@
 //! Names that secrets stand under: keys of documents, columns of tables, options of programs. Read word by word, however the words are joined.
 
 /// Words that make a secret of what stands under a name.
-const SECRET_WORDS: [&str; 27] = [
+const SECRET_WORDS: [&str; 29] = [
     "password",
+    "passwords",
     "passwd",
     "passphrase",
+    "passphrases",
     "passwort",
     "pwd",
     "pass",
@@ -122,6 +124,16 @@ pub fn is_name_key(key: &str) -> bool {
     NAME_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
 }
 
+/// The ways in which such keys are usually written, for whoever has digests of keys only.
+pub(crate) fn name_keys() -> impl Iterator<Item = String> {
+    NAME_KEYS.iter().flat_map(|key| {
+        let word = key.replace("parameterkey", "parameterKey");
+        let start = word.char_indices().find(|(_, c)| c.is_alphabetic()).map_or(0, |(at, _)| at);
+        let capital = format!("{}{}{}", &word[..start], word[start..=start].to_uppercase(), &word[start + 1..]);
+        [(*key).to_string(), capital, key.to_uppercase(), word]
+    })
+}
+
 /// Whether a map that says what it is about has the value under this key.
 pub fn is_value_key(key: &str) -> bool {
     VALUE_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
@@ -138,7 +150,10 @@ pub fn is_secret_name(name: &str) -> bool {
     }
     let glued = |word: &String| ["password", "passwd", "passphrase", "secret"].iter().any(|end| word.ends_with(end));
     words.iter().any(|word| SECRET_WORDS.contains(&word.as_str()) || glued(word))
-        || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())))
+        || words.windows(2).any(|pair| {
+            let second = if pair[1] == "keys" { "key" } else { &pair[1] };
+            SECRET_PAIRS.contains(&(pair[0].as_str(), second))
+        })
 }
 
 /// `dbPassword`, `DB_PASSWORD`, `db-password` and `db.password` are the same two words.

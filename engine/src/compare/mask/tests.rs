@@ -36,6 +36,8 @@ fn names_of_secrets_are_known_however_their_words_are_joined() {
         "PGPASSWORD",
         "credentials",
         "erlang_cookie_secret",
+        "passwords",
+        "apiKeys",
     ] {
         assert!(is_secret_name(name), "{name}");
     }
@@ -174,6 +176,10 @@ fn values_of_documents_are_hidden_by_any_name_on_the_way_to_them() {
         r#"{"url": "postgres://u:hunter2@h/d"}"#,
         r#"{"tokens": ["hunter2", "b"]}"#,
         r#"{"a": {"@password": "hunter2"}}"#,
+        r#"{"passwords": [{"id": "hunter2", "n": 1}]}"#,
+        r#"{"app": "{\"env\": [{\"name\": \"DB_PASSWORD\", \"value\": \"hunter2\"}]}"}"#,
+        r#"{"postgres://u:hunter2@h/d": {"n": 1}}"#,
+        r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"o":1,"p":1,"name":"token","value":"hunter2"}"#,
     ] {
         let shown = shown(document);
         assert!(!shown.contains("hunter") && shown.contains("<secret "), "{document}: {shown}");

@@ -11,7 +11,10 @@ use super::plan::{Plan, Which};
 use super::rows::Spot;
 use super::values::{self, Value};
 use crate::compare::change::{self, MAX_SHOWN_BYTES};
+use crate::compare::mask::context::{Context, hidden, says_secret};
+use crate::compare::mask::{is_name_key, is_secret_name};
 use crate::compare::{Change, ChangeKind, Each, Mask, Place, Step, Trouble};
+use std::borrow::Cow;
 
 /// Characters that two long values have in common and that are shown before the first that differs.
 const CONTEXT_CHARACTERS: usize = 40;
@@ -56,11 +59,12 @@ impl Report<'_> {
         let (side, table) = self.side(which);
         let row = side.read(spot.offset, spot.length)?;
         let values = values::values(&row, table.form_at(spot.offset));
-        let columns = table.columns().iter().zip(&values);
+        let columns = || table.columns().iter().map(String::as_str).zip(values.iter().map(Option::as_deref));
+        let hide = Hide { mask: self.mask, is_named: is_named(columns()) };
         let shown: Vec<String> =
-            columns.map(|(column, value)| format!("{column}={}", shown(column, value.as_deref(), self.mask))).collect();
+            columns().map(|(column, value)| format!("{column}={}", hide.shown(column, value))).collect();
         let shown = Some(change::shown(&shown.join(", ")));
-        let place = self.row_place(&values, which);
+        let place = self.row_place(&values, which, hide);
         match which {
             Which::Before => {
                 self.counts.removed += 1;
@@ -85,12 +89,17 @@ impl Report<'_> {
             return self.whole(Which::After, other_spot, each);
         }
         self.counts.changed += 1;
-        let place = self.row_place(&after, Which::After);
+        let names = |values: &[Value], which| {
+            is_named(self.plan.columns.iter().map(|column| (column.name.as_str(), column.of(values, which))))
+        };
+        let is_named = names(&before, Which::Before) || names(&after, Which::After);
+        let hide = Hide { mask: self.mask, is_named };
+        let place = self.row_place(&after, Which::After, hide);
         for column in &self.plan.columns {
             let (before, after) = (column.of(&before, Which::Before), column.of(&after, Which::After));
             if before != after {
-                let before = shown(&column.name, before, self.mask);
-                let after = shown(&column.name, after, self.mask);
+                let before = hide.shown(&column.name, before);
+                let after = hide.shown(&column.name, after);
                 each(changed(place.with(Step::Key(column.name.clone())), &before, &after))?;
             }
         }
@@ -98,14 +107,13 @@ impl Report<'_> {
     }
 
     /// The place of a row: that of the table, if only the whole row tells it from others.
-    fn row_place(&self, values: &[Value], which: Which) -> Place {
+    fn row_place(&self, values: &[Value], which: Which, hide: Hide) -> Place {
         if self.plan.key_of(values, which).is_none() {
             return self.place.clone();
         }
         let columns = || self.plan.key.iter().filter_map(|place| self.plan.columns.get(*place));
         let key: Vec<&str> = columns().map(|column| column.name.as_str()).collect();
-        let value: Vec<String> =
-            columns().map(|column| shown(&column.name, column.of(values, which), self.mask)).collect();
+        let value: Vec<String> = columns().map(|column| hide.shown(&column.name, column.of(values, which))).collect();
         self.place.with(Step::Item { key: key.join(","), value: change::shown(&value.join(",")) })
     }
 }
@@ -128,15 +136,31 @@ pub(super) fn changed(place: Place, before: &str, after: &str) -> Change {
     Change::new(place, ChangeKind::Changed, Some(tail(before)), Some(tail(after)))
 }
 
-/// A value for people: masked, without control characters. A text that reads NULL is quoted.
-fn shown(column: &str, value: Option<&[u8]>, mask: &Mask) -> String {
-    let Some(value) = value else { return "NULL".to_string() };
-    let text = String::from_utf8_lossy(value);
-    let text = mask.value(column, &text);
-    if text == "NULL" {
-        return "'NULL'".to_string();
+/// Whether a row says that its value is a secret: `('smtp_password', 'x')`.
+fn is_named<'v>(mut columns: impl Iterator<Item = (&'v str, Option<&'v [u8]>)>) -> bool {
+    let is_secret = |value: &[u8]| std::str::from_utf8(value).is_ok_and(is_secret_name);
+    columns.any(|(column, value)| is_name_key(column) && value.is_some_and(is_secret))
+}
+
+/// How the values of a row are shown.
+#[derive(Clone, Copy)]
+struct Hide<'a> {
+    mask: &'a Mask,
+    is_named: bool,
+}
+
+impl Hide<'_> {
+    /// A value for people: masked, without control characters. A text that reads NULL is quoted.
+    fn shown(self, column: &str, value: Option<&[u8]>) -> String {
+        let Some(value) = value else { return "NULL".to_string() };
+        let text = String::from_utf8_lossy(value);
+        let context = Context::default().below(column, says_secret(column, self.is_named));
+        let text = hidden(self.mask, context, &text, 0).map_or(text, Cow::Owned);
+        if text == "NULL" {
+            return "'NULL'".to_string();
+        }
+        printable(&text)
     }
-    printable(&text)
 }
 
 /// The text with control characters escaped.

@@ -120,7 +120,11 @@ pub(super) fn plain(text: &[u8], rules: Rules, mask: &Mask) -> String {
             Kind::Sign => line.push_str(&String::from_utf8_lossy(bytes)),
         }
     }
-    line
+    // What is a secret by more than the word before it: `password text DEFAULT 'x'`.
+    match mask.lines().of_sql().hidden(line.as_bytes()) {
+        Some(hidden) => String::from_utf8_lossy(&hidden).into_owned(),
+        None => line,
+    }
 }
 
 /// What the statement is about, the same before and after it changed.

@@ -2,8 +2,8 @@
 //! A text in the notation of a format, as much like what stood there as can be.
 
 use crate::compare::Format;
+use crate::compare::mask::context::quoted;
 use crate::compare::spans::Style;
-use crate::redact::value::quoted;
 
 /// The text in the place of what was `written`.
 pub(super) fn scalar(text: &str, written: &str, style: Style, format: Format) -> String {
@@ -21,6 +21,19 @@ pub(super) fn scalar(text: &str, written: &str, style: Style, format: Format) ->
         (Format::Toml, Style::Single) if is_literal(text) && !written.starts_with("'''") => format!("'{text}'"),
         _ => quoted(text),
     }
+}
+
+/// A text in markup with its fingerprints as they stand everywhere else, for people.
+pub(super) fn bare(text: &str) -> String {
+    let mut parts = text.split("&lt;secret ");
+    let mut shown = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match part.split_once("&gt;") {
+            Some((digits, rest)) => shown.extend(["<secret ", digits, ">", rest]),
+            None => shown.extend(["&lt;secret ", part]),
+        }
+    }
+    shown
 }
 
 /// Whether TOML takes it in single quotes, which have no escapes.

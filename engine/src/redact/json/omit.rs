@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the parts of JSON are that are left out.
 
-use super::survey::pass;
 use crate::compare::json::tokens::{Begin, Scalar, Tokens};
+use crate::compare::mask::json::survey::pass;
 use crate::compare::{Bytes, Step, Trouble};
 use crate::redact::Stop;
 use crate::redact::path::{self, Miss};

@@ -59,7 +59,7 @@ fn of_large_numbers_no_digit_is_lost() {
 #[test]
 fn a_container_against_anything_else_is_one_change() {
     assert_eq!(changes(r#"{"a":{"b":1}}"#, r#"{"a":[1]}"#), [r#"a {"b":1} -> [1]"#]);
-    assert_eq!(changes("[[1]]", "[7]"), ["[0] - [1]", "[0] + 7"]);
+    assert_eq!(changes("[[1]]", "[7]"), ["[0] [1] -> 7"]);
     assert_eq!(changes("{}", "[]"), [" {} -> []"]);
     assert_eq!(changes("{}", "null"), [" {} -> null"]);
 }
@@ -130,7 +130,9 @@ fn elements_of_lists_of_scalars_come_and_go() {
     assert_eq!(changes("[1,2,3,4]", "[1,3,4,5]"), ["[1] - 2", "[3] + 5"]);
     assert_eq!(changes(r#"["a","b"]"#, r#"["b","a"]"#), [r#"[0] - "a""#, r#"[1] + "a""#]);
     assert_eq!(changes("[1,1,1]", "[1,1]"), ["[2] - 1"]);
-    assert_eq!(changes("[1,2]", "[1,3]"), ["[1] - 2", "[1] + 3"]);
+    assert_eq!(changes("[1,2]", "[1,3]"), ["[1] 2 -> 3"]);
+    assert_eq!(changes("[1,2,3,4]", "[1,7,8,4,9]"), ["[1] 2 -> 7", "[2] 3 -> 8", "[4] + 9"]);
+    assert_eq!(changes("[1,2,3,4]", "[1,7,4]"), ["[1] - 2", "[1] + 7", "[2] - 3"]);
 }
 
 #[test]

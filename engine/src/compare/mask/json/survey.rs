@@ -9,7 +9,7 @@ use crate::compare::{Bytes, Trouble};
 const MAX_NAMED: usize = 4 << 20;
 
 /// Where those maps begin; ascending.
-pub(super) fn named(bytes: &dyn Bytes) -> Result<Vec<u64>, Trouble> {
+pub(crate) fn named(bytes: &dyn Bytes) -> Result<Vec<u64>, Trouble> {
     let mut tokens = Tokens::of_text(bytes, "")?;
     let mut named = Vec::new();
     let mut is_first = true;
@@ -22,7 +22,7 @@ pub(super) fn named(bytes: &dyn Bytes) -> Result<Vec<u64>, Trouble> {
 }
 
 /// Passes a value.
-pub(super) fn pass(tokens: &mut Tokens, depth: usize) -> Result<(), Trouble> {
+pub(crate) fn pass(tokens: &mut Tokens, depth: usize) -> Result<(), Trouble> {
     value(tokens, depth, &mut Vec::new())
 }
 

@@ -1,48 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether a value is to be hidden, by what stands around it and by what it says.
 
-use crate::compare::Mask;
-use crate::compare::mask::{TEXT_KEY, is_secret_name, is_value_key};
+use super::{Mask, TEXT_KEY, is_secret_name, is_value_key, json};
 
 /// Documents in texts of documents in texts.
 const MAX_EMBEDDED: usize = 3;
 
 /// What stands around a value.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Context<'c> {
+pub(crate) struct Context<'c> {
     /// A name around it says that all below is secret.
-    pub(super) is_secret: bool,
+    pub(crate) is_secret: bool,
     /// What it is called.
-    pub(super) name: &'c str,
+    pub(crate) name: &'c str,
 }
 
 impl<'c> Context<'c> {
     /// Of the value of a key; `is_secret`: the key, or what stands beside it, says so.
-    pub(super) fn below(self, key: &'c str, is_secret: bool) -> Self {
+    pub(crate) fn below(self, key: &'c str, is_secret: bool) -> Self {
         Self { is_secret: self.is_secret || is_secret, name: if key == TEXT_KEY { self.name } else { key } }
     }
 }
 
 /// Whether a key, or what its map says of its value, makes a secret of the value.
-pub(super) fn says_secret(key: &str, is_named: bool) -> bool {
+pub(crate) fn says_secret(key: &str, is_named: bool) -> bool {
     is_secret_name(key) || is_named && is_value_key(key)
 }
 
 /// The text without its secrets; `None` if it has none.
-pub(super) fn hidden(mask: &Mask, context: Context, text: &str, embedded: usize) -> Option<String> {
+pub(crate) fn hidden(mask: &Mask, context: Context, text: &str, embedded: usize) -> Option<String> {
     if context.is_secret {
         return Some(mask.secret(text).into_owned()).filter(|hidden| hidden != text);
     }
     let document = text.trim_start().starts_with(['{', '[']) && embedded < MAX_EMBEDDED && mask.hides();
-    if document && let Some(inner) = super::json::embedded(text, mask, embedded + 1) {
+    if document && let Some(inner) = json::embedded(text, mask, embedded + 1) {
         return inner;
     }
-    let hidden = mask.value(context.name, text);
+    let hidden = mask.scalar(context.name, text);
     if *hidden == *text { None } else { Some(hidden.into_owned()) }
 }
 
 /// The text in double quotes, with the escapes that JSON, YAML and TOML have in common.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
