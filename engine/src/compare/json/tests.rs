@@ -106,7 +106,7 @@ fn reordered_keys_and_other_white_space_are_no_change() {
 fn a_mark_before_the_text_is_no_change() {
     assert_eq!(places(b"\xef\xbb\xbf{\"a\":1}", b"{\"a\":1}"), [""; 0]);
     assert_eq!(places(b"\xef\xbb\xbf{\"a\":1}", b"{\"a\":2}"), ["a"]);
-    assert_eq!(places(b"\xef\xbb\xbf1\n2", b"1\n3"), ["[1]", "[1]"]);
+    assert_eq!(places(b"\xef\xbb\xbf1\n2", b"1\n3"), ["[1]"]);
     assert_eq!(given_up(b"1", b"1\n\xef\xbb\xbf2").place, "byte 2 of the second", "only there");
 }
 
@@ -193,7 +193,7 @@ fn a_broken_byte_far_into_a_long_text_is_named() {
 #[test]
 fn containers_nest_deep_but_not_without_end() {
     let nested = |depth: usize, value: &str| format!("{}{value}{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
-    assert_eq!(streamed(&nested(512, "1"), &nested(512, "2")).unwrap().len(), 2);
+    assert_eq!(streamed(&nested(512, "1"), &nested(512, "2")).unwrap().len(), 1);
     assert_eq!(given_up(b"1", &nested(513, "")).place, "byte 512 of the second");
     assert_eq!(given_up(b"1", &b"[".repeat(10_000_000)).why, "more than 512 containers in each other");
     let padding = "x".repeat(5000);
@@ -211,7 +211,7 @@ fn tokens_may_lie_across_the_pieces_that_are_read() {
         let text = |end: &str| format!(r#"{padding}{{"kéy\n":["a\u00e9\ud834\udd1e",-12.5e+3,true,null,{end}]}}"#);
         let changes = streamed(text("1").as_bytes(), text("2").as_bytes()).unwrap();
         assert_eq!(changes[0].place.to_string(), r#"["kéy\n"][4]"#, "{shift}");
-        assert_eq!(changes.len(), 2);
+        assert_eq!(changes.len(), 1);
     }
     let long = |end: char| format!("{{\"a\":\"{}{end}\"}}", "ä\\u00e4".repeat(200_000)).into_bytes();
     let change = &streamed(&long('x'), &long('y')).unwrap()[0];
