@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The servers alone, for the tests of the program in `cli/tests/`, which have its binary and none of the engine's parts.
+//! Servers and stand-ins, for the tests of the program in `cli/tests/`, which have its binary.
 
 pub mod s3_server;
 pub mod servers;
 pub mod sshd;
+pub mod standin;

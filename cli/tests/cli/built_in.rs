@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A built-in profile from one end to the other through a repository: captured, drilled, and found out where the backup is none.
 
+mod contrail;
+mod contrail_capture;
+mod juju;
+mod scene;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
