@@ -228,6 +228,9 @@ fn runbook_hint(error: &RunbookError) -> &'static str {
         RunbookError::NotInSnapshot { .. } => {
             "name another snapshot, or give another value to the variable on which it depends; nothing has been done"
         }
+        RunbookError::NothingToStop { .. } => {
+            "give the hosts on which it is that role in the profile; without it the backup would not be of one moment"
+        }
         RunbookError::Busy { .. } => "wait until it has ended",
         _ => "",
     }

@@ -15,6 +15,8 @@
 
 mod commands;
 mod contents;
+pub mod contrail;
+pub mod juju;
 mod log;
 mod people;
 mod rehearsal;

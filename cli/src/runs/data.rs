@@ -12,6 +12,7 @@ use keepfast_engine::history::Snapshot;
 use keepfast_engine::profile::Profile;
 use keepfast_engine::recover::{Contents, Source};
 use keepfast_engine::repository::Repository;
+use keepfast_engine::runbook::taken_from;
 use keepfast_engine::select::{Scope, select};
 use keepfast_engine::tree::Root;
 
@@ -66,10 +67,13 @@ impl<'a> Group<'a> {
         }
         self.set?;
         let profile = profile?;
-        let is_captured = |role: &String| profile.roles.get(role).is_some_and(|role| !role.only_runbooks);
-        let captured = profile.hosts.iter().filter(|(_, host)| host.roles.iter().any(is_captured));
-        let mut missing = captured.filter(|(name, _)| !self.members.iter().any(|it| it.manifest.host == **name));
-        missing.next().map(|(name, _)| format!("it has no snapshot of {name}"))
+        let groups = match taken_from(profile) {
+            Ok(groups) => groups,
+            Err(error) => return Some(format!("nobody can tell of which hosts it should be: {error}")),
+        };
+        let has = |name: &String| self.members.iter().any(|member| member.manifest.host == *name);
+        let missing = groups.iter().find(|group| !group.iter().any(has))?;
+        Some(format!("it has no snapshot of {}", missing.join(" or ")))
     }
 
     /// It, as runs note it.

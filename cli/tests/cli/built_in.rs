@@ -7,6 +7,11 @@ mod iml;
 mod puppet_enterprise;
 mod system;
 
+mod contrail;
+mod contrail_capture;
+mod juju;
+mod scene;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

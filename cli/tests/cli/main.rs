@@ -38,11 +38,6 @@ mod systems;
 mod vendor;
 mod watch;
 
-#[allow(
-    dead_code,
-    unused_imports,
-    clippy::result_large_err,
-    reason = "the tests of the backends and systems use the rest"
-)]
+#[allow(dead_code, unused_imports, clippy::result_large_err, reason = "the tests of behaviours use the rest")]
 #[path = "../../../tests/support/remote_places.rs"]
 mod support;

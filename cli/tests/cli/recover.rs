@@ -66,7 +66,7 @@ fn a_dry_run_does_nothing_and_prints_what_then_runs() {
     assert!(!shop.runs_folder().exists(), "a dry run leaves no run");
     for words in [
         "# caution: Orders taken after the backup are lost.",
-        "# must be so before: test -d",
+        "# must be so before:\nsh -c 'set -e\ntest -d",
         "step 1 of 6: Stop the web server [7.1]",
     ] {
         assert!(dry.out.contains(words), "{words}: {}", dry.out);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::plan::{command, steps};
 use super::{Choice, Command, Fault, Place, Plan, RunbookError, Sink, execute, places};
 use crate::profile::template::{self, quoted};
-use crate::profile::{Files, Need, On, Profile, Values};
+use crate::profile::{Condition, Files, Need, On, Profile, Stream, Values};
 
 /// Longest time that a host has to say which files there are.
 const LOOK: Duration = Duration::from_secs(60);
@@ -87,67 +87,123 @@ pub struct There {
     pub missing: Vec<String>,
 }
 
-/// Plans a backup. What the choice says of a runbook is not looked at.
+/// Plans a backup. What the choice says of a runbook is not looked at. Hosts from which nothing is taken are not in it.
 ///
 /// # Errors
-/// What the profile lacks.
+/// What the profile lacks; something that is to be stopped meanwhile is on no host.
 pub fn capture(choice: &Choice) -> Result<CapturePlan, RunbookError> {
     let (profile, capture) = (choice.profile, &choice.profile.capture);
     let (before, after) = (steps(choice, &capture.before)?, steps(choice, &capture.after)?);
     let hosts = places(profile, &choice.values.clone().of_run(choice.run), choice.here)?;
     let mut all = Vec::with_capacity(hosts.len());
-    for (place, roles, values) in &hosts {
-        let takes = |role: &String| profile.roles.get(role).is_none_or(|role| !role.only_runbooks);
-        if !profile.roles.is_empty() && !roles.iter().any(takes) {
+    for host in &hosts {
+        let (place, roles, values) = host;
+        if !is_captured(profile, roles) {
             continue;
         }
-        let is_one = |role: &str| is_the_one(choice, &hosts, role, &place.name);
-        let (files, streams) = (files(profile, roles, values)?, streams(profile, roles, values, &is_one)?);
+        let (files, streams) = (files(profile, roles, values)?, streams(choice, &hosts, host)?);
+        if files.is_empty() && streams.is_empty() {
+            continue;
+        }
         all.push(HostCapture { place: place.clone(), root: values.get("root")?.to_string(), files, streams });
     }
-    let mut quiesce = Vec::new();
-    for entry in &capture.quiesce {
-        for (place, roles, values) in &hosts {
-            let is_meant = runs_on(&entry.on, roles, &|role| is_the_one(choice, &hosts, role, &place.name));
-            if !is_meant || !applies(entry.when.as_ref(), values)? {
-                continue;
-            }
-            let script = |text: &str| command(text, None, None, &BTreeMap::new(), values);
-            let title = if entry.title.is_empty() { entry.id.clone() } else { entry.title.clone() };
-            quiesce.push(Quieted {
-                title,
-                place: place.clone(),
-                run: script(&entry.run)?,
-                resume: script(&entry.resume)?,
-            });
-        }
-    }
+    let quiesce = quiesce(choice, &hosts)?;
     Ok(CapturePlan { hosts: all, before, quiesce, after })
 }
 
-type Hosts = [(Place, Vec<String>, Values)];
-
-/// Whether a host is the one of its role on which something runs that runs on one.
-fn is_the_one(choice: &Choice, hosts: &Hosts, role: &str, name: &str) -> bool {
-    match choice.one.get(role) {
-        Some(wanted) => wanted == name,
-        None => {
-            let first = hosts.iter().find(|(_, roles, _)| roles.iter().any(|has| has == role));
-            first.is_some_and(|(place, ..)| place.name == name)
+/// What is stopped, and where. An entry that applies and has no host would let a backup pass for a consistent one.
+fn quiesce(choice: &Choice, hosts: &[Target]) -> Result<Vec<Quieted>, RunbookError> {
+    let profile = choice.profile;
+    let mut all = Vec::new();
+    for entry in &profile.capture.quiesce {
+        let title = if entry.title.is_empty() { entry.id.clone() } else { entry.title.clone() };
+        let before = all.len();
+        for host in hosts {
+            let (place, _, values) = host;
+            if is_meant(choice, hosts, &entry.on, entry.when.as_ref(), host)? {
+                let script = |text: &str| command(text, None, None, &BTreeMap::new(), values);
+                let (run, resume) = (script(&entry.run)?, script(&entry.resume)?);
+                all.push(Quieted { title: title.clone(), place: place.clone(), run, resume });
+            }
+        }
+        let lacks = all.len() == before && applies(entry.when.as_ref(), choice.values)?;
+        if let (true, Some(role)) = (lacks, entry.on.role()) {
+            let (profile, role) = (profile.name.clone(), role.to_string());
+            return Err(RunbookError::NothingToStop { profile, title, role });
         }
     }
+    Ok(all)
 }
 
-fn runs_on(on: &On, roles: &[String], is_one: &dyn Fn(&str) -> bool) -> bool {
-    let has = |role: &String| roles.contains(role);
-    match on {
-        On::Operator => true,
-        On::All(role) | On::Each(role) => has(role),
-        On::One(role) => has(role) && is_one(role),
+/// From which hosts of a profile something is taken: from one of each group, by its own values of variables. A set of snapshots
+/// that has none of a group is not whole. What depends on a variable without a value is not asked for.
+///
+/// # Errors
+/// A host's variable that is not one, or has no value.
+pub fn taken_from(profile: &Profile) -> Result<Vec<Vec<String>>, RunbookError> {
+    let values = Values::new(profile, &BTreeMap::new())?;
+    let hosts = if profile.hosts.is_empty() { Vec::new() } else { places(profile, &values, "")? };
+    let hosts: Vec<_> = hosts.iter().filter(|(_, roles, _)| is_captured(profile, roles)).collect();
+    let holds = |when: Option<&Condition>, values: &Values| applies(when, values).unwrap_or(false);
+    let mut groups = Vec::new();
+    for (place, roles, values) in &hosts {
+        let of_files = |files: &Files| {
+            files.role.as_ref().is_none_or(|role| roles.contains(role)) && holds(files.when.as_ref(), values)
+        };
+        let of_stream = |stream: &Stream| match &stream.on {
+            On::One(_) => false,
+            On::Operator => holds(stream.when.as_ref(), values),
+            On::All(role) | On::Each(role) => roles.contains(role) && holds(stream.when.as_ref(), values),
+        };
+        if profile.capture.files.iter().any(of_files) || profile.capture.streams.iter().any(of_stream) {
+            groups.push(vec![place.name.clone()]);
+        }
     }
+    for stream in &profile.capture.streams {
+        let On::One(role) = &stream.on else { continue };
+        let meant =
+            hosts.iter().filter(|(_, roles, values)| roles.contains(role) && holds(stream.when.as_ref(), values));
+        let group: Vec<String> = meant.map(|(place, ..)| place.name.clone()).collect();
+        groups.extend((!group.is_empty()).then_some(group));
+    }
+    Ok(groups)
 }
 
-fn applies(when: Option<&crate::profile::Condition>, values: &Values) -> Result<bool, RunbookError> {
+/// Whether a host of these roles is one from which something may be taken.
+fn is_captured(profile: &Profile, roles: &[String]) -> bool {
+    let takes = |role: &String| profile.roles.get(role).is_none_or(|role| !role.only_runbooks);
+    profile.roles.is_empty() || roles.iter().any(takes)
+}
+
+/// A host with its roles and its values of variables.
+type Target = (Place, Vec<String>, Values);
+
+/// Whether something runs on a host. What runs on one host of a role runs on the one that was chosen, or on the first for which
+/// its condition holds.
+fn is_meant(
+    choice: &Choice,
+    hosts: &[Target],
+    on: &On,
+    when: Option<&Condition>,
+    host: &Target,
+) -> Result<bool, RunbookError> {
+    let (place, roles, values) = host;
+    if !applies(when, values)? || on.role().is_some_and(|role| !roles.iter().any(|has| has == role)) {
+        return Ok(false);
+    }
+    let On::One(role) = on else { return Ok(true) };
+    if let Some(wanted) = choice.one.get(role) {
+        return Ok(*wanted == place.name);
+    }
+    for (other, roles, values) in hosts {
+        if roles.contains(role) && applies(when, values)? {
+            return Ok(other.name == place.name);
+        }
+    }
+    Ok(false)
+}
+
+fn applies(when: Option<&Condition>, values: &Values) -> Result<bool, RunbookError> {
     Ok(when.map(|when| when.holds(values)).transpose()?.unwrap_or(true))
 }
 
@@ -164,21 +220,16 @@ fn files(profile: &Profile, roles: &[String], values: &Values) -> Result<Vec<Wan
     Ok(wanted)
 }
 
-fn streams(
-    profile: &Profile,
-    roles: &[String],
-    values: &Values,
-    is_one: &dyn Fn(&str) -> bool,
-) -> Result<Vec<WantedStream>, RunbookError> {
+fn streams(choice: &Choice, hosts: &[Target], host: &Target) -> Result<Vec<WantedStream>, RunbookError> {
     let mut wanted = Vec::new();
-    for stream in &profile.capture.streams {
-        if !runs_on(&stream.on, roles, is_one) || !applies(stream.when.as_ref(), values)? {
+    for stream in &choice.profile.capture.streams {
+        if !is_meant(choice, hosts, &stream.on, stream.when.as_ref(), host)? {
             continue;
         }
         let (user, container) = (stream.user.as_deref(), stream.container.as_deref());
         wanted.push(WantedStream {
             path: stream.id.clone(),
-            command: command(&stream.run, user, container, &stream.environment, values)?,
+            command: command(&stream.run, user, container, &stream.environment, &host.2)?,
             may_be_empty: stream.may_be_empty,
             limit: stream.timeout,
         });

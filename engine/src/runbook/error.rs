@@ -27,6 +27,16 @@ pub enum RunbookError {
         /// The runbook.
         runbook: String,
     },
+    /// Something that a backup stops meanwhile is on no host.
+    #[error("{title:?} of the profile {profile} is for hosts with the role {role}, and there is none")]
+    NothingToStop {
+        /// The profile.
+        profile: String,
+        /// What is to be stopped.
+        title: String,
+        /// The role.
+        role: String,
+    },
     /// The journal could not be read or written.
     #[error("can not use the journal {}: {source}", path.display())]
     Journal {

@@ -25,7 +25,7 @@ mod run;
 mod tests;
 mod undo;
 
-pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream, capture};
+pub use capture::{CapturePlan, HostCapture, Quieted, There, Wanted, WantedStream, capture, taken_from};
 pub use checks::{Test, TestKind};
 pub use command::Command;
 pub use error::{RunbookError, Stopped, Why};

@@ -2,6 +2,7 @@
 //! Contrail's databases are destroyed and brought back on stand-ins, in the order of the vendor's document, with a fault at
 //! every call; in virtual machines and in containers, here and over ssh.
 
+mod checks;
 mod dumps;
 mod faults;
 
@@ -12,77 +13,10 @@ use keepfast_engine::profile::{Asked, Library, Profile, Values};
 use keepfast_engine::runbook::TestKind;
 
 use crate::support::sshd::Sshd;
+use crate::support::standin::contrail::{
+    CASSANDRA, CONTROLLERS, SERVICES, ZOOKEEPER, calls_of_the_document, controller, dump, services,
+};
 use crate::support::standin::{Folder, Precious, Recorder, Rehearsal, Stage, Standin, World};
-
-/// `db_json_exim.py` and other uses of Python. The databases are files: what Cassandra has, and what ZooKeeper has.
-const PYTHON: &str = r#"
-case $1 in
-    db_json_exim.py) act "$@" ;;
-    *)
-        look "$@"
-        case "$2" in
-            # Ports answer while their service runs.
-            *create_connection*)
-                case $4 in 9160) service=cassandra ;; 2181) service=zookeeper ;; *) refuse "no port $4" ;; esac
-                grep -qx running "$state/services/${STANDIN_CONTAINER:+$STANDIN_CONTAINER.}$service" || refuse "Connection refused"
-                exit 0 ;;
-        esac
-        exec python3 "$@" ;;
-esac
-if ! [ -e db_json_exim.py ]; then refuse "can't open file 'db_json_exim.py': [Errno 2] No such file or directory"; fi
-for service in cassandra zookeeper; do
-    # One that runs anywhere is reached: the databases are a cluster.
-    running=no
-    for file in "$world"/hosts/*/state/services/*; do
-        case $file in *"/${STANDIN_CONTAINER:+$STANDIN_CONTAINER.}$service") if grep -qx running "$file"; then running=yes; fi ;; esac
-    done
-    if [ $running = no ]; then refuse "NoHostAvailable: $service does not answer"; fi
-done
-case $2 in
-    --export-to)
-        cat "$root/var/lib/cassandra/data/rows" > "$3"
-        echo "INFO: DB dump wrote to file $3" ;;
-    --import-from)
-        if ! grep -q '"cassandra"' "$3"; then refuse "KeyError: 'cassandra'"; fi
-        for host in "$world"/hosts/*; do
-            if [ -e "$host/root/var/lib/cassandra/data/rows" ]; then
-                echo "ERROR: Keyspace config_db_uuid CF obj_fq_name_table already has entries."; exit 1
-            fi
-            if [ -e "$host/root/var/lib/zookeeper/version-2/nodes" ]; then
-                echo "ERROR: Zookeeper has entries at /fq-name-to-uuid."; exit 1
-            fi
-        done
-        for host in "$world"/hosts/*; do
-            if [ -d "$host/root/var/lib/cassandra" ]; then mkdir -p "$host/root/var/lib/cassandra/data"; cat "$3" > "$host/root/var/lib/cassandra/data/rows"; fi
-            if [ -d "$host/root/var/lib/zookeeper" ]; then echo imported > "$host/root/var/lib/zookeeper/version-2/nodes"; fi
-        done
-        echo "INFO: Zookeeper DB restored" ;;
-    *) refuse "what to do with $2?" ;;
-esac
-"#;
-
-/// A dump as the vendor's tool writes it.
-const DUMP: &str = r#"{"cassandra": {"config_db_uuid": {"obj_fq_name_table": {"access_control_list": {"default:a": ["null", 1]}}}}, "zookeeper": "[[\"/fq-name-to-uuid/a\", [\"1\", []]]]"}"#;
-
-const CONTROLLERS: [&str; 3] = ["5b5s42", "5b5s43", "5b5s44"];
-
-/// A controller with all services of the document, whose databases are damaged.
-fn controller(world: &World, name: &str, container: &str) -> Standin {
-    let standin = world.add(name);
-    standin.command("python", PYTHON);
-    if !container.is_empty() {
-        standin.container(container);
-    }
-    let of = |service: &str| if container.is_empty() { service.to_string() } else { format!("{container}.{service}") };
-    for service in ["supervisor-config", "cassandra", "zookeeper", "kafka", "contrail-hamon"] {
-        standin.service(&of(service), "running");
-    }
-    standin.file("usr/lib/python2.7/dist-packages/cfgm_common/db_json_exim.py", "");
-    standin.file("var/lib/zookeeper/version-2/nodes", "damaged").file("var/lib/zookeeper/version-2/log.1", "old");
-    standin.file("var/lib/zookeeper/myid", name).file("var/lib/cassandra/data/rows", "damaged");
-    standin.file("var/lib/cassandra/commitlog/1", "old");
-    standin
-}
 
 fn profile(world: &World, declare: &dyn Fn(&Standin, &[&str]) -> keepfast_engine::profile::Host) -> Profile {
     let mut profile = Library::default().find("contrail").unwrap();
@@ -96,7 +30,7 @@ fn profile(world: &World, declare: &dyn Fn(&Standin, &[&str]) -> keepfast_engine
 fn snapshot(world: &World) -> Folder {
     let folder = world.folder().join("snapshot");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("db-dump.json"), DUMP).unwrap();
+    fs::write(folder.join("db-dump.json"), dump()).unwrap();
     Folder(folder)
 }
 
@@ -133,49 +67,11 @@ fn in_small() -> Rehearsal<'static> {
     Rehearsal { runbook: "restore", build: &small, stage: &stage, precious: &PRECIOUS, once: &["import"] }
 }
 
-/// The calls of the document's example on these controllers; `kafka` is where Kafka is beside them.
-fn calls_of_the_document(controllers: &[&str], inside: &str, kafka: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut on = |words: &str| all.extend(controllers.iter().map(|host| format!("{host}{inside}: {words}")));
-    on("service supervisor-config stop");
-    on("service cassandra stop");
-    on("service zookeeper stop");
-    on("service kafka stop");
-    on("= kafka stop");
-    on("service contrail-hamon stop");
-    on("service zookeeper start");
-    on("service cassandra start");
-    on("= import");
-    on("service supervisor-config start");
-    on("service kafka start");
-    on("= kafka start");
-    on("service contrail-hamon start");
-    let once = |mark: &str, call: String, all: &mut Vec<String>| {
-        let at = all.iter().position(|line| line.ends_with(mark)).unwrap();
-        all.retain(|line| !line.ends_with(mark));
-        all.insert(at, call);
-    };
-    once("= kafka stop", format!("{kafka}: service kafka stop"), &mut all);
-    once(
-        "= import",
-        format!("{}{inside}: python db_json_exim.py --import-from db-dump.json", controllers[0]),
-        &mut all,
-    );
-    once("= kafka start", format!("{kafka}: service kafka start"), &mut all);
-    all
-}
-
-/// Calls of services and of the tool; where the dump lies meanwhile is nobody's concern.
-fn services(world: &World) -> Vec<String> {
-    let calls = world.calls().of(&["service", "python"]);
-    calls.into_iter().map(|call| call.replace("/tmp/TEMPORARY/", "")).collect()
-}
-
 fn is_restored(world: &World, host: &str) {
     let standin = world.host(host);
     let read = |path: &str| fs::read_to_string(standin.path(path)).unwrap();
-    assert_eq!(read("var/lib/cassandra/data/rows"), DUMP, "{host}");
-    assert_eq!(read("var/lib/zookeeper/version-2/nodes"), "imported\n", "{host}");
+    assert_eq!(read("var/lib/cassandra/data/rows"), CASSANDRA, "{host}");
+    assert_eq!(read("var/lib/zookeeper/version-2/nodes"), ZOOKEEPER, "{host}");
     assert!(!standin.path("var/lib/zookeeper/version-2/log.1").exists(), "{host}");
     assert_eq!(read("var/lib/zookeeper/version-2-save-1/nodes"), "damaged", "{host}");
     assert_eq!(read("var/lib/cassandra-save-1/commitlog/1"), "old", "{host}");
@@ -211,7 +107,7 @@ fn contrail_is_restored_in_the_order_of_the_document() {
     for host in CONTROLLERS {
         is_restored(&world, host);
         assert_eq!(fs::read_to_string(world.host(host).path("var/lib/zookeeper/myid")).unwrap(), host);
-        for service in ["supervisor-config", "cassandra", "zookeeper", "kafka", "contrail-hamon"] {
+        for service in SERVICES {
             assert_eq!(world.host(host).recalls(&format!("services/{service}")), "running", "{host}: {service}");
         }
     }

@@ -82,7 +82,8 @@ fn every_part_of_a_built_in_profile_stands_in_the_table_of_its_document_and_no_o
 
 #[test]
 fn every_test_in_the_tables_of_documents_exists() {
-    let sources = sources(&workspace().join("tests/behaviours/systems"));
+    let folders = ["tests/behaviours/systems", "cli/tests/cli/built_in", "cli/tests/cli/vendor"];
+    let sources = folders.map(|folder| sources(&workspace().join(folder))).concat();
     for row in tables().values().flatten() {
         for test in &row.tests {
             assert!(sources.contains(&format!("fn {test}()")), "there is no test {test}: {}", row.section);

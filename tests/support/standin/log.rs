@@ -56,6 +56,13 @@ impl Calls {
         self.acts().iter().filter(is_of).map(|call| format!("{}: {}", call.place, call.words)).collect()
     }
 
+    /// The same; of a path in a temporary folder only what lies in it.
+    pub fn short(&self, commands: &[&str]) -> Vec<String> {
+        let word = |word: &str| word.split_once("/TEMPORARY/").map_or(word, |(_, name)| name).to_string();
+        let call = |call: String| call.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        self.of(commands).into_iter().map(call).collect()
+    }
+
     /// What acts, by step and host, in order; but for removing copies that were cut off and temporary folders, which comes
     /// wherever a script ends.
     pub fn by_task(&self) -> BTreeMap<(String, String), Vec<String>> {

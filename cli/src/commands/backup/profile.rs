@@ -26,8 +26,8 @@ use crate::exit::{Done, Failure};
 use crate::options::backup as sources;
 use crate::options::{also, machine, profiles, repository, secrets};
 use crate::runs::data::FAILED_CHECK;
-use crate::runs::folder;
 use crate::runs::person::{self, Asker, How};
+use crate::runs::{folder, paste};
 
 /// Backs a system up.
 pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Failure> {
@@ -47,6 +47,9 @@ pub fn run(context: &Context, args: &BackupArgs, name: &str) -> Result<Done, Fai
         now: folder::now(),
     };
     let plan = capture(&choice).map_err(Failure::Runbook)?;
+    if plan.hosts.is_empty() {
+        return Err(Failure::other(format!("the profile {name} takes nothing from any host")));
+    }
     let secrets = secrets::of_capture(&profile, &plan)?;
     let system = System { context, args, profile: &profile, run: &run, secrets: &secrets };
     if args.dry_run {
@@ -71,13 +74,15 @@ struct Taken {
 }
 
 impl System<'_> {
-    /// Says what would be taken, and by which commands; asks hosts which files they have, and runs nothing else.
+    /// Says what would be taken, and by which commands, as they run; asks hosts which files they have, and runs nothing else.
     fn show(&self, plan: &CapturePlan) -> Result<Done, Failure> {
         let out = &self.context.output;
         let mut missing = 0;
         let mut hosts = Vec::new();
+        let checks = |plan: &Plan| paste::of_steps(plan, &|_, _| Err("a check reads nothing".to_string()));
+        checks(&plan.before).map_err(Failure::other)?.iter().for_each(|line| out.note(line));
         for quieted in &plan.quiesce {
-            out.note(&format!("[{}] {}", quieted.place.name, quieted.run.shown()));
+            out.note(&format!("[{}] {}", quieted.place.name, paste::fed(&quieted.place, &quieted.run)));
         }
         for host in &plan.hosts {
             let there = self.ask(host)?;
@@ -89,19 +94,21 @@ impl System<'_> {
                 out.warn(&format!("{} has no {path}", host.place.name));
             }
             for stream in &host.streams {
-                out.line(&format!("[{}] {} <- {}", host.place.name, stream.path, stream.command.shown()));
+                let command = paste::fed(&host.place, &stream.command);
+                out.line(&format!("[{}] {} <- {command}", host.place.name, stream.path));
             }
             let streams: Vec<Value> = host
                 .streams
                 .iter()
-                .map(|stream| json!({"path": stream.path, "command": stream.command.shown()}))
+                .map(|stream| json!({"path": stream.path, "command": paste::fed(&host.place, &stream.command)}))
                 .collect();
             let name = &host.place.name;
             hosts.push(json!({"host": name, "paths": there.paths, "missing": there.missing, "streams": streams}));
         }
         for quieted in plan.quiesce.iter().rev() {
-            out.note(&format!("[{}] {}", quieted.place.name, quieted.resume.shown()));
+            out.note(&format!("[{}] {}", quieted.place.name, paste::fed(&quieted.place, &quieted.resume)));
         }
+        checks(&plan.after).map_err(Failure::other)?.iter().for_each(|line| out.note(line));
         out.note("dry run: nothing was stopped, dumped or written");
         out.summary(json!({"profile": self.profile.name, "dry_run": true, "hosts": hosts}));
         Ok(Done::from_problems(missing))

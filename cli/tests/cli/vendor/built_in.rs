@@ -14,6 +14,7 @@ fn built_in(vendor: &Vendor) -> Vec<(Vec<u8>, &'static str, &'static str, &'stat
     let dump = b"--\n-- PostgreSQL database cluster dump\n--\nDROP ROLE a;\n";
     vec![
         (b"{\"cassandra\": {}, \"zookeeper\": []}".to_vec(), "db-dump.json", "contrail", "restore", "db-dump.json"),
+        (gzip(b"{\"cassandra\": {}, \"zookeeper\": []}"), "db-dump.json.gz", "contrail", "restore", "db-dump.json.gz"),
         (gzip(dump), "pgbackup-2026-11-01-03:00:07.sql.gz", "iml", "", "pgbackup.sql.gz"),
         (
             tar(&["etc/app"]),

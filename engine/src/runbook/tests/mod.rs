@@ -2,6 +2,7 @@
 //! Runbooks against real shells, real processes and a real sshd.
 
 mod actions;
+mod capture;
 mod checks;
 mod commands;
 mod guardian;

@@ -6,8 +6,9 @@ use std::fs;
 use keepfast_engine::profile::Asked;
 use keepfast_engine::runbook::Why;
 
-use super::{PRECIOUS, controller, in_small, profile, small, snapshot, stage};
+use super::{PRECIOUS, in_small, profile, small, snapshot, stage};
 use crate::support::sshd::Sshd;
+use crate::support::standin::contrail::controller;
 use crate::support::standin::{Fault, Recorder, Rehearsal, Stage, Standin, World, is_child};
 
 #[test]

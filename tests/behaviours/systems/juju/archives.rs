@@ -8,7 +8,8 @@ use std::process::Command;
 
 use keepfast_engine::profile::{Library, Values, template};
 
-use super::{calls, lost, silent, snapshot, stage_at};
+use super::{calls, lost, snapshot, stage_at};
+use crate::support::standin::juju::{silent, tar};
 use crate::support::standin::{Recorder, Rehearsal, Stage, World};
 
 #[test]
@@ -62,6 +63,15 @@ fn the_drill_of_juju_looks_into_every_part_of_the_archive() {
     refused(|top| fs::write(top.join("metadata.json"), "{").unwrap(), "Expecting property name");
     refused(
         |top| {
+            let other = top.join("other");
+            fs::create_dir(&other).unwrap();
+            fs::write(other.join("file"), "x").unwrap();
+            tar(top, &["-cf", top.join("root.tar").to_str().unwrap(), "other"]);
+        },
+        "root.tar has no agent.conf",
+    );
+    refused(
+        |top| {
             fs::remove_dir_all(top.join("dump")).unwrap();
             fs::create_dir(top.join("dump")).unwrap();
         },
@@ -100,6 +110,10 @@ fn every_way_to_make_an_archive_of_juju_gives_the_archive() {
             &[("commands", "create-backup"), ("environment", "prod")][..],
             "juju create-backup -m prod:controller --filename juju-backup.tar.gz",
         ),
+        (
+            &[("commands", "create-backup"), ("environment", "prod"), ("named_by", "variable")][..],
+            "juju create-backup -m prod:controller --filename juju-backup.tar.gz",
+        ),
     ] {
         let world = World::new();
         lost(&world);
@@ -117,7 +131,8 @@ fn every_way_to_make_an_archive_of_juju_gives_the_archive() {
         let shows_metadata = String::from_utf8_lossy(&output.stderr).contains("backup ID");
         assert_eq!(shows_metadata, !values.contains(&("quiet", "yes")));
         let variable = world.host("client").recalls("environment");
-        assert_eq!(variable.contains("JUJU_ENV=my-env"), values.contains(&("named_by", "variable")), "{variable}");
+        let is_by_variable = values.contains(&("named_by", "variable")) && !values.contains(&("environment", "prod"));
+        assert_eq!(variable.contains("JUJU_ENV=my-env"), is_by_variable, "{variable}");
         // The initial state server has started; without any there is nothing to take from.
         let look = script(capture.before[0].require[0].run.as_ref().unwrap());
         if !values.contains(&("environment", "prod")) {
@@ -125,5 +140,25 @@ fn every_way_to_make_an_archive_of_juju_gives_the_archive() {
         }
         fs::write(world.folder().join("servers"), "0\n").unwrap();
         assert!(!shell(&look).status.success() && !shell(&script(&capture.streams[0].run)).status.success());
+    }
+}
+
+#[test]
+fn what_juju_downloads_is_no_backup_without_each_of_its_parts() {
+    for (part, says) in [("root.tar", "has no juju-backup/root.tar"), ("dump", "has nothing in juju-backup/dump")] {
+        let world = World::new();
+        lost(&world);
+        fs::write(world.folder().join("servers"), "3\n").unwrap();
+        let stage = stage_at(&world, 1, &[]);
+        snapshot(&world, |top| {
+            let part = top.join(part);
+            if part.is_dir() { fs::remove_dir_all(part).unwrap() } else { fs::remove_file(part).unwrap() }
+        });
+        let host = &stage.profile.hosts["client"];
+        let values = Values::new(&stage.profile, &stage.values).unwrap().on(&stage.profile, "client", host).unwrap();
+        let script = template::script(&stage.profile.capture.streams[0].run, &values).unwrap();
+        let output = Command::new("sh").args(["-ec", &script]).envs(&host.environment).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).to_string();
+        assert!(!output.status.success() && output.stdout.is_empty() && said.contains(says), "{part}: {said}");
     }
 }
