@@ -3,6 +3,7 @@
 //! the name that a value stands under and by the form of the value; in doubt it is one. It can not know a password in prose.
 
 pub(crate) mod context;
+mod hints;
 pub(crate) mod json;
 mod names;
 mod text;

@@ -2,7 +2,7 @@
 //! Names that secrets stand under: keys of documents, columns of tables, options of programs. Read word by word, however the words are joined.
 
 /// Words that make a secret of what stands under a name.
-const SECRET_WORDS: [&str; 29] = [
+pub(super) const SECRET_WORDS: [&str; 29] = [
     "password",
     "passwords",
     "passwd",
@@ -35,7 +35,7 @@ const SECRET_WORDS: [&str; 29] = [
 ];
 
 /// Two words that do so together.
-const SECRET_PAIRS: [(&str, &str); 14] = [
+pub(super) const SECRET_PAIRS: [(&str, &str); 14] = [
     ("api", "key"),
     ("private", "key"),
     ("access", "key"),

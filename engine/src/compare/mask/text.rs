@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{fingerprint, forms, is_no_secret, is_secret_name};
+use super::{fingerprint, forms, hints, is_no_secret, is_secret_name};
 
 /// `name = value`, `"name": "value"`, `--name=value`, `name=value` anywhere in a line; the value in quotes, or up to a blank or a mark.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
@@ -133,9 +133,19 @@ impl LineMask {
 
     /// The next line, with its end, without its secrets; `None` if it has none. Bytes that are no UTF-8 in a line with a secret are replaced.
     pub fn hidden(&mut self, line: &[u8]) -> Option<Vec<u8>> {
-        let key = &self.key?;
+        self.key?;
         let end = line.len() - line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         let (content, ending) = line.split_at(end);
+        let is_inside = self.in_key || self.key_lines > 0 || self.secret_below.is_some();
+        if !is_inside && !hints::may_hold_secret(content) {
+            return None;
+        }
+        self.looked_through(content, ending)
+    }
+
+    /// The same without a look at whether it is worth it.
+    fn looked_through(&mut self, content: &[u8], ending: &[u8]) -> Option<Vec<u8>> {
+        let key = &self.key?;
         let text = String::from_utf8_lossy(content);
         let blank = text.len() - text.trim_start().len();
         if self.secret_below.is_some_and(|indent| blank <= indent && !text.trim().is_empty()) {
@@ -225,4 +235,10 @@ pub(super) fn quoted_fingerprint(key: &[u8; 32], value: &str) -> String {
         }
     }
     fingerprint(key, value)
+}
+
+#[cfg(test)]
+pub(super) fn patterns() -> impl Iterator<Item = &'static Regex> {
+    let all: [&'static LazyLock<Regex>; 5] = [&STATEMENT, &LITERAL, &SHADOW, &DEVICE, &PGPASS];
+    all.into_iter().map(|pattern| &**pattern)
 }
