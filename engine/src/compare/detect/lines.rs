@@ -21,11 +21,18 @@ pub(super) fn toml_format(sample: Sample<'_>) -> Option<Format> {
         let value = line.split_once(" = ").map(|(_, value)| value.trim_start());
         line.starts_with("[[") || value.is_some_and(|value| value.starts_with(['"', '\'', '[', '{']))
     };
-    if !sample.text.lines().any(shows) {
+    if !begins_statement(sample.text) || !sample.text.lines().any(shows) {
         return None;
     }
     let text = sample.complete(|line| line.starts_with('['));
     toml::parse(text.as_bytes()).is_ok().then_some(Format::Toml)
+}
+
+/// Whether the first line that says something can be one of TOML: what begins otherwise, as nearly all source does, needs no reader that goes through all of it.
+fn begins_statement(text: &str) -> bool {
+    let first = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let begins_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '"' | '\'');
+    first.is_some_and(|line| line.starts_with('[') || line.contains('=') && line.starts_with(begins_key))
 }
 
 /// INI.
