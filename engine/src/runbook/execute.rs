@@ -141,8 +141,16 @@ pub fn execute(
                 }
             });
         }
-        let mut run =
-            Run { place, sink, broken, secrets: longest_first(secrets), tail: Vec::new(), begun: None, code: None };
+        let mut run = Run {
+            place,
+            sink,
+            broken,
+            secrets: longest_first(secrets),
+            tail: Vec::new(),
+            errors: Vec::new(),
+            begun: None,
+            code: None,
+        };
         let ended = run.watch(&mut child, &arrived, limit);
         is_over.store(true, Ordering::Release);
         // A reader that waits to hand over a line ends.
@@ -152,8 +160,14 @@ pub fn execute(
     })
 }
 
+/// A line that a command wrote, and where to.
+struct Line {
+    text: String,
+    is_error: bool,
+}
+
 /// Starts it, and threads that read what it writes.
-fn start(place: &Place, command: &Command, reads: bool, in_pieces: bool) -> Result<(Child, Receiver<String>), Fault> {
+fn start(place: &Place, command: &Command, reads: bool, in_pieces: bool) -> Result<(Child, Receiver<Line>), Fault> {
     let shell = if in_pieces { command.shell_reading() } else { command.shell() };
     let shell = format!("{}{shell}", exports_of(place));
     let words = place.starting(&if place.ssh.is_some() { remote::saying(&shell) } else { shell });
@@ -162,10 +176,11 @@ fn start(place: &Place, command: &Command, reads: bool, in_pieces: bool) -> Resu
     process.stdin(if reads { Stdio::piped() } else { Stdio::null() });
     let mut child = process.spawn().map_err(Fault::NotStarted)?;
     let (lines, arrived) = mpsc::sync_channel(WAITING);
-    for pipe in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)].into_iter().flatten() {
+    let pipes = [(child.stdout.take().map(boxed), false), (child.stderr.take().map(boxed), true)];
+    for (pipe, is_error) in pipes.into_iter().filter_map(|(pipe, is_error)| Some((pipe?, is_error))) {
         let lines = lines.clone();
         // Not joined: a service may hold the pipe.
-        thread::spawn(move || read_lines(pipe, &lines));
+        thread::spawn(move || read_lines(pipe, is_error, &lines));
     }
     Ok((child, arrived))
 }
@@ -174,7 +189,7 @@ fn boxed(pipe: impl Read + Send + 'static) -> Box<dyn Read + Send> {
     Box::new(pipe)
 }
 
-fn read_lines(pipe: Box<dyn Read + Send>, lines: &SyncSender<String>) {
+fn read_lines(pipe: Box<dyn Read + Send>, is_error: bool, lines: &SyncSender<Line>) {
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::new();
     loop {
@@ -182,8 +197,8 @@ fn read_lines(pipe: Box<dyn Read + Send>, lines: &SyncSender<String>) {
         match pipe.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {
-                let text = String::from_utf8_lossy(&line);
-                if lines.send(text.trim_end_matches(['\n', '\r']).to_string()).is_err() {
+                let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_string();
+                if lines.send(Line { text, is_error }).is_err() {
                     return;
                 }
             }
@@ -203,6 +218,13 @@ pub(crate) fn masked(line: &str, secrets: &BTreeMap<String, String>) -> String {
     without(line.to_string(), &longest_first(secrets))
 }
 
+fn remember(tail: &mut Vec<String>, line: String) {
+    if tail.len() == REMEMBERED {
+        tail.remove(0);
+    }
+    tail.push(line);
+}
+
 fn without(mut line: String, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| line.contains(**secret)).copied().collect::<Vec<_>>() {
         line = line.replace(secret, "***");
@@ -220,6 +242,8 @@ struct Run<'a> {
     broken: &'a Broken,
     secrets: Vec<&'a str>,
     tail: Vec<String>,
+    /// The last lines on standard error alone: why it failed, whatever else it wrote in the same moment.
+    errors: Vec<String>,
     /// Its process group at the other end of ssh, once it has begun there.
     begun: Option<i32>,
     /// How it has ended there.
@@ -231,7 +255,7 @@ impl Run<'_> {
     fn watch(
         &mut self,
         child: &mut Child,
-        arrived: &Receiver<String>,
+        arrived: &Receiver<Line>,
         limit: Option<Duration>,
     ) -> Result<Option<ExitStatus>, Fault> {
         let (begun, mut looked, mut ended_at) = (Instant::now(), Instant::now(), None);
@@ -278,7 +302,7 @@ impl Run<'_> {
     }
 
     /// Takes a line that the command wrote.
-    fn line(&mut self, mut line: String) -> Result<(), Fault> {
+    fn line(&mut self, Line { text: mut line, is_error }: Line) -> Result<(), Fault> {
         if self.place.ssh.is_some()
             && let Some((before, said)) = remote::said(&line)
         {
@@ -295,10 +319,10 @@ impl Run<'_> {
         if let Some(line) = self.sink.line(&line) {
             return Err(Fault::Wrote { line });
         }
-        if self.tail.len() == REMEMBERED {
-            self.tail.remove(0);
+        if is_error {
+            remember(&mut self.errors, line.clone());
         }
-        self.tail.push(line);
+        remember(&mut self.tail, line);
         Ok(())
     }
 
@@ -321,7 +345,7 @@ impl Run<'_> {
 
     /// What its end means.
     fn ended(&self, status: Option<ExitStatus>) -> Result<(), Fault> {
-        let mut tail = self.tail.clone();
+        let mut tail = if self.errors.is_empty() { self.tail.clone() } else { self.errors.clone() };
         let host = || self.place.name.clone();
         let of_ssh = status.map(|status| (status.code(), status.signal()));
         match (self.code, of_ssh) {

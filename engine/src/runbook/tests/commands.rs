@@ -23,6 +23,14 @@ fn the_exit_code_and_the_signal_of_a_command_are_told_with_its_last_line() {
 }
 
 #[test]
+fn why_a_command_failed_is_its_last_line_on_standard_error_whatever_it_wrote_behind_it() {
+    let error = sh("echo first; echo why >&2; sleep 0.2; echo '(1 row)'; exit 3").unwrap_err().to_string();
+    assert_eq!(error, "ended with exit code 3: why");
+    let both = sh("echo noise >&2; sleep 0.2; echo last").unwrap().tail;
+    assert_eq!(both, ["noise", "last"], "of one that ended well all lines count");
+}
+
+#[test]
 fn a_script_ends_at_the_first_command_that_fails_with_input_or_without() {
     let error = run_with(&script("cat >/dev/null\nfalse\necho on"), Some(Box::new(Cursor::new(b"x")))).unwrap_err();
     assert_eq!(error.to_string(), "ended with exit code 1: it said nothing");
