@@ -105,7 +105,7 @@ const PIECES: &str = "trap 'kill -KILL 0' TERM HUP INT\nexec 3>&1\nwhile IFS= re
                       said=$(LC_ALL=C dd bs=\"$piece\" count=1 iflag=fullblock 2>&1 >&3 3>&-) || {\n    \
                       if [ $? -eq 141 ]; then exit 0; fi\n    \
                       case $said in *'Broken pipe'*) exit 0 ;; esac\n    \
-                      echo \"its input can not be passed on: $said\" >&2\n    kill -KILL 0\n  }\ndone\nkill -KILL 0";
+                      echo \"its input can not be passed on: ${said:-dd was ended}\" >&2\n    kill -KILL 0\n  }\ndone\nkill -KILL 0";
 
 /// Lines that set an environment.
 pub(super) fn exports(environment: &BTreeMap<String, String>) -> String {

@@ -207,7 +207,7 @@ fn an_input_that_can_not_be_passed_on_is_never_taken_for_a_whole_one() {
         ("echo 'dd: unknown operand' >&2; exit 1".to_string(), "ended with exit code 1: no dd here that knows", false),
         ("exit 127".to_string(), "ended with exit code 1: no dd here that knows iflag=fullblock", false),
         (format!("{KNOWS_ALL}echo '{piece}' >&2; exit 1"), piece, true),
-        (format!("{KNOWS_ALL}exit 1"), "was ended by signal 9", true),
+        (format!("{KNOWS_ALL}exit 1"), "was ended by signal 9: its input can not be passed on: dd was ended", true),
     ];
     for (dd, says, is_begun) in table {
         program(folder.path(), "dd", &dd);
