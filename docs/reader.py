@@ -365,6 +365,11 @@ def envelope(where, raw, kinds, repository_id):
     return Envelope(raw[:64], raw[64:64 + extension], raw[64 + extension:], raw[16:32])
 
 
+def is_left_over(where, raw, kind, repository_id):
+    """(11.3) Whole as an envelope, but of another repository: an `init` that came to nothing has left it."""
+    return repository_id not in (None, envelope(where, raw, kind, None).repository_id)
+
+
 # ---- 6. packs --------------------------------------------------------------------------------------------------
 
 # chunks: [(id, offset in the segment, length)]; edges: [id of a base chunk]
@@ -673,7 +678,8 @@ class Objects:
         return unframe(name, unseal(name, key or self.keys.structure_key, o.header + o.extension, o.body))
 
     def key_slot(self, name):
-        cbor(name, self.read(name).extension, SLOT)
+        if not is_left_over(name, read_object(self.store, name), "K", self.keys.repository_id):
+            cbor(name, self.read(name).extension, SLOT)
 
     def config(self, name):
         """(4.3)"""
@@ -693,6 +699,8 @@ class Objects:
 
     def generation(self, name):
         """(7)"""
+        if name == f"gen/{0:012}" and is_left_over(name, read_object(self.store, name), "G", self.keys.repository_id):
+            return {0: 0, 1: [], 2: []}
         generation = cbor(name, self.sealed(name), GENERATION)
         belongs(name, f"gen/{generation[0]:012}")
         return generation
@@ -860,14 +868,26 @@ class Repository(Objects):
             self.note(e)
 
     def unlock(self, store, credential):
-        """(4.2) Through the first slot that opens."""
-        open_slot = lambda name: open_key_slot(name, read_object(store, name), credential)
+        """(4.2) Through the first slot of this repository that opens."""
+        repository_id = self.id_in_clear(store) or credential.repository_id
+
+        def open_slot(name):
+            raw = read_object(store, name)
+            return None if is_left_over(name, raw, "K", repository_id) else open_key_slot(name, raw, credential)
+
         slots = store.names("keys")
         for name in slots:
             keys = self.attempt(open_slot, name)
             if keys:
                 return keys
         raise Refused(f"none of {len(slots)} key slots opens with this password or key file")
+
+    def id_in_clear(self, store):
+        """(4.3) What the headers of the config objects say, as long as nothing is verified."""
+        for name in reversed(store.names("config")):
+            header = store.read(name, 0, 64)[0]
+            if len(header) == 64 and header[56:] == H(header[:56])[:8]:
+                return header[16:32]
 
     def find_config(self):
         """(4.3) The highest valid generation counts; a damaged one above it is noted. A refused one ends it all."""

@@ -5,7 +5,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::envelope::Kind;
+use crate::envelope::{Envelope, Kind};
 use crate::error::FormatError;
 use crate::id::{IndexId, WriterId};
 use crate::keys::Keys;
@@ -48,11 +48,15 @@ impl Generation {
         seal_structure(keys, Kind::Generation, &to_cbor(self))
     }
 
-    /// Opens the generation whose name says `number`.
+    /// Opens the generation whose name says `number`. Generation 0 may be another repository's, left there by an `init` that
+    /// came to nothing (section 11.3): then it is the empty one.
     ///
     /// # Errors
     /// As [`open_structure`]; malformed; wrong place when it was made for another number.
     pub fn open(keys: &Keys, number: u64, object: &[u8]) -> Result<Self, FormatError> {
+        if number == 0 && Envelope::parse(object, Kind::Generation, None)?.header.repository != keys.repository() {
+            return Ok(Self::default());
+        }
         let generation: Self = from_cbor(&open_structure(keys, Kind::Generation, object)?, WHAT)?;
         if generation.number != number {
             let (expected, found) = (number.to_string(), generation.number.to_string());

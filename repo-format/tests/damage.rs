@@ -126,6 +126,21 @@ fn records_of_another_root_secret_or_repository_do_not_open() {
     }
 }
 
+#[test]
+fn only_generation_zero_may_be_of_another_repository_and_is_the_empty_one_then() {
+    let keys = samples::keys();
+    let other = Keys::derive(&samples::root(), keepfast_repo_format::id::RepositoryId([1; 16]), 0);
+    let full = Generation { number: 0, ..samples::generation() };
+    assert_eq!(Generation::open(&keys, 0, &full.seal(&other)), Ok(Generation::default()));
+    assert_eq!(Generation::open(&keys, 0, &full.seal(&keys)), Ok(full.clone()));
+    let next = Generation { number: 1, ..full.clone() };
+    assert!(matches!(Generation::open(&keys, 1, &next.seal(&other)), Err(FormatError::WrongRepository { .. })));
+    let object = full.seal(&other);
+    assert!(Generation::open(&keys, 0, &object[..object.len() - 1]).is_err(), "cut off");
+    let index = seal_structure(&other, Kind::Index, b"");
+    assert!(matches!(Generation::open(&keys, 0, &index), Err(FormatError::WrongKind { .. })));
+}
+
 /// What a writer with the keys, but of bad will, could store.
 fn open_all(keys: &Keys, plain: &[u8]) {
     let _ = Generation::open(keys, 0, &seal_structure(keys, Kind::Generation, plain));

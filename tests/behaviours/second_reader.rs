@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `docs/reader.py` on what the engine has just written and golden repositories do not hold: copies of a collector, packs that were
-//! adopted, a session that lasts.
+//! adopted, a session that lasts, leftovers of another `init`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use keepfast_storage::{Backend, ErrorKind, Name};
 
 use super::golden_reader::{python, reader, text};
 use crate::support::collector::all_of_it;
-use crate::support::history_script::write_files;
+use crate::support::history_script::{init_small, write_files};
 use crate::support::prune_place::Place;
 
 /// Lays the repository out in a folder, lets the reader check all of it and restore what is visible; nothing may be wrong.
@@ -108,4 +108,20 @@ fn the_independent_reader_knows_the_signs_of_a_session_that_lasts() {
     place.disk.put_if_absent(&renewal, &[&record]).unwrap();
     assert_whole_to_the_reader(&place);
     session.abandon().unwrap();
+}
+
+#[test]
+fn the_independent_reader_passes_by_what_another_init_left() {
+    let other = SimBackend::new();
+    init_small(&other).unwrap();
+    let place = Place::new();
+    let mut image = place.disk.image();
+    for object in other.image().iter().filter(|(name, _)| layout::parse_config(name.as_str()).is_none()) {
+        image.insert(object.0.clone(), object.1.clone());
+    }
+    let base = tempfile::tempdir().unwrap();
+    let mut place = place.after(image, base.path());
+    assert_whole_to_the_reader(&place);
+    place.back_up(0);
+    assert_whole_to_the_reader(&place);
 }

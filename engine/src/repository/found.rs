@@ -231,7 +231,8 @@ pub(crate) struct Slots {
     pub(crate) damaged: Vec<Error>,
 }
 
-/// Reads every key slot.
+/// Reads every key slot of the repository. Those of another are what an `init` left that came to nothing (docs/format.md
+/// section 11.3), and are passed by.
 pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Slots> {
     let mut slots = Slots { whole: Vec::new(), damaged: Vec::new() };
     for object in backend.list(layout::KEYS_FOLDER)? {
@@ -241,6 +242,7 @@ pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Slot
         match KeySlot::parse(&bytes, Some(id)) {
             Ok(slot) if crypto::object_hash(&bytes) == slot_id.0 => slots.whole.push((slot_id, slot)),
             Ok(_) => slots.damaged.push(Error::ObjectHash { object: name.to_string() }),
+            Err(FormatError::WrongRepository { .. }) if crypto::object_hash(&bytes) == slot_id.0 => {}
             Err(source) => slots.damaged.push(Error::Object { object: name.to_string(), source }),
         }
     }

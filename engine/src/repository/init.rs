@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Creating a repository: key slot and generation first, the config last, because with it the repository exists.
+//! Creating a repository (docs/format.md section 11.3): key slot and generation first, the config last, because with it the
+//! repository exists.
 
 use keepfast_repo_format::config::{ChunkerParams, Config, UnverifiedConfig};
-use keepfast_repo_format::envelope::Features;
+use keepfast_repo_format::envelope::{Features, Header};
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
 use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout};
 use keepfast_storage::probe::PROBE_FOLDER;
-use keepfast_storage::{Backend, Delete, Listed, Put};
+use keepfast_storage::{Backend, ErrorKind, Name, Put};
 
 use super::object_name;
 use crate::error::{Error, Result};
@@ -81,72 +82,85 @@ pub enum FirstKey {
     KeyFile,
 }
 
-/// Why an `init` gives up when it finds the traces of one that runs.
-const ANOTHER_INIT: &str = "another init is at work there";
-
-/// Creates a repository in an empty place, and the key file if one was asked for.
+/// Creates a repository in an empty place, and the key file if one was asked for. What an interrupted `init` left there does
+/// not stand in the way.
 ///
 /// # Errors
 /// [`Error::RepositoryExists`], or the place holds something else.
 pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Result<(RepositoryId, Option<KeyFile>)> {
-    let location = backend.location();
-    let existing = backend.list("")?;
-    if let Some(config) = existing.iter().find(|object| layout::parse_config(object.name.as_str()).is_some()) {
-        let object = backend.get(&config.name, None)?;
-        let found = UnverifiedConfig::decode(&object).map_err(Error::object(config.name.as_str()))?;
-        return Err(Error::RepositoryExists { location, id: found.repository() });
-    }
-    let foreign = existing.iter().find(|object| !is_init_leftover(object.name.as_str()));
-    if let Some(object) = foreign {
-        return Err(Error::NotARepository {
-            location,
-            why: format!("the place is not empty: it holds {}", object.name),
-        });
-    }
-    remove_leftovers(backend, &existing)?;
+    refuse_what_is_there(backend)?;
     options.parameters.check()?;
     let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
     let keys = Keys::derive(&root, id, 0);
     let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
-    let put = |name: &str, bytes: &[u8]| backend.put_if_absent(&object_name(name), &[bytes]);
-    // The generation first: of several `init` at once, the one that creates it goes on, and the others leave nothing.
-    let (generation_name, generation) = (layout::generation(0), Generation::default().seal(&keys));
-    if put(&generation_name, &generation)? == Put::Exists {
-        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
-    }
-    let slot_name = layout::key_slot(&SlotId(crypto::object_hash(&slot)));
-    put(&slot_name, &slot)?;
-    put(layout::README_NAME, layout::README_TEXT.as_bytes())?;
+    let slot_name = object_name(&layout::key_slot(&SlotId(crypto::object_hash(&slot))));
+    backend.put_if_absent(&slot_name, &[&slot])?;
+    put_generation(backend, &keys)?;
+    backend.put_if_absent(&object_name(layout::README_NAME), &[layout::README_TEXT.as_bytes()])?;
     backend.barrier()?;
-    // The config is written last: with it the repository exists.
-    let config = config_of(&options.parameters, &keys, options.now);
-    let slot_name = object_name(&slot_name);
-    if put(&layout::config(0), &config.seal(&keys).map_err(invalid)?)? == Put::Exists {
+    // The config is written last: with it the repository exists. Of several `init` at once, whoever creates it has made it;
+    // before that nothing may be deleted, since it could be what another one has just put.
+    let config = config_of(&options.parameters, &keys, options.now).seal(&keys).map_err(invalid)?;
+    let config_name = object_name(&layout::config(0));
+    // "Exists" is also what a second attempt is told whose first one came through unheard.
+    if backend.put_if_absent(&config_name, &[&config])? == Put::Exists && backend.get(&config_name, None)? != config {
         backend.delete(&slot_name)?;
-        return Err(Error::RepositoryExists { location, id });
+        return Err(repository_exists(backend, &config_name));
     }
-    // Another `init` may have taken the objects above for leftovers, or may have left its own.
-    let slots = backend.list(layout::KEYS_FOLDER)?;
-    let is_whole = slots.iter().map(|object| &object.name).eq([&slot_name])
-        && backend.get(&object_name(&generation_name), None)? == generation;
-    if !is_whole {
-        backend.delete(&object_name(&layout::config(0)))?;
-        backend.delete(&slot_name)?;
-        return Err(Error::NotARepository { location, why: ANOTHER_INIT.to_string() });
-    }
+    remove_slots_of_others(backend, id)?;
     backend.barrier()?;
     Ok((id, file))
 }
 
-/// An `init` that was interrupted leaves a generation and a key slot that belong to no repository: with another root secret
-/// nobody can open them, and beside a config they would be damage.
-fn remove_leftovers(backend: &dyn Backend, leftovers: &[Listed]) -> Result<()> {
-    let keeps = |name: &str| name == layout::README_NAME || is_of_a_probe(name);
-    for object in leftovers.iter().filter(|object| !keeps(object.name.as_str())) {
-        if backend.delete(&object.name)? == Delete::Refused {
-            let why =
-                format!("an interrupted init left {}, which the storage does not allow to be removed", object.name);
-            return Err(Error::NotARepository { location: backend.location(), why });
+/// A repository, or what no `init` leaves.
+fn refuse_what_is_there(backend: &dyn Backend) -> Result<()> {
+    let existing = backend.list("")?;
+    if let Some(config) = existing.iter().find(|object| layout::parse_config(object.name.as_str()).is_some()) {
+        return Err(repository_exists(backend, &config.name));
+    }
+    match existing.iter().find(|object| !is_init_leftover(object.name.as_str())) {
+        Some(object) => {
+            let why = format!("the place is not empty: it holds {}", object.name);
+            Err(Error::NotARepository { location: backend.location(), why })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The error that names the repository of this config.
+fn repository_exists(backend: &dyn Backend, config: &Name) -> Error {
+    match backend.get(config, None) {
+        Err(error) => error.into(),
+        Ok(object) => match UnverifiedConfig::decode(&object) {
+            Err(source) => Error::Object { object: config.to_string(), source },
+            Ok(found) => Error::RepositoryExists { location: backend.location(), id: found.repository() },
+        },
+    }
+}
+
+/// Generation 0: an own one, or that of another `init`, which says as much.
+fn put_generation(backend: &dyn Backend, keys: &Keys) -> Result<()> {
+    let name = layout::generation(0);
+    if backend.put_if_absent(&object_name(&name), &[&Generation::default().seal(keys)])? == Put::Created {
+        return Ok(());
+    }
+    match backend.get(&object_name(&name), None) {
+        // Only where there is a repository is it ever removed: the config is taken.
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        object => Generation::open(keys, 0, &object?).map(drop).map_err(Error::object(name)),
+    }
+}
+
+/// They open nothing here. Where the storage keeps them, they are passed by.
+fn remove_slots_of_others(backend: &dyn Backend, id: RepositoryId) -> Result<()> {
+    for object in backend.list(layout::KEYS_FOLDER)? {
+        let slot = match backend.get(&object.name, None) {
+            // Its own `init` has lost, and has removed it.
+            Err(error) if error.kind == ErrorKind::NotFound => continue,
+            slot => slot?,
+        };
+        if !Header::decode(&slot).is_ok_and(|header| header.repository == id) {
+            backend.delete(&object.name)?;
         }
     }
     Ok(())
