@@ -4,6 +4,8 @@
 //! For writers and readers of packs; every byte of a backup goes through here, so no buffer is copied without need. Knows
 //! no pack: a segment can be moved between packs as it is.
 
+use std::ops::Range;
+
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound};
@@ -177,9 +179,11 @@ impl std::fmt::Debug for Compressor {
     }
 }
 
-/// Decompresses segments; one per thread, because it keeps its context.
+/// Decompresses segments; one per thread, because it keeps its context, and for [`view`] its buffers.
 pub struct Decompressor {
     context: DCtx<'static>,
+    stored: Vec<u8>,
+    plain: Vec<u8>,
 }
 
 /// Base chunks that begin so would be taken for a dictionary of zstd's own format (RFC 8878 section 5).
@@ -191,24 +195,32 @@ impl Decompressor {
     /// # Panics
     /// When there is no memory for a context.
     pub fn new() -> Self {
-        Self { context: DCtx::create() }
+        Self { context: DCtx::create(), stored: Vec::new(), plain: Vec::new() }
     }
+}
 
-    fn decompress(&mut self, payload: &[u8], plain_len: usize, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let mut plain = Vec::with_capacity(plain_len);
-        let taken = if prefix.is_empty() {
-            self.context.decompress(&mut plain, payload)
-        } else if prefix.starts_with(&DICTIONARY_MAGIC) {
-            // A context that has a prefix is bound to the prefix's life, like the compressor's.
-            let mut context = DCtx::create();
-            context.ref_prefix(prefix).and_then(|_| context.decompress(&mut plain, payload))
-        } else {
-            self.context.decompress_using_dict(&mut plain, payload, prefix)
-        };
-        match taken {
-            Ok(length) if length == plain_len => Ok(plain),
-            _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
-        }
+/// Decompresses into `plain`, whose content goes.
+fn decompress(
+    context: &mut DCtx,
+    payload: &[u8],
+    plain: &mut Vec<u8>,
+    plain_len: usize,
+    prefix: &[u8],
+) -> Result<(), FormatError> {
+    plain.clear();
+    plain.reserve_exact(plain_len);
+    let taken = if prefix.is_empty() {
+        context.decompress(plain, payload)
+    } else if prefix.starts_with(&DICTIONARY_MAGIC) {
+        // A context that has a prefix is bound to the prefix's life, like the compressor's.
+        let mut context = DCtx::create();
+        context.ref_prefix(prefix).and_then(|_| context.decompress(plain, payload))
+    } else {
+        context.decompress_using_dict(plain, payload, prefix)
+    };
+    match taken {
+        Ok(length) if length == plain_len => Ok(()),
+        _ => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
     }
 }
 
@@ -264,6 +276,47 @@ pub fn open(
     prefix: &[u8],
     decompressor: &mut Decompressor,
 ) -> Result<Vec<u8>, FormatError> {
+    let mut plain = Vec::new();
+    decrypt(key, repository, &mut stored)?;
+    let payload = decode(&stored, codec, plain_len, prefix, &mut decompressor.context, &mut plain)?;
+    if let Some(payload) = payload {
+        stored.truncate(payload.end);
+        stored.drain(..payload.start);
+        return Ok(stored);
+    }
+    Ok(plain)
+}
+
+/// The same for whoever only looks at the plaintext: it lies in the decompressor's memory, and goes with the next segment.
+///
+/// # Errors
+/// As [`open`].
+pub fn view<'a>(
+    key: &SessionKey,
+    repository: &RepositoryId,
+    stored: &[u8],
+    codec: Codec,
+    plain_len: u32,
+    prefix: &[u8],
+    decompressor: &'a mut Decompressor,
+) -> Result<&'a [u8], FormatError> {
+    let Decompressor { context, stored: opened, plain } = decompressor;
+    opened.clear();
+    opened.extend_from_slice(stored);
+    decrypt(key, repository, opened)?;
+    let payload = decode(opened, codec, plain_len, prefix, context, plain)?;
+    Ok(payload.map_or(&plain[..], |payload| &opened[payload]))
+}
+
+/// Puts the plaintext of a decrypted segment into `plain`, or says where in the segment it stands as it is.
+fn decode(
+    decrypted: &[u8],
+    codec: Codec,
+    plain_len: u32,
+    prefix: &[u8],
+    context: &mut DCtx,
+    plain: &mut Vec<u8>,
+) -> Result<Option<Range<usize>>, FormatError> {
     let plain_len = plain_len as usize;
     let limits = [
         ("plain length of a segment", plain_len, MAX_PLAIN_BYTES),
@@ -274,17 +327,15 @@ pub fn open(
             return Err(FormatError::OutOfRange { what, found: found as u64, min: 0, max: max as u64 });
         }
     }
-    decrypt(key, repository, &mut stored)?;
-    match codec {
-        Codec::Raw if stored.len() == OVERHEAD + plain_len => {
-            stored.truncate(NONCE_LEN + plain_len);
-            stored.drain(..NONCE_LEN);
-            Ok(stored)
-        }
-        Codec::Zstd => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, &[]),
-        Codec::Delta => decompressor.decompress(&stored[NONCE_LEN..stored.len() - TAG_LEN], plain_len, prefix),
-        Codec::Raw => Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
-    }
+    let payload = NONCE_LEN..decrypted.len() - TAG_LEN;
+    let prefix = match codec {
+        Codec::Raw if payload.len() == plain_len => return Ok(Some(payload)),
+        Codec::Raw => return Err(FormatError::Decompress { what: WHAT, expected: plain_len as u64 }),
+        Codec::Zstd => &[],
+        Codec::Delta => prefix,
+    };
+    decompress(context, &decrypted[payload], plain, plain_len, prefix)?;
+    Ok(None)
 }
 
 /// Decrypts between nonce and tag, which stay where they are.

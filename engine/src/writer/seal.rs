@@ -126,8 +126,7 @@ impl Writer {
     ) -> Result<(), FormatError> {
         let Sealed { stored, codec, plain_len } = sealed;
         let (repository, decompressor) = (self.keys.repository(), &mut scratch.decompressor);
-        let plain = segment::open(key, &repository, stored.clone(), *codec, *plain_len, prefix, decompressor)?;
-        let mut rest = &plain[..];
+        let mut rest = segment::view(key, &repository, stored, *codec, *plain_len, prefix, decompressor)?;
         for ChunkRow { id, length } in &open.chunks {
             let (chunk, after) = rest.split_at(*length as usize);
             rest = after;

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::{Codec, Compressor, Decompressor, MAX_PLAIN_BYTES, MAX_PREFIX_BYTES, OVERHEAD, Sealed, open, seal};
+use super::{Codec, Compressor, Decompressor, MAX_PLAIN_BYTES, MAX_PREFIX_BYTES, OVERHEAD, Sealed, open, seal, view};
 use crate::envelope::Kind;
 use crate::error::FormatError;
 use crate::id::{ChunkId, RepositoryId};
@@ -26,8 +26,20 @@ fn sealed(key: &SessionKey, plain: &[u8]) -> Sealed {
     seal(key, &REPOSITORY, 7, Compressor::new(3).compress(plain), &[ChunkId([3; 32])])
 }
 
+/// By both ways, which must agree; one of them in memory that has seen another segment.
 fn opened(key: &SessionKey, segment: &Sealed) -> Result<Vec<u8>, FormatError> {
-    open(key, &REPOSITORY, segment.stored.clone(), segment.codec, segment.plain_len, &[], &mut Decompressor::new())
+    opened_with(key, segment, &[])
+}
+
+fn opened_with(key: &SessionKey, segment: &Sealed, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
+    let Sealed { stored, codec, plain_len } = segment;
+    let mut decompressor = Decompressor::new();
+    let taken = open(key, &REPOSITORY, stored.clone(), *codec, *plain_len, prefix, &mut decompressor);
+    let other = sealed(key, &b"another segment ".repeat(50));
+    view(key, &REPOSITORY, &other.stored, other.codec, other.plain_len, &[], &mut decompressor).unwrap();
+    let seen = view(key, &REPOSITORY, stored, *codec, *plain_len, prefix, &mut decompressor);
+    assert_eq!(taken.as_deref(), seen.as_ref().copied());
+    taken
 }
 
 proptest! {
@@ -111,11 +123,6 @@ fn sealed_delta(key: &SessionKey, plain: &[u8], prefix: &[u8], level: i32) -> Op
     Some(seal(key, &REPOSITORY, 0, Compressor::new(level).compress_delta(plain, prefix)?, &[]))
 }
 
-fn opened_delta(key: &SessionKey, segment: &Sealed, prefix: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let stored = segment.stored.clone();
-    open(key, &REPOSITORY, stored, segment.codec, segment.plain_len, prefix, &mut Decompressor::new())
-}
-
 proptest! {
     #![proptest_config(Config::with_cases(48))]
 
@@ -135,11 +142,11 @@ proptest! {
         if prefix_len >= plain_len && level >= 3 {
             prop_assert!(segment.stored.len() < plain_len / 8 + 200, "{} bytes", segment.stored.len());
         }
-        prop_assert_eq!(opened_delta(&key, &segment, prefix), Ok(plain.clone()));
+        prop_assert_eq!(opened_with(&key, &segment, prefix), Ok(plain.clone()));
         // A wrong base gives an error or other bytes, which no chunk id fits.
         let other = noise(prefix_len + 7)[7..].iter().map(|byte| byte ^ 0x55).collect::<Vec<u8>>();
         for wrong in [&other[..], &[], &prefix[..prefix_len / 2]] {
-            prop_assert_ne!(opened_delta(&key, &segment, wrong), Ok(plain.clone()));
+            prop_assert_ne!(opened_with(&key, &segment, wrong), Ok(plain.clone()));
         }
     }
 }
@@ -152,7 +159,7 @@ fn base_chunks_that_look_like_a_dictionary_of_zstd_are_taken_as_they_are() {
         let prefix = [&[0x37, 0xA4, 0x30, 0xEC][..], &noise(50_000)[..length - 4]].concat();
         let plain = [&prefix[..], &noise(1000).repeat(3)].concat();
         let segment = sealed_delta(&key, &plain, &prefix, 3).unwrap();
-        assert_eq!(opened_delta(&key, &segment, &prefix), Ok(plain), "{length}");
+        assert_eq!(opened_with(&key, &segment, &prefix), Ok(plain), "{length}");
     }
 }
 
@@ -177,7 +184,7 @@ fn a_prefix_beyond_the_limit_is_refused() {
     let key = session_key(Kind::DataPack);
     let segment = sealed_delta(&key, &[7; 1000], &[7; 1000], 3).unwrap();
     let expected = "length of a segment's base chunks";
-    let error = opened_delta(&key, &segment, &vec![7; MAX_PREFIX_BYTES + 1]).unwrap_err();
+    let error = opened_with(&key, &segment, &vec![7; MAX_PREFIX_BYTES + 1]).unwrap_err();
     assert!(matches!(error, FormatError::OutOfRange { what, .. } if what == expected), "{error}");
 }
 
