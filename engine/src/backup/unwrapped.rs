@@ -38,7 +38,7 @@ impl<'env> BigReader<'_, 'env> {
             if self.read > plan.options.archives.most_bytes() {
                 unwrapper.stop();
             }
-            let mut parts = unwrapper.push(&bytes);
+            let mut parts = unwrapper.push(bytes);
             if read < PIECE_BYTES {
                 view = View::Last;
                 parts.extend(unwrapper.finish());
@@ -74,9 +74,12 @@ impl<'env> BigReader<'_, 'env> {
 
     /// Passes bytes on as soon as there are enough of them.
     fn feed(&mut self, strand: &mut Feed<'env>, bytes: &[u8], view: View) {
-        for piece in bytes.chunks(PIECE_BYTES) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(strand.room()));
             strand.buffer.extend_from_slice(piece);
-            if strand.buffer.len() >= PIECE_BYTES {
+            rest = after;
+            if strand.room() == 0 {
                 self.hash(strand, View::Open);
             }
         }

@@ -35,7 +35,7 @@ fn apart(bytes: &[u8], step: usize) -> Apart {
         }
     };
     for bytes in bytes.chunks(step) {
-        let parts = unwrapper.push(bytes);
+        let parts = unwrapper.push(bytes.to_vec());
         add(parts, unwrapper.take_recipes());
     }
     let parts = unwrapper.finish();

@@ -31,14 +31,21 @@ impl Unwrapper {
         Self { layers, input: 0 }
     }
 
-    /// Takes the next bytes. What comes out may lag behind by some megabytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Part> {
+    /// Takes the next bytes, best no more than a megabyte: these are not copied where they are no archive. What comes out may lag
+    /// behind by some megabytes.
+    pub fn push(&mut self, bytes: Vec<u8>) -> Vec<Part> {
         let mut parts = Vec::new();
-        for step in bytes.chunks(STEP_BYTES) {
-            self.input += step.len() as u64;
-            self.through(0, vec![Flow::Bytes(step.to_vec())], &mut parts);
+        if bytes.len() <= STEP_BYTES {
+            self.step(bytes, &mut parts);
+        } else {
+            bytes.chunks(STEP_BYTES).for_each(|step| self.step(step.to_vec(), &mut parts));
         }
         parts
+    }
+
+    fn step(&mut self, bytes: Vec<u8>, parts: &mut Vec<Part>) {
+        self.input += bytes.len() as u64;
+        self.through(0, vec![Flow::Bytes(bytes)], parts);
     }
 
     /// Looks for nothing more: the rest of the file stays as it is.
@@ -114,7 +121,7 @@ pub fn whole(bytes: &[u8], most: usize) -> Option<Unwrapped> {
         stream.len() <= most
     };
     for step in bytes.chunks(STEP_BYTES) {
-        if !add(unwrapper.push(step)) {
+        if !add(unwrapper.push(step.to_vec())) {
             return None;
         }
     }

@@ -71,7 +71,7 @@ fn a_bomb_goes_off_as_far_as_the_limits_permit() {
     let begin = Instant::now();
     let mut length = 0;
     for step in bomb.chunks(1 << 16) {
-        let parts = unwrapper.push(step);
+        let parts = unwrapper.push(step.to_vec());
         let size: usize = parts.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 }).sum();
         (most, length) = (most.max(size), length + size);
     }

@@ -117,9 +117,9 @@ fn a_small_file_in_memory_comes_apart_as_one_that_streams() {
 fn an_unwrapper_that_is_stopped_finds_nothing_more() {
     let (first, second) = (gzip(&lines(18, 100_000), 6), gzip(&lines(19, 100_000), 6));
     let mut unwrapper = Unwrapper::new();
-    let mut parts = unwrapper.push(&first);
+    let mut parts = unwrapper.push(first.clone());
     unwrapper.stop();
-    parts.extend(unwrapper.push(&second));
+    parts.extend(unwrapper.push(second.clone()));
     parts.extend(unwrapper.finish());
     let bytes = |part: &Part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 };
     assert!(parts.iter().map(bytes).sum::<usize>() < 100_000 + first.len() + second.len());
