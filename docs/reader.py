@@ -678,8 +678,7 @@ class Objects:
         return unframe(name, unseal(name, key or self.keys.structure_key, o.header + o.extension, o.body))
 
     def key_slot(self, name):
-        if not is_left_over(name, read_object(self.store, name), "K", self.keys.repository_id):
-            cbor(name, self.read(name).extension, SLOT)
+        cbor(name, envelope(name, read_object(self.store, name), "K", None).extension, SLOT)
 
     def config(self, name):
         """(4.3)"""
@@ -698,9 +697,9 @@ class Objects:
         return config
 
     def generation(self, name):
-        """(7)"""
-        if name == f"gen/{0:012}" and is_left_over(name, read_object(self.store, name), "G", self.keys.repository_id):
-            return {0: 0, 1: [], 2: []}
+        """(7) None, if it is another repository's."""
+        if is_left_over(name, read_object(self.store, name), "G", self.keys.repository_id):
+            return None
         generation = cbor(name, self.sealed(name), GENERATION)
         belongs(name, f"gen/{generation[0]:012}")
         return generation
@@ -869,7 +868,7 @@ class Repository(Objects):
 
     def unlock(self, store, credential):
         """(4.2) Through the first slot of this repository that opens."""
-        repository_id = self.id_in_clear(store) or credential.repository_id
+        repository_id = credential.repository_id or self.id_in_clear(store)
 
         def open_slot(name):
             raw = read_object(store, name)
@@ -883,10 +882,10 @@ class Repository(Objects):
         raise Refused(f"none of {len(slots)} key slots opens with this password or key file")
 
     def id_in_clear(self, store):
-        """(4.3) What the headers of the config objects say, as long as nothing is verified."""
+        """(4.3) As the header of the highest config object says that is whole, while nothing is verified."""
         for name in reversed(store.names("config")):
             header = store.read(name, 0, 64)[0]
-            if len(header) == 64 and header[56:] == H(header[:56])[:8]:
+            if len(header) == 64 and header[3] == ord("C") and header[56:] == H(header[:56])[:8]:
                 return header[16:32]
 
     def find_config(self):
@@ -948,10 +947,9 @@ class Repository(Objects):
     def visible_packs(self):
         """(7) Pack name -> Pack. If a generation or index object is lost, the directories of all packs stand in."""
         try:
-            names = self.store.names("gen")
-            if not names:
+            generation = next(filter(None, map(self.generation, reversed(self.store.names("gen")))), None)
+            if not generation:
                 raise Damage("gen: no generation")
-            generation = self.generation(names[-1])
             absorbed, wanted = dict(map(tuple, generation[2])), set(generation[1])
             for slot in self.log:
                 if slot[0] in (COMMIT, COLLECT) and slot[2] > absorbed.get(slot[1], -1):

@@ -26,6 +26,7 @@ mod behaviours {
     mod crash_aftermath;
     mod crash_full_disk;
     mod crash_init;
+    mod crash_init_turns;
     mod crash_order;
     mod crash_processes;
     mod crash_successors;

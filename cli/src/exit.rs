@@ -146,6 +146,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
     match error {
         EngineError::NoRepository { .. } => "`keepfast init` creates a repository",
         EngineError::NotARepository { .. } => "is this the folder that `keepfast init` was given?",
+        EngineError::InitUnknown { .. } => {
+            "`keepfast snapshots` shows whether it opens; a new key file was kept, and is of no use if it does not"
+        }
         EngineError::RepositoryExists { .. } => "it can be used as it is; `keepfast snapshots` shows what is in it",
         EngineError::WrongKey { slots: 0, .. } => {
             "the repository has no key of this sort: try a password or a key file instead"

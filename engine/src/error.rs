@@ -42,6 +42,14 @@ pub enum Error {
         /// Its id.
         id: RepositoryId,
     },
+    /// `init` was interrupted where it may have made the repository.
+    #[error("whether there is a repository in {location} now is not known")]
+    InitUnknown {
+        /// The location.
+        location: String,
+        /// What went wrong.
+        source: Box<Self>,
+    },
     /// No key slot opens with what was given.
     #[error("wrong password or key file: none of the {slots} key slots of {location} opens with it")]
     WrongKey {

@@ -22,7 +22,7 @@ use keepfast_storage::Backend;
 use crate::error::{Error, Result};
 use crate::index::LocalIndex;
 use crate::repository::{Repository, object_name};
-use generations::newest_generation;
+use generations::{Newest, newest_generation};
 pub(crate) use generations::{cache_generation, settle};
 use slots::{Placed, Slots, broken_links, lost, read_slots};
 
@@ -111,6 +111,7 @@ pub struct History {
     /// Sessions that have their end in the log.
     ended: HashSet<SessionId>,
     generation: Generation,
+    next_generation: u64,
     unsettled: Vec<String>,
     clock: u64,
     /// Per writer: the heads of other writers as its last slots quote them.
@@ -130,7 +131,7 @@ impl History {
 
     fn read_from(access: Access<'_>) -> Result<Self> {
         // The generation first: a COMMIT that it has absorbed may still be listed, a newer one surely is.
-        let generation = newest_generation(access)?;
+        let Newest { generation, next: next_generation } = newest_generation(access)?;
         let Slots { placed: slots, damaged, unsettled } = read_slots(access)?;
         let absorbed: HashMap<WriterId, u64> =
             generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
@@ -151,6 +152,7 @@ impl History {
             broken_links: broken_links(&slots),
             lost: lost(&slots, &generation),
             generation,
+            next_generation,
         };
         let mut ordered: Vec<(u64, &Placed)> = Vec::new();
         for placed in &slots {
@@ -207,6 +209,11 @@ impl History {
     /// The newest generation.
     pub(crate) fn generation(&self) -> &Generation {
         &self.generation
+    }
+
+    /// The number of the generation to put next: one more than that of any that is there.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.next_generation
     }
 
     /// Whether any slot has ever named this index object.

@@ -22,7 +22,7 @@ use crate::index::LocalIndex;
 use crate::reader::{Reader, Sees};
 pub use found::Found;
 pub(crate) use found::list_slots;
-pub use init::{FirstKey, InitOptions, Parameters, init};
+pub use init::{FirstKey, InitOptions, NewRepository, Parameters, init};
 
 /// Where this machine keeps what belongs to a repository but is not in it.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::envelope::{Envelope, Kind};
+use crate::envelope::Kind;
 use crate::error::FormatError;
 use crate::id::{IndexId, WriterId};
 use crate::keys::Keys;
-use crate::record::{from_cbor, open_structure, seal_structure, to_cbor};
+use crate::record::{from_cbor, is_of_another, open_structure, seal_structure, to_cbor};
 
 const WHAT: &str = "generation";
 
@@ -48,15 +48,19 @@ impl Generation {
         seal_structure(keys, Kind::Generation, &to_cbor(self))
     }
 
-    /// Opens the generation whose name says `number`. Generation 0 may be another repository's, left there by an `init` that
-    /// came to nothing (section 11.3): then it is the empty one.
+    /// Whether the object is a generation of another repository, left by an `init` that came to nothing (section 11.3).
+    ///
+    /// # Errors
+    /// As [`is_of_another`].
+    pub fn is_of_another(keys: &Keys, object: &[u8]) -> Result<bool, FormatError> {
+        is_of_another(keys, Kind::Generation, object)
+    }
+
+    /// Opens the generation whose name says `number`.
     ///
     /// # Errors
     /// As [`open_structure`]; malformed; wrong place when it was made for another number.
     pub fn open(keys: &Keys, number: u64, object: &[u8]) -> Result<Self, FormatError> {
-        if number == 0 && Envelope::parse(object, Kind::Generation, None)?.header.repository != keys.repository() {
-            return Ok(Self::default());
-        }
         let generation: Self = from_cbor(&open_structure(keys, Kind::Generation, object)?, WHAT)?;
         if generation.number != number {
             let (expected, found) = (number.to_string(), generation.number.to_string());

@@ -102,12 +102,30 @@ pub(crate) fn seal_with(
     object
 }
 
+/// Whether the header of an object sealed with the structure key names another repository.
+///
+/// # Errors
+/// As [`Envelope::parse`]; of another one also for an extension where none belongs, and for another key epoch.
+pub fn is_of_another(keys: &Keys, kind: Kind, object: &[u8]) -> Result<bool, FormatError> {
+    let envelope = Envelope::parse(object, kind, None)?;
+    if envelope.header.repository == keys.repository() {
+        return Ok(false);
+    }
+    no_extension(&envelope)?;
+    in_epoch(keys, &envelope)?;
+    Ok(true)
+}
+
 /// Takes an object of this repository and key epoch apart.
 pub(crate) fn envelope_of<'a>(keys: &Keys, kind: Kind, object: &'a [u8]) -> Result<Envelope<'a>, FormatError> {
     let envelope = Envelope::parse(object, kind, Some(keys.repository()))?;
-    let (found, known) = (u64::from(envelope.header.epoch), u64::from(keys.epoch()));
-    crate::envelope::within("key epoch", found, known, known)?;
+    in_epoch(keys, &envelope)?;
     Ok(envelope)
+}
+
+fn in_epoch(keys: &Keys, envelope: &Envelope<'_>) -> Result<(), FormatError> {
+    let (found, known) = (u64::from(envelope.header.epoch), u64::from(keys.epoch()));
+    crate::envelope::within("key epoch", found, known, known)
 }
 
 /// Refuses an extension where none belongs.

@@ -127,18 +127,25 @@ fn records_of_another_root_secret_or_repository_do_not_open() {
 }
 
 #[test]
-fn only_generation_zero_may_be_of_another_repository_and_is_the_empty_one_then() {
+fn a_generation_of_another_repository_is_known_as_such_if_it_is_whole() {
     let keys = samples::keys();
     let other = Keys::derive(&samples::root(), keepfast_repo_format::id::RepositoryId([1; 16]), 0);
-    let full = Generation { number: 0, ..samples::generation() };
-    assert_eq!(Generation::open(&keys, 0, &full.seal(&other)), Ok(Generation::default()));
-    assert_eq!(Generation::open(&keys, 0, &full.seal(&keys)), Ok(full.clone()));
-    let next = Generation { number: 1, ..full.clone() };
-    assert!(matches!(Generation::open(&keys, 1, &next.seal(&other)), Err(FormatError::WrongRepository { .. })));
-    let object = full.seal(&other);
-    assert!(Generation::open(&keys, 0, &object[..object.len() - 1]).is_err(), "cut off");
+    let (own, object) = (samples::generation().seal(&keys), samples::generation().seal(&other));
+    assert_eq!(Generation::is_of_another(&keys, &own), Ok(false));
+    assert_eq!(Generation::is_of_another(&keys, &object), Ok(true));
+    for length in 0..object.len() {
+        assert!(Generation::is_of_another(&keys, &object[..length]).is_err(), "cut off at {length}");
+    }
+    for at in 0..64 {
+        let mut damaged = object.clone();
+        damaged[at] ^= 1;
+        assert!(Generation::is_of_another(&keys, &damaged).is_err(), "byte {at}");
+    }
     let index = seal_structure(&other, Kind::Index, b"");
-    assert!(matches!(Generation::open(&keys, 0, &index), Err(FormatError::WrongKind { .. })));
+    assert!(matches!(Generation::is_of_another(&keys, &index), Err(FormatError::WrongKind { .. })));
+    let epoch = Keys::derive(&samples::root(), keepfast_repo_format::id::RepositoryId([1; 16]), 1);
+    let later = Generation::is_of_another(&keys, &samples::generation().seal(&epoch));
+    assert!(matches!(later, Err(FormatError::OutOfRange { what: "key epoch", .. })));
 }
 
 /// What a writer with the keys, but of bad will, could store.

@@ -48,7 +48,7 @@ pub type Notify = Arc<dyn Fn(&StorageError, Duration) + Send + Sync>;
 ///
 /// * `put_if_absent`: the first attempt may have had its effect, then the next one finds the object. If an earlier
 ///   attempt of *this call* has failed and the object has exactly the offered bytes, the answer is [`Put::Created`].
-///   That is right because the names for which it matters who was first (log slots, session records, generations,
+///   That is right because the names for which it matters who was first (configs, log slots, session records, generations,
 ///   condemn lists) hold content that nobody else makes: it is sealed with fresh randomness or names a random session,
 ///   so equal bytes are our own. Other names are hashes of their content, and nothing depends on who created them.
 /// * `delete`: an absent object after a failed attempt counts as [`Delete::Deleted`].

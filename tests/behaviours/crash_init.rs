@@ -10,7 +10,7 @@ use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::layout;
 use keepfast_storage::retry::{Retry, RetryOptions};
 use keepfast_storage::testing::{Fault, FaultyBackend, Image, Moment, Operation, SimBackend, TestClock};
-use keepfast_storage::{Backend, ErrorKind, Name};
+use keepfast_storage::{Backend, ErrorKind};
 
 use super::crash_aftermath::{Promised, assert_goes_on, assert_whole};
 use crate::support::history_script::{Contents, Machine, init_small, init_with, scratch, write_files};
@@ -80,26 +80,11 @@ fn goes_on(image: &Image, key: &KeyFile, source: &[PathBuf], base: &Path) {
 }
 
 #[test]
-fn of_two_inits_at_once_one_succeeds_and_has_a_repository() {
-    for round in 0..1000 {
-        let start = if round % 2 == 0 { Image::default() } else { interrupted() };
-        let (disk, made) = two_at_once(start);
-        assert_eq!(made.len(), 1);
-        let folder = scratch();
-        let machine = Machine::new("alpha", folder.path());
-        let repository = machine.open(Arc::new(SimBackend::from_image(disk.image())), &made[0]).expect("it opens");
-        assert_whole(&repository, &Promised::new(), &Contents::new());
-    }
-}
-
-#[test]
-fn what_an_interrupted_init_left_and_the_storage_keeps_is_passed_by() {
+fn what_an_interrupted_init_left_is_passed_by() {
     let disk = Arc::new(SimBackend::from_image(interrupted()));
-    let refuses = Fault::new(Operation::Delete, "", 1, ErrorKind::Denied, Moment::BeforeEffect).and_ever_after();
-    let keeps = FaultyBackend::new(disk.clone(), vec![refuses]);
-    init_with(&keeps, &FirstKey::Password(PASSWORD.into())).expect("what is left does not stand in the way");
-    keeps.verify_all_faults_reached();
-    assert_eq!(disk.image().names(layout::KEYS_FOLDER).len(), 2);
+    init_with(disk.as_ref(), &FirstKey::Password(PASSWORD.into())).expect("what is left does not stand in the way");
+    let image = disk.image();
+    assert_eq!([layout::KEYS_FOLDER, layout::GENERATIONS_FOLDER].map(|folder| image.names(folder).len()), [2, 2]);
     let scratch = scratch();
     let repository =
         open(disk, scratch.path()).expect("the slot of the interrupted one, of the same password, is not taken");
@@ -121,13 +106,33 @@ fn an_init_that_is_not_told_that_its_config_was_stored_finds_it_there() {
 }
 
 #[test]
-fn an_init_names_a_damaged_generation_that_it_finds() {
-    let mut image = interrupted();
-    let name = Name::new(layout::generation(0)).unwrap();
-    let whole = image.get(&name).expect("an interrupted init has left one").clone();
-    image.insert(name, &whole[..whole.len() - 1]);
-    let error = init_small(&SimBackend::from_image(image)).unwrap_err();
-    assert!(matches!(&error, Error::Object { object, .. } if *object == layout::generation(0)), "{error}");
+fn an_init_that_does_not_know_how_it_ended_says_so_and_its_key_opens_what_is_there() {
+    for (operation, nth) in [(Operation::Put, 1), (Operation::Barrier, 2), (Operation::Get, 1)] {
+        let disk = Arc::new(SimBackend::new());
+        let prefix = if operation == Operation::Barrier { "" } else { layout::CONFIG_FOLDER };
+        let unheard = Fault::new(operation, prefix, nth, ErrorKind::Transient, Moment::AfterEffect);
+        let network = FaultyBackend::new(disk.clone(), vec![unheard]);
+        let error = init_with(&network, &FirstKey::Password(PASSWORD.into())).unwrap_err();
+        network.verify_all_faults_reached();
+        assert!(matches!(error, Error::InitUnknown { .. }), "{operation:?}: {error}");
+        let scratch = scratch();
+        assert_whole(&open(disk, scratch.path()).unwrap(), &Promised::new(), &Contents::new());
+    }
+}
+
+#[test]
+fn an_init_that_fails_before_its_config_made_nothing_and_knows_it() {
+    for operations in 0..6 {
+        let disk = Arc::new(SimBackend::new());
+        let fault = Fault::new(Operation::Put, "", operations + 1, ErrorKind::Full, Moment::BeforeEffect);
+        let result = init_with(&FaultyBackend::new(disk.clone(), vec![fault]), &FirstKey::Password(PASSWORD.into()));
+        match result {
+            Ok(_) => assert!(operations >= 4),
+            Err(Error::InitUnknown { .. }) => assert_eq!(operations, 3, "only the config makes it a question"),
+            Err(error) => assert!(operations < 3, "{error}"),
+        }
+        assert_eq!(disk.image().names(layout::CONFIG_FOLDER).len(), usize::from(operations >= 4));
+    }
 }
 
 /// What an init that was cut off leaves.
@@ -136,17 +141,4 @@ fn interrupted() -> Image {
     disk.cut_after(4);
     init_with(&disk, &FirstKey::Password(PASSWORD.into())).expect_err("the machine is dead");
     disk.image()
-}
-
-/// Two inits in one place; the keys of those that were told of a success.
-fn two_at_once(start: Image) -> (SimBackend, Vec<KeyFile>) {
-    let disk = SimBackend::from_image(start);
-    let other = disk.another_handle();
-    let (first, second) = std::thread::scope(|scope| {
-        let first = scope.spawn(|| init_small(&disk));
-        let second = scope.spawn(|| init_small(&other));
-        (first.join().unwrap(), second.join().unwrap())
-    });
-    let made = [first, second].into_iter().flatten().collect();
-    (disk, made)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::layout;
-use keepfast_storage::testing::{Fault, FaultyBackend, Moment, Operation, SimBackend};
+use keepfast_storage::testing::{Fault, FaultyBackend, Image, Moment, Operation, SimBackend};
 use keepfast_storage::{Backend, ErrorKind, Name};
 
 use super::golden_reader::{python, reader, text};
@@ -111,17 +111,29 @@ fn the_independent_reader_knows_the_signs_of_a_session_that_lasts() {
 }
 
 #[test]
-fn the_independent_reader_passes_by_what_another_init_left() {
-    let other = SimBackend::new();
-    init_small(&other).unwrap();
+fn collectors_and_the_independent_reader_pass_by_what_another_init_left() {
     let place = Place::new();
     let mut image = place.disk.image();
-    for object in other.image().iter().filter(|(name, _)| layout::parse_config(name.as_str()).is_none()) {
-        image.insert(object.0.clone(), object.1.clone());
+    let first = Name::new(layout::generation(0)).unwrap();
+    let mut before = Image::default();
+    before.insert(first.clone(), image.get(&first).unwrap().clone());
+    let other = SimBackend::from_image(before);
+    init_small(&other).unwrap();
+    for (name, object) in other.image().iter().filter(|(name, _)| layout::parse_config(name.as_str()).is_none()) {
+        image.insert(name.clone(), object.clone());
     }
+    let generations = |place: &Place| place.disk.image().names(layout::GENERATIONS_FOLDER).len();
     let base = tempfile::tempdir().unwrap();
     let mut place = place.after(image, base.path());
+    assert_eq!(generations(&place), 2, "the other one's is the higher");
     assert_whole_to_the_reader(&place);
+    let forgotten = place.back_up(0);
+    write_files(&place.source(0)[0], 9, 500);
     place.back_up(0);
+    place.forget(0, &[forgotten]);
+    let report = place.prune(1, &all_of_it());
+    assert!(report.packs_deleted > 0, "{report:?}");
     assert_whole_to_the_reader(&place);
+    let newest = Name::new(layout::generation(2)).unwrap();
+    assert!(place.disk.image().get(&newest).is_some(), "behind every number that is there");
 }

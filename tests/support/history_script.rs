@@ -123,6 +123,11 @@ pub fn init_small(backend: &dyn Backend) -> Result<KeyFile> {
 
 /// The same with any first key.
 pub fn init_with(backend: &dyn Backend, key: &FirstKey) -> Result<Option<KeyFile>> {
+    Ok(init(backend, &small_options(), key)?.1)
+}
+
+/// What it is made with.
+pub fn small_options() -> InitOptions {
     let parameters = Parameters {
         chunker: ChunkerParams { min: 256, avg: 1024, max: 8192, normalization: 1 },
         data_segment: 16 << 10,
@@ -131,8 +136,7 @@ pub fn init_with(backend: &dyn Backend, key: &FirstKey) -> Result<Option<KeyFile
         leaf_target: 8,
     };
     let kdf = KdfParams::new(8 << 10, 1, 1).unwrap();
-    let options = InitOptions { parameters, kdf, label: "script".into(), now: 1_700_000_000 };
-    Ok(init(backend, &options, key)?.1)
+    InitOptions { parameters, kdf, label: "script".into(), now: 1_700_000_000 }
 }
 
 /// A folder for a test: in memory where the system has such a place, because these tests wait for thousands of flushes.

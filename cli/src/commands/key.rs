@@ -63,9 +63,10 @@ fn make(context: &Context, repository: &Repository, new: &NewKeyArgs) -> Result<
     let kdf = new_repository::kdf(new.kdf_memory)?;
     let now = time::now_seconds();
     if let Some(path) = &new.new_key_file {
-        let file = NewKeyFile::create(path)?;
+        let mut file = NewKeyFile::create(path)?;
         let (id, key) = add(repository, &FirstKey::KeyFile, kdf, &label, now)?;
         file.fill(&key.expect("a key file was asked for"))?;
+        file.keep();
         context.output.note(&format!("key file {} written", path.display()));
         return Ok(id);
     }

@@ -10,11 +10,11 @@ use keepfast_engine::format::key_slot::KeyFile;
 
 use crate::exit::Failure;
 
-/// A key file that exists and is empty. Unless it is filled it goes away again.
+/// A new key file, empty at first. Unless it is kept it goes away again.
 pub struct NewKeyFile {
     path: PathBuf,
     file: File,
-    filled: bool,
+    kept: bool,
 }
 
 impl NewKeyFile {
@@ -32,30 +32,32 @@ impl NewKeyFile {
             },
             _ => Failure::other(format!("can not make the key file {}: {error}", path.display())),
         })?;
-        Ok(Self { path: path.to_path_buf(), file, filled: false })
+        Ok(Self { path: path.to_path_buf(), file, kept: false })
     }
 
     /// Writes the key.
     ///
     /// # Errors
     /// It could not be written to the disk.
-    pub fn fill(mut self, key: &KeyFile) -> Result<(), Failure> {
+    pub fn fill(&mut self, key: &KeyFile) -> Result<(), Failure> {
         let text = key.to_text();
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all()).and_then(|()| {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         });
-        written
-            .map_err(|error| Failure::other(format!("can not write the key file {}: {error}", self.path.display())))?;
-        self.filled = true;
-        Ok(())
+        written.map_err(|error| Failure::other(format!("can not write the key file {}: {error}", self.path.display())))
+    }
+
+    /// There is, or may be, something that it opens.
+    pub fn keep(mut self) {
+        self.kept = true;
     }
 }
 
 impl Drop for NewKeyFile {
     fn drop(&mut self) {
-        if !self.filled {
-            // The failure that led here matters more than an empty file.
+        if !self.kept {
+            // The failure that led here matters more than a file that opens nothing.
             let _ = fs::remove_file(&self.path);
         }
     }

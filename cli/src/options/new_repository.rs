@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use keepfast_engine::Error as EngineError;
 use keepfast_engine::format::id::RepositoryId;
 use keepfast_engine::format::key_slot::KdfParams;
-use keepfast_engine::repository::{FirstKey, InitOptions, Parameters, init};
+use keepfast_engine::repository::{FirstKey, InitOptions, NewRepository, Parameters};
 use keepfast_engine::storage::location::Location;
 
 use crate::args::GlobalArgs;
@@ -29,11 +30,17 @@ pub fn with_key_file(
     file: &Path,
     options: &InitOptions,
 ) -> Result<RepositoryId, Failure> {
-    let new = NewKeyFile::create(file)?;
+    let mut new_file = NewKeyFile::create(file)?;
     let backend = storage::backend(global, location, Access::Create)?;
-    let (id, key) = init(&*backend, options, &FirstKey::KeyFile)?;
-    new.fill(&key.expect("a key file was asked for"))?;
-    Ok(id)
+    let repository = NewRepository::new(options, &FirstKey::KeyFile)?;
+    // Before the repository is there: whatever ends this program, no repository is left without a key.
+    new_file.fill(repository.key_file().expect("a key file was asked for"))?;
+    let created = repository.create(&*backend);
+    if matches!(created, Ok(()) | Err(EngineError::InitUnknown { .. })) {
+        new_file.keep();
+    }
+    created?;
+    Ok(repository.id())
 }
 
 /// Cost of stretching a password.

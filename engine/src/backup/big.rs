@@ -262,6 +262,11 @@ impl<'env> Feed<'env> {
             lengths.push(length);
             at += length;
         }
+        if at == 0 {
+            // Chunks may be many times as long as a piece.
+            self.buffer.reserve(PIECE_BYTES);
+            return (Vec::new(), lengths);
+        }
         let mut rest = Vec::with_capacity(self.buffer.len() - at + PIECE_BYTES);
         rest.extend_from_slice(&self.buffer[at..]);
         self.buffer.truncate(at);

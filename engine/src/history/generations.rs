@@ -3,6 +3,8 @@
 //!
 //! For `history` and for whoever builds upon what is visible. It makes no generation.
 
+use std::cmp::Reverse;
+
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::{layout, record};
 use keepfast_storage::ErrorKind;
@@ -14,7 +16,14 @@ use crate::repository::{Repository, object_name};
 /// How often the newest generation is looked for anew when it vanishes before it is read: each time somebody has made two more.
 const ATTEMPTS: usize = 8;
 
-pub(super) fn newest_generation(access: Access<'_>) -> Result<Generation> {
+/// What counts of the generations that are there.
+pub(super) struct Newest {
+    pub(super) generation: Generation,
+    /// The number behind the highest that is there, whosever it is.
+    pub(super) next: u64,
+}
+
+pub(super) fn newest_generation(access: Access<'_>) -> Result<Newest> {
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -26,25 +35,36 @@ pub(super) fn newest_generation(access: Access<'_>) -> Result<Generation> {
     }
 }
 
-fn try_newest_generation(access: Access<'_>) -> Result<Generation> {
+fn try_newest_generation(access: Access<'_>) -> Result<Newest> {
     let listed = access.backend.list(layout::GENERATIONS_FOLDER)?;
-    let Some(number) = listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).max() else {
-        return Err(Error::NotARepository {
-            location: access.backend.location(),
-            why: "it has no index generation".to_string(),
-        });
-    };
-    let name = layout::generation(number);
-    if let Some(generation) = cached_generation(access, number)? {
-        return Ok(generation);
+    let mut numbers: Vec<u64> =
+        listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).collect();
+    numbers.sort_unstable_by_key(|number| Reverse(*number));
+    let next = numbers.first().map_or(0, |highest| highest + 1);
+    for number in numbers {
+        if let Some(generation) = own_generation(access, number)? {
+            return Ok(Newest { generation, next });
+        }
     }
+    Err(Error::NotARepository { location: access.backend.location(), why: "it has no index generation".to_string() })
+}
+
+/// `None` if it is another repository's (docs/format.md section 11.3).
+fn own_generation(access: Access<'_>, number: u64) -> Result<Option<Generation>> {
+    if let Some(generation) = cached_generation(access, number)? {
+        return Ok(Some(generation));
+    }
+    let name = layout::generation(number);
     let object = access.backend.get(&object_name(&name), None)?;
+    if Generation::is_of_another(access.keys, &object).map_err(Error::object(name.as_str()))? {
+        return Ok(None);
+    }
     let generation = Generation::open(access.keys, number, &object).map_err(Error::object(name.as_str()))?;
     if number == 0 {
         // `init` has made it durable before the config.
         store_generation(access, &generation)?;
     }
-    Ok(generation)
+    Ok(Some(generation))
 }
 
 fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generation>> {
@@ -58,7 +78,7 @@ impl History {
     /// # Errors
     /// The storage.
     pub(crate) fn has_newest_generation(&self, repository: &Repository) -> Result<bool> {
-        Ok(newest_generation(Access::of(repository))?.number == self.generation.number)
+        Ok(newest_generation(Access::of(repository))?.generation.number == self.generation.number)
     }
 }
 

@@ -133,7 +133,7 @@ fn next(
         repository.backend.barrier()?;
     }
     let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });
-    Ok(Generation { number: history.generation().number + 1, base, absorbed: absorbed.collect(), reserved: Vec::new() })
+    Ok(Generation { number: history.next_generation(), base, absorbed: absorbed.collect(), reserved: Vec::new() })
 }
 
 /// Whether this call has made the generation; it is durable then.

@@ -208,7 +208,11 @@ fn try_slot(slot: &KeySlot, credential: &Credential) -> Option<Result<OpenedSlot
 }
 
 fn unlock(backend: &dyn Backend, id: RepositoryId, credential: &Credential) -> Result<(SlotId, OpenedSlot)> {
-    let Slots { whole, mut damaged } = list_slots(backend, id)?;
+    let Slots { whole, mut damaged, of_others } = list_slots(backend, id)?;
+    if whole.is_empty() && damaged.is_empty() {
+        // The config is more likely the wrong one than all the keys.
+        damaged = of_others;
+    }
     let mut tried = 0;
     for (slot_id, slot) in &whole {
         let Some(opened) = try_slot(slot, credential) else { continue };
@@ -229,20 +233,26 @@ pub(crate) struct Slots {
     pub(crate) whole: Vec<(SlotId, KeySlot)>,
     /// What is wrong with the others. They must not lock out whoever has a key to a whole one.
     pub(crate) damaged: Vec<Error>,
+    /// Those of another repository, whole: what an `init` left that came to nothing (docs/format.md section 11.3). No damage.
+    pub(crate) of_others: Vec<Error>,
 }
 
-/// Reads every key slot of the repository. Those of another are what an `init` left that came to nothing (docs/format.md
-/// section 11.3), and are passed by.
+/// Reads every key slot.
 pub(crate) fn list_slots(backend: &dyn Backend, id: RepositoryId) -> Result<Slots> {
-    let mut slots = Slots { whole: Vec::new(), damaged: Vec::new() };
+    let mut slots = Slots { whole: Vec::new(), damaged: Vec::new(), of_others: Vec::new() };
     for object in backend.list(layout::KEYS_FOLDER)? {
         let name = object.name.as_str();
         let Some(slot_id) = layout::parse_key_slot(name) else { continue };
         let bytes = backend.get(&object.name, None)?;
-        match KeySlot::parse(&bytes, Some(id)) {
-            Ok(slot) if crypto::object_hash(&bytes) == slot_id.0 => slots.whole.push((slot_id, slot)),
-            Ok(_) => slots.damaged.push(Error::ObjectHash { object: name.to_string() }),
-            Err(FormatError::WrongRepository { .. }) if crypto::object_hash(&bytes) == slot_id.0 => {}
+        match KeySlot::parse(&bytes, None) {
+            Ok(_) if crypto::object_hash(&bytes) != slot_id.0 => {
+                slots.damaged.push(Error::ObjectHash { object: name.to_string() });
+            }
+            Ok(slot) if slot.repository() == id => slots.whole.push((slot_id, slot)),
+            Ok(slot) => {
+                let source = FormatError::WrongRepository { expected: id, found: slot.repository() };
+                slots.of_others.push(Error::Object { object: name.to_string(), source });
+            }
             Err(source) => slots.damaged.push(Error::Object { object: name.to_string(), source }),
         }
     }

@@ -3,14 +3,14 @@
 //! repository exists.
 
 use keepfast_repo_format::config::{ChunkerParams, Config, UnverifiedConfig};
-use keepfast_repo_format::envelope::{Features, Header};
+use keepfast_repo_format::envelope::Features;
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{RepositoryId, SlotId};
 use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout};
 use keepfast_storage::probe::PROBE_FOLDER;
-use keepfast_storage::{Backend, ErrorKind, Name, Put};
+use keepfast_storage::{Backend, Name, Put};
 
 use super::object_name;
 use crate::error::{Error, Result};
@@ -82,34 +82,93 @@ pub enum FirstKey {
     KeyFile,
 }
 
-/// Creates a repository in an empty place, and the key file if one was asked for. What an interrupted `init` left there does
-/// not stand in the way.
+/// A repository that is not there yet. Its key file can be kept before: with it nobody who is interrupted has a repository without
+/// a key.
+pub struct NewRepository {
+    keys: Keys,
+    slot: Vec<u8>,
+    config: Vec<u8>,
+    key_file: Option<KeyFile>,
+}
+
+impl NewRepository {
+    /// Makes keys and first key slot. Stores nothing.
+    ///
+    /// # Errors
+    /// Invalid parameters, or a password slot for which there is not enough memory.
+    pub fn new(options: &InitOptions, key: &FirstKey) -> Result<Self> {
+        options.parameters.check()?;
+        let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
+        let keys = Keys::derive(&root, id, 0);
+        let (slot, key_file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
+        let config = config_of(&options.parameters, &keys, options.now).seal(&keys).map_err(invalid)?;
+        Ok(Self { keys, slot, config, key_file })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> RepositoryId {
+        self.keys.repository()
+    }
+
+    /// The key file, if one was asked for.
+    pub fn key_file(&self) -> Option<&KeyFile> {
+        self.key_file.as_ref()
+    }
+
+    /// Creates it in an empty place. What an interrupted `init` left there does not stand in the way.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryExists`], or the place holds something else. With [`Error::InitUnknown`] alone it may be there.
+    pub fn create(&self, backend: &dyn Backend) -> Result<()> {
+        refuse_what_is_there(backend)?;
+        let generation = self.put_generation(backend)?;
+        let slot = object_name(&layout::key_slot(&SlotId(crypto::object_hash(&self.slot))));
+        backend.put_if_absent(&slot, &[&self.slot])?;
+        backend.put_if_absent(&object_name(layout::README_NAME), &[layout::README_TEXT.as_bytes()])?;
+        backend.barrier()?;
+        // A storage on a network may have gone down and come back since, without either, and call that durable.
+        [&generation, &slot].into_iter().try_for_each(|name| backend.get(name, None).map(drop))?;
+        let unknown = |source: Error| Error::InitUnknown { location: backend.location(), source: Box::new(source) };
+        if self.put_config(backend).map_err(unknown)? {
+            return Ok(());
+        }
+        // It means nothing beside another repository's config, which is the news.
+        let _ = backend.delete(&slot);
+        Err(repository_exists(backend, &object_name(&layout::config(0))))
+    }
+
+    /// Puts an own generation under the first number that is free: those of other `init` are passed by.
+    fn put_generation(&self, backend: &dyn Backend) -> Result<Name> {
+        let mut number = 0;
+        loop {
+            let generation = Generation { number, ..Generation::default() }.seal(&self.keys);
+            let name = object_name(&layout::generation(number));
+            match backend.put_if_absent(&name, &[&generation])? {
+                Put::Created => return Ok(name),
+                Put::Exists => number += 1,
+            }
+        }
+    }
+
+    /// Whether this config is the one that is there for good: with it the repository exists, and of several `init` at once, whoever's
+    /// config it is has made it. Nothing may be deleted before, and nothing by a name that another `init` uses, too.
+    fn put_config(&self, backend: &dyn Backend) -> Result<bool> {
+        let name = object_name(&layout::config(0));
+        backend.put_if_absent(&name, &[&self.config])?;
+        backend.barrier()?;
+        // What was put last could have been gone, and another one there, before the barrier.
+        Ok(backend.get(&name, None)? == self.config)
+    }
+}
+
+/// Creates a repository, and the key file if one was asked for.
 ///
 /// # Errors
-/// [`Error::RepositoryExists`], or the place holds something else.
+/// As [`NewRepository::new`] and [`NewRepository::create`].
 pub fn init(backend: &dyn Backend, options: &InitOptions, key: &FirstKey) -> Result<(RepositoryId, Option<KeyFile>)> {
-    refuse_what_is_there(backend)?;
-    options.parameters.check()?;
-    let (id, root) = (RepositoryId(crypto::random()), RootSecret::generate());
-    let keys = Keys::derive(&root, id, 0);
-    let (slot, file) = first_slot(&keys, &root, options, key).map_err(invalid)?;
-    let slot_name = object_name(&layout::key_slot(&SlotId(crypto::object_hash(&slot))));
-    backend.put_if_absent(&slot_name, &[&slot])?;
-    put_generation(backend, &keys)?;
-    backend.put_if_absent(&object_name(layout::README_NAME), &[layout::README_TEXT.as_bytes()])?;
-    backend.barrier()?;
-    // The config is written last: with it the repository exists. Of several `init` at once, whoever creates it has made it;
-    // before that nothing may be deleted, since it could be what another one has just put.
-    let config = config_of(&options.parameters, &keys, options.now).seal(&keys).map_err(invalid)?;
-    let config_name = object_name(&layout::config(0));
-    // "Exists" is also what a second attempt is told whose first one came through unheard.
-    if backend.put_if_absent(&config_name, &[&config])? == Put::Exists && backend.get(&config_name, None)? != config {
-        backend.delete(&slot_name)?;
-        return Err(repository_exists(backend, &config_name));
-    }
-    remove_slots_of_others(backend, id)?;
-    backend.barrier()?;
-    Ok((id, file))
+    let new = NewRepository::new(options, key)?;
+    new.create(backend)?;
+    Ok((new.id(), new.key_file))
 }
 
 /// A repository, or what no `init` leaves.
@@ -138,41 +197,13 @@ fn repository_exists(backend: &dyn Backend, config: &Name) -> Error {
     }
 }
 
-/// Generation 0: an own one, or that of another `init`, which says as much.
-fn put_generation(backend: &dyn Backend, keys: &Keys) -> Result<()> {
-    let name = layout::generation(0);
-    if backend.put_if_absent(&object_name(&name), &[&Generation::default().seal(keys)])? == Put::Created {
-        return Ok(());
-    }
-    match backend.get(&object_name(&name), None) {
-        // Only where there is a repository is it ever removed: the config is taken.
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-        object => Generation::open(keys, 0, &object?).map(drop).map_err(Error::object(name)),
-    }
-}
-
-/// They open nothing here. Where the storage keeps them, they are passed by.
-fn remove_slots_of_others(backend: &dyn Backend, id: RepositoryId) -> Result<()> {
-    for object in backend.list(layout::KEYS_FOLDER)? {
-        let slot = match backend.get(&object.name, None) {
-            // Its own `init` has lost, and has removed it.
-            Err(error) if error.kind == ErrorKind::NotFound => continue,
-            slot => slot?,
-        };
-        if !Header::decode(&slot).is_ok_and(|header| header.repository == id) {
-            backend.delete(&object.name)?;
-        }
-    }
-    Ok(())
-}
-
 fn invalid(error: FormatError) -> Error {
     Error::Invalid(error.to_string())
 }
 
 fn is_init_leftover(name: &str) -> bool {
     name == layout::README_NAME
-        || name == layout::generation(0)
+        || layout::parse_generation(name).is_some()
         || layout::parse_key_slot(name).is_some()
         || is_of_a_probe(name)
 }
