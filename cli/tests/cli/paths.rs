@@ -166,7 +166,7 @@ fn show_prints_attributes_and_text() {
     for part in [
         "path      /a.txt",
         "type      file",
-        "size      12 bytes",
+        "size      12 B\n",
         "mode      0755",
         "\n\nalpha\nomega\n",
         "3 in 3 snapshots",
