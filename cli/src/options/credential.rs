@@ -85,7 +85,13 @@ impl Source {
             Self::KeyFile(path) => read_key_file(path).map(Credential::KeyFile),
             Self::Terminal => ask("password: ").map(Credential::Password),
             Self::OtherTerminal(whose) => ask(&format!("password of {whose}: ")).map(Credential::Password),
-            other => other.password().map(Credential::Password),
+            other => match other.password()? {
+                // No repository has an empty one; what is empty is the file or the output.
+                password if password.is_empty() => {
+                    Err(Failure::other(format!("the password is empty: {}", other.told())))
+                }
+                password => Ok(Credential::Password(password)),
+            },
         }
     }
 
@@ -105,6 +111,15 @@ impl Source {
             other => other.password()?,
         };
         if password.is_empty() { Err(Failure::other("the password is empty")) } else { Ok(password) }
+    }
+
+    /// Where it comes from, for an error.
+    fn told(&self) -> String {
+        match self {
+            Self::PasswordFile(path) => format!("the first line of {} holds none", path.display()),
+            Self::PasswordCommand(_) => "the password command printed none".to_string(),
+            _ => "it was given without one".to_string(),
+        }
     }
 
     fn password(&self) -> Result<String, Failure> {
@@ -137,13 +152,16 @@ fn the_one<const N: usize>(sources: [(String, Option<Source>); N]) -> Result<Opt
 /// It can not be read, or is none.
 pub fn read_key_file(path: &Path) -> Result<KeyFile, Failure> {
     let text = fs::read_to_string(path).map_err(|error| unreadable("key file", path, &error))?;
-    KeyFile::parse(&text).map_err(|error| Failure::other(format!("{} is not a key file: {error}", path.display())))
+    KeyFile::parse(&text).map_err(|error| {
+        let (path, why) = (path.display(), error.to_string());
+        Failure::other(format!("{path} is not a key file: {}", why.trim_start_matches("key file is not well formed: ")))
+    })
 }
 
 fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::NotFound if what == "key file" => {
-            "`keepfast init` makes the key file together with the repository"
+            "a repository that is there needs the key file that its `keepfast init` made; only `init` makes one"
         }
         _ => "",
     };
