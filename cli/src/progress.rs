@@ -130,9 +130,10 @@ impl Counts {
             Some(done) => format!("[{}] {:.0} %", clock(elapsed.as_secs()), done * 100.0),
             None => format!("[{}]", clock(elapsed.as_secs())),
         };
-        let mut parts = vec![(6, clock_and_share), (3, text::counted(paths, self.unit)), (4, text::size(bytes))];
-        // Nothing but names and trees is looked at: there are no bytes to be told.
+        let mut parts = vec![(6, clock_and_share), (3, text::counted(paths, self.unit))];
+        // Where only names and trees are looked at there are no bytes to be told.
         if bytes > 0 {
+            parts.push((4, text::size(bytes)));
             parts.push((1, format!("{}/s", text::size(rate))));
         }
         if let Some(done) = done.filter(|done| *done > 0.0 && elapsed >= GUESS_AFTER) {

@@ -60,7 +60,7 @@ impl Events for Cancelled<'_> {
 
 fn query(args: &FindArgs) -> Result<Query, Failure> {
     let case = if args.ignore_case { Case::Ignored } else { Case::Differs };
-    let mut query = Query::of(&args.patterns, case)?;
+    let mut query = Query::of(&args.patterns, case).map_err(|error| Failure::Usage(error.to_string()))?;
     for text in &args.size {
         match (text.strip_prefix('+'), text.strip_prefix('-')) {
             (Some(bytes), _) => query.larger = Some(size::parse(bytes)?),

@@ -71,7 +71,7 @@ fn options(context: &Context, args: &RestoreArgs, subtree: &[u8]) -> Result<Rest
     Ok(RestoreOptions {
         target: args.target.clone(),
         subtree: subtree.to_vec(),
-        filter: Filter::new(&args.include, &args.exclude)?,
+        filter: Filter::new(&args.include, &args.exclude).map_err(|error| Failure::Usage(error.to_string()))?,
         extras: if args.delete { Extras::Delete } else { Extras::Keep },
         compare: match args.overwrite {
             Overwrite::Always => Compare::Content,

@@ -102,6 +102,7 @@ impl Source {
     pub fn read_new_password(&self) -> Result<String, Failure> {
         let password = match self {
             Self::Terminal => {
+                need_terminal_for_new()?;
                 let password = ask("new password: ")?;
                 if ask("the same again: ")? != password {
                     return Err(Failure::other("the two passwords differ"));
@@ -183,8 +184,24 @@ fn run(command: &OsString) -> Result<String, Failure> {
     Ok(first_line(&text))
 }
 
+/// What is missing then is the new one, not what opens the repository.
+fn need_terminal_for_new() -> Result<(), Failure> {
+    if has_terminal() {
+        return Ok(());
+    }
+    Err(Failure::Other {
+        message: "no new password or key file was named, and there is no terminal to ask for one".to_string(),
+        hint: "`key` takes --new-key-file FILE or --new-password-file FILE, `init` takes --key-file FILE or --password-file FILE"
+            .to_string(),
+    })
+}
+
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
 fn ask(prompt: &str) -> Result<String, Failure> {
-    if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
+    if !has_terminal() {
         return Err(Failure::Other {
             message: "no password or key file was given, and there is no terminal to ask for one".to_string(),
             hint: "use --key-file, --password-file or --password-command, or the variables KEEPFAST_KEY_FILE, \

@@ -87,7 +87,7 @@ impl Table {
     }
 }
 
-/// Lines of a cell: broken between words if that leaves no large gap, else anywhere.
+/// Lines of a cell: broken between words, or behind a slash of a path, if that leaves no large gap, else anywhere.
 fn wrap(cell: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in cell.lines() {
@@ -96,9 +96,12 @@ fn wrap(cell: &str, columns: usize) -> Vec<String> {
             let fits = fitting(rest, columns.max(1));
             // A blank that follows what fits needs no column.
             let head = if rest[fits..].starts_with(' ') { fits + 1 } else { fits };
-            let blank = rest[..head].rfind(' ').filter(|at| width(&rest[..*at]) * 2 > columns);
-            lines.push(rest[..blank.unwrap_or(fits)].to_string());
-            rest = &rest[blank.map_or(fits, |at| at + 1)..];
+            let is_near = |at: &usize| width(&rest[..*at]) * 2 > columns;
+            let blank = rest[..head].rfind(' ').filter(is_near);
+            let slash = rest[..fits].rfind('/').map(|at| at + 1).filter(is_near);
+            let end = blank.max(slash).unwrap_or(fits);
+            lines.push(rest[..end].to_string());
+            rest = &rest[if blank == Some(end) { end + 1 } else { end }..];
         }
         lines.push(rest.to_string());
     }
@@ -156,6 +159,14 @@ mod tests {
         table.row(vec!["plain".into(), "12 B".into()]);
         assert_eq!(table.lines(usize::MAX)[2..], ["日本ホスト   1 B", "plain       12 B"]);
         assert_eq!(table.lines(14)[2..], ["日本ホス   1 B", "ト", "plain     12 B"]);
+    }
+
+    #[test]
+    fn a_path_is_broken_between_its_names() {
+        let mut table = Table::new(&[("path", Side::Left)]);
+        table.row(vec!["/var/lib/postgresql/backups".into()]);
+        assert_eq!(table.lines(25)[2..], ["/var/lib/postgresql/", "backups"]);
+        assert_eq!(table.lines(8)[2..], ["/var/", "lib/post", "gresql/", "backups"]);
     }
 
     #[test]

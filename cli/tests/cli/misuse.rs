@@ -143,3 +143,40 @@ fn a_backup_says_what_was_added_and_never_more_new_than_there_is() {
     let dry = sandbox.ok(&["backup", ".", "--force", "--dry-run"]);
     assert!(dry.out.contains("\nnew      ") && !dry.out.contains("added"), "{dry:?}");
 }
+
+#[test]
+fn a_path_that_is_nowhere_is_refused_by_diff_also_when_nothing_changed() {
+    let sandbox = Sandbox::with_snapshot();
+    sandbox.ok(&["backup", "."]);
+    for line in ["diff latest latest /nope", "diff latest~1 latest /nope", "diff latest latest /nope --patch"] {
+        let run = sandbox.run(&line.split(' ').collect::<Vec<_>>());
+        assert!(run.code == 1 && run.err.contains("/nope is not in snapshot "), "{line}: {run:?}");
+    }
+}
+
+#[test]
+fn a_status_of_a_profile_that_nobody_knows_is_a_failure() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["status", "jujuu"]);
+    assert!(run.code == 1 && run.err.contains("there is no profile \"jujuu\""), "{run:?}");
+    assert!(sandbox.ok(&["status", "juju"]).out.contains("none in this repository"));
+}
+
+#[test]
+fn a_new_key_without_a_terminal_asks_for_the_options_of_the_new_one() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["key", "add"]);
+    assert!(run.code == 1 && run.err.contains("no new password or key file was named"), "{run:?}");
+    assert!(run.err.contains("--new-key-file FILE"), "{run:?}");
+}
+
+#[test]
+fn a_pattern_that_is_none_is_wrong_usage() {
+    let sandbox = Sandbox::with_snapshot();
+    let target = sandbox.text("back");
+    for arguments in [&["find", "{a"][..], &["restore", "latest", "-t", &target, "--include", "{a"]] {
+        let run = sandbox.run(arguments);
+        assert!(run.code == 2 && run.err.contains("\"{a\" is not a valid pattern"), "{run:?}");
+    }
+    assert!(!sandbox.path("back").exists());
+}

@@ -156,7 +156,7 @@ fn find_looks_at_names_paths_sizes_times_types_and_contents() {
     {
         assert_eq!(sandbox.run(wrong).code, 2, "{wrong:?}");
     }
-    assert_eq!(sandbox.run(&["find", "a["]).code, 1);
+    assert_eq!(sandbox.run(&["find", "a["]).code, 2);
 }
 
 #[test]
