@@ -107,7 +107,9 @@ impl Failure {
                 _ => FAILURE,
             },
             Self::Engine(error) => match error {
-                EngineError::NoRepository { .. } | EngineError::NotARepository { .. } => NO_REPOSITORY,
+                EngineError::NoRepository { .. }
+                | EngineError::NotARepository { .. }
+                | EngineError::NotEmpty { .. } => NO_REPOSITORY,
                 EngineError::SessionVoid { .. } => SESSION_CLOSED,
                 EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
                 EngineError::Cancelled | EngineError::Storage(StorageError { kind: ErrorKind::Cancelled, .. }) => {
@@ -149,6 +151,7 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::InitUnknown { .. } => {
             "`keepfast snapshots` shows whether it opens; a new key file was kept, and is of no use if it does not"
         }
+        EngineError::NotEmpty { .. } => "`keepfast init` takes a new or empty folder, such as one below it",
         EngineError::RepositoryExists { .. } => "it can be used as it is; `keepfast snapshots` shows what is in it",
         EngineError::WrongKey { slots: 0, .. } => {
             "the repository has no key of this sort: try a password or a key file instead"
@@ -157,7 +160,8 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::OtherRepository { .. } => {
             "use the key file of this repository, or the repository of this key file"
         }
-        EngineError::NoSnapshot { .. } | EngineError::Ambiguous { .. } => {
+        EngineError::NoSnapshots { .. } => "`keepfast backup PATH` makes one; is this the right repository?",
+        EngineError::NoSnapshot { .. } | EngineError::ShortId { .. } | EngineError::Ambiguous { .. } => {
             "`keepfast snapshots` lists the snapshots with their ids"
         }
         EngineError::OneWriter { .. } => {
@@ -259,7 +263,8 @@ pub fn report(context: &Context, result: Result<Done, Failure>) -> ExitCode {
 pub fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
     if wants_json && error.use_stderr() {
-        crate::render::json::print_failure(USAGE, error.to_string().trim_end(), "");
+        let text = error.to_string();
+        crate::render::json::print_failure(USAGE, text.trim_start_matches("error: ").trim_end(), "");
     } else {
         // Whoever closed the stream does not want to read it.
         let _ = error.print();

@@ -23,6 +23,7 @@ const GUESS_AFTER: Duration = Duration::from_secs(2);
 
 /// What was counted so far.
 struct Counts {
+    unit: &'static str,
     started: Instant,
     paths: AtomicU64,
     bytes: AtomicU64,
@@ -40,9 +41,15 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Starts showing progress.
+    /// Starts showing progress; what is counted are paths.
     pub fn start(context: &'a Context) -> Self {
+        Self::counting("path", context)
+    }
+
+    /// Starts showing progress; what is counted has this name.
+    pub fn counting(unit: &'static str, context: &'a Context) -> Self {
         let counts = Arc::new(Counts {
+            unit,
             started: Instant::now(),
             paths: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -59,7 +66,7 @@ impl<'a> Progress<'a> {
 fn bar(counts: Arc<Counts>) -> ProgressBar {
     let draw = move |_: &ProgressState, line: &mut dyn fmt::Write| {
         // A line that can not be drawn is drawn the next time.
-        let _ = line.write_str(&counts.line());
+        let _ = line.write_str(&fitting(counts.parts(), columns()));
     };
     let style = ProgressStyle::with_template("{line}").expect("the template is valid").with_key("line", draw);
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
@@ -74,7 +81,7 @@ fn answer_requests(counts: Arc<Counts>) -> Option<Handle> {
     std::thread::spawn(move || {
         for _ in signals.forever() {
             // Whoever asked has closed standard error.
-            let _ = writeln!(io::stderr(), "{}", counts.line());
+            let _ = writeln!(io::stderr(), "{}", fitting(counts.parts(), usize::MAX));
         }
     });
     Some(handle)
@@ -91,26 +98,53 @@ impl Drop for Progress<'_> {
     }
 }
 
+/// Columns of the terminal; one is left to the cursor, which some would put into the next line.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).map_or(80, |columns| columns - 1)
+}
+
+/// A part of the line on the terminal, and what it is worth where there is no room: the least goes first.
+type Part = (u8, String);
+
+/// The parts that have room, in their order: a line that goes on in the next one would stay there when it is drawn anew.
+fn fitting(mut parts: Vec<Part>, columns: usize) -> String {
+    loop {
+        let line = parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("  ");
+        if text::width(&line) <= columns || parts.len() <= 1 {
+            return line;
+        }
+        let least = parts.iter().map(|(worth, _)| *worth).min();
+        parts.retain(|(worth, _)| Some(*worth) != least);
+    }
+}
+
 impl Counts {
-    fn line(&self) -> String {
+    fn parts(&self) -> Vec<Part> {
         let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let elapsed = self.started.elapsed();
         let (paths, bytes) = (get(&self.paths), get(&self.bytes));
         let rate = (bytes as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
-        let mut line = format!("[{}] ", clock(elapsed.as_secs()));
         let done = share(paths, bytes, get(&self.expected_paths), get(&self.expected_bytes));
-        if let Some(done) = done {
-            line.push_str(&format!("{:.0} %  ", done * 100.0));
+        let clock_and_share = match done {
+            Some(done) => format!("[{}] {:.0} %", clock(elapsed.as_secs()), done * 100.0),
+            None => format!("[{}]", clock(elapsed.as_secs())),
+        };
+        let mut parts = vec![(6, clock_and_share), (3, text::counted(paths, self.unit))];
+        // Where only names and trees are looked at there are no bytes to be told.
+        if bytes > 0 {
+            parts.push((4, text::size(bytes)));
+            parts.push((1, format!("{}/s", text::size(rate))));
         }
-        line.push_str(&format!("{}  {}  {}/s", text::counted(paths, "path"), text::size(bytes), text::size(rate)));
         if let Some(done) = done.filter(|done| *done > 0.0 && elapsed >= GUESS_AFTER) {
             let rest = elapsed.as_secs_f64() * (1.0 - done) / done;
-            line.push_str(&format!("  ETA {}", clock(rest as u64)));
+            parts.push((2, format!("ETA {}", clock(rest as u64))));
         }
         match get(&self.problems) {
-            0 => line,
-            problems => format!("{line}  {}", text::counted(problems, "problem")),
+            0 => {}
+            problems => parts.push((5, text::counted(problems, "problem"))),
         }
+        parts
     }
 }
 
@@ -165,7 +199,7 @@ impl Events for Progress<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{clock, share};
+    use super::{clock, fitting, share};
 
     #[test]
     fn the_share_is_by_bytes_and_never_all() {
@@ -173,6 +207,19 @@ mod tests {
         assert_eq!(share(1, 50, 10, 200), Some(0.25));
         assert_eq!(share(5, 0, 10, 0), Some(0.5));
         assert_eq!(share(20, 400, 10, 200), Some(0.99));
+    }
+
+    #[test]
+    fn a_narrow_terminal_is_told_what_matters_most() {
+        let parts = || {
+            [(6, "[0:07] 56 %"), (3, "1 path"), (4, "397 MiB"), (1, "488 MiB/s"), (2, "ETA 0:05"), (5, "1 problem")]
+                .map(|(worth, text)| (worth, text.to_string()))
+                .to_vec()
+        };
+        assert_eq!(fitting(parts(), 79), "[0:07] 56 %  1 path  397 MiB  488 MiB/s  ETA 0:05  1 problem");
+        assert_eq!(fitting(parts(), 58), "[0:07] 56 %  1 path  397 MiB  ETA 0:05  1 problem");
+        assert_eq!(fitting(parts(), 39), "[0:07] 56 %  1 path  397 MiB  1 problem");
+        assert_eq!(fitting(parts(), 1), "[0:07] 56 %");
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub fn diff(
     each: Each,
 ) -> Result<Summary> {
     let mut tops = (None, None);
-    if before != after && !path.is_empty() {
+    // In equal trees too: that nothing changed at a path that is not there would be no answer.
+    if !path.is_empty() {
         tops = (find(reader, before, path)?, find(reader, after, path)?);
         if tops.0.is_none() && tops.1.is_none() {
             return Err(missing(after, path));

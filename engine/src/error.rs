@@ -50,8 +50,16 @@ pub enum Error {
         /// What went wrong.
         source: Box<Self>,
     },
+    /// A repository was to be made where something else is.
+    #[error("no repository can be made in {location}: it holds {holds:?}")]
+    NotEmpty {
+        /// The location.
+        location: String,
+        /// One of the things that are there.
+        holds: String,
+    },
     /// No key slot opens with what was given.
-    #[error("wrong password or key file: none of the {slots} key slots of {location} opens with it")]
+    #[error("wrong password or key file: no key slot of {location} opens with it ({slots} tried)")]
     WrongKey {
         /// The location.
         location: String,
@@ -144,6 +152,20 @@ pub enum Error {
         /// What was asked for.
         selector: String,
     },
+    /// A selector was to name a snapshot where there is none at all.
+    #[error("{selector:?} names nothing: there are no snapshots")]
+    NoSnapshots {
+        /// What was asked for.
+        selector: String,
+    },
+    /// What may be the beginning of an id is too short to be taken for one.
+    #[error("{selector:?} is too short for the beginning of an id: {least} digits are the fewest")]
+    ShortId {
+        /// What was asked for.
+        selector: String,
+        /// Digits that are needed.
+        least: usize,
+    },
     /// More than one snapshot fits.
     #[error("{selector:?} fits {count} snapshots")]
     Ambiguous {
@@ -161,7 +183,7 @@ pub enum Error {
         why: String,
     },
     /// The path is not in the snapshot.
-    #[error("{} is not in snapshot {snapshot}", String::from_utf8_lossy(path))]
+    #[error("/{} is not in snapshot {snapshot}", String::from_utf8_lossy(path))]
     NoPath {
         /// The path.
         path: Vec<u8>,
@@ -169,7 +191,7 @@ pub enum Error {
         snapshot: String,
     },
     /// The path is something else than the operation needs.
-    #[error("{} is not {expected}", String::from_utf8_lossy(path))]
+    #[error("/{} is not {expected}", String::from_utf8_lossy(path))]
     WrongType {
         /// The path.
         path: Vec<u8>,

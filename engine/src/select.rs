@@ -39,9 +39,12 @@ impl Scope {
 /// The one snapshot that `selector` names; `snapshots` oldest first. Only `latest` looks at the scope: an id is an id.
 ///
 /// # Errors
-/// [`Error::NoSnapshot`], [`Error::Ambiguous`].
+/// [`Error::NoSnapshot`], [`Error::NoSnapshots`], [`Error::ShortId`], [`Error::Ambiguous`].
 pub fn select<'a>(snapshots: &'a [Snapshot], selector: &str, scope: &Scope) -> Result<&'a Snapshot> {
     let missing = || Error::NoSnapshot { selector: selector.to_string() };
+    if snapshots.is_empty() {
+        return Err(Error::NoSnapshots { selector: selector.to_string() });
+    }
     let (base, back) = match selector.split_once('~') {
         Some((base, back)) => (base, back.parse::<usize>().map_err(|_| missing())?),
         None => (selector, 0),
@@ -53,9 +56,12 @@ pub fn select<'a>(snapshots: &'a [Snapshot], selector: &str, scope: &Scope) -> R
     if let Some(tag) = base.strip_prefix("tag:") {
         return nth(scope.filter(snapshots).into_iter().filter(|s| s.tags.iter().any(|own| own == tag)).collect());
     }
-    let is_id = base.len() >= MIN_ID_DIGITS && base.len() <= 64 && base.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_id = (1..=64).contains(&base.len()) && base.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_id || back != 0 {
         return Err(missing());
+    }
+    if base.len() < MIN_ID_DIGITS {
+        return Err(Error::ShortId { selector: selector.to_string(), least: MIN_ID_DIGITS });
     }
     let base = base.to_ascii_lowercase();
     let found: Vec<_> = snapshots.iter().filter(|snapshot| snapshot.id.to_string().starts_with(&base)).collect();

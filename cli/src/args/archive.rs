@@ -23,7 +23,7 @@ pub struct ImportArgs {
     /// Read on behind the end of an archive: of several ones in one file, or where the end is missing
     #[arg(long, requires = "as_tree")]
     pub ignore_zeros: bool,
-    /// Give the snapshot these tags
+    /// Give the snapshot this tag; repeated or with commas: several
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub tag: Vec<String>,
     /// Name of the host that the archive is of
@@ -86,12 +86,12 @@ pub struct ExportArgs {
     /// Keep holes as holes, in the way of GNU tar, instead of writing zeros
     #[arg(short = 'S', long, conflicts_with = "profile")]
     pub sparse: bool,
-    /// For whom it is.
-    #[command(flatten)]
-    pub vendor: VendorArgs,
     /// What is hidden and left out.
     #[command(flatten)]
     pub redact: RedactArgs,
+    /// For whom it is.
+    #[command(flatten)]
+    pub vendor: VendorArgs,
     /// Which snapshots `latest` and `tag:` look at.
     #[command(flatten)]
     pub scope: ScopeArgs,

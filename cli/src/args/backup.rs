@@ -31,19 +31,7 @@ pub struct BackupArgs {
     /// The same, each path ended by a NUL byte
     #[arg(long, value_name = "FILE")]
     pub files_from_raw: Vec<PathBuf>,
-    /// What the profile is told.
-    #[command(flatten)]
-    pub system: SystemArgs,
-    /// What to leave out.
-    #[command(flatten)]
-    pub exclude: ExcludeArgs,
-    /// What is looked into.
-    #[command(flatten)]
-    pub unwrap: UnwrapArgs,
-    /// Further repositories.
-    #[command(flatten)]
-    pub also: AlsoArgs,
-    /// Give the snapshot these tags
+    /// Give the snapshot this tag; repeated or with commas: several
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub tag: Vec<String>,
     /// Name of this host in the snapshot
@@ -71,6 +59,18 @@ pub struct BackupArgs {
     /// Store nothing as a difference from the previous version of a file
     #[arg(long)]
     pub no_delta: bool,
+    /// What the profile is told.
+    #[command(flatten)]
+    pub system: SystemArgs,
+    /// What to leave out.
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
+    /// What is looked into.
+    #[command(flatten)]
+    pub unwrap: UnwrapArgs,
+    /// Further repositories.
+    #[command(flatten)]
+    pub also: AlsoArgs,
 }
 
 /// Further repositories of one backup, and what opens them.
@@ -95,7 +95,7 @@ pub struct UnwrapArgs {
     /// Store every archive as it is
     #[arg(long, conflicts_with_all = ["unwrap_max_size", "no_unwrap_path"])]
     pub no_unwrap: bool,
-    /// Store archives larger than this as they are; of standard input and commands, what follows
+    /// Store archives larger than this as they are; of streams such as --stdin only what is beyond it
     #[arg(long, value_name = "SIZE", default_value = "64G")]
     pub unwrap_max_size: String,
     /// Store archives as they are whose path fits: `*.jar` at any depth, `/srv/raw/**` exactly there; may be repeated

@@ -25,7 +25,7 @@ pub struct GlobalArgs {
     /// Open the repository with this key file [env: KEEPFAST_KEY_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// Folder for the local index, which can be lost at any time
+    /// Folder for the local index, which can be lost at any time [default: ~/.cache/keepfast]
     #[arg(long, global = true, env = "KEEPFAST_CACHE_DIR", hide_env_values = true, value_name = "PATH")]
     pub cache_dir: Option<PathBuf>,
     /// Keep the local index in memory only
@@ -47,7 +47,7 @@ pub struct GlobalArgs {
     /// Give a request to a remote storage up when no byte has moved for so long, and try again [default: 60, with SFTP 120]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub idle_timeout: Option<u32>,
-    /// Folder for this machine's identity as a writer
+    /// Folder for this machine's identity as a writer [default: ~/.local/state/keepfast]
     #[arg(long, global = true, env = "KEEPFAST_STATE_DIR", hide_env_values = true, value_name = "PATH")]
     pub state_dir: Option<PathBuf>,
     /// Print JSON, one object a line, and nothing else, on standard output

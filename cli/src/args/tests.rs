@@ -56,6 +56,24 @@ fn every_verb_has_the_name_that_it_has_in_json() {
 }
 
 #[test]
+fn a_heading_of_the_help_stands_only_above_what_belongs_to_it() {
+    let command = Cli::command();
+    let heading = |verb: &str, option: &str| {
+        let arguments = command.find_subcommand(verb).unwrap().get_arguments();
+        let mut found = arguments.filter(|argument| argument.get_id() == option);
+        found.next().unwrap_or_else(|| panic!("{verb} has no {option}")).get_help_heading()
+    };
+    for option in ["tag", "host", "description", "parent", "force", "skip_if_unchanged", "dry_run", "no_delta"] {
+        assert_eq!(heading("backup", option), None, "backup {option}");
+    }
+    for option in ["redact", "redact_keep", "omit"] {
+        assert_eq!(heading("export", option), None, "export {option}");
+    }
+    assert_eq!(heading("backup", "also"), Some("Further repositories, from one reading of the files"));
+    assert_eq!(heading("export", "profile"), Some("An archive of a system's vendor"));
+}
+
+#[test]
 fn global_options_may_stand_before_and_behind_the_verb() {
     assert!(parse("--json -r x snapshots").unwrap().global.json);
     let cli = parse("snapshots -r x --json --threads 3").unwrap();

@@ -193,15 +193,8 @@ fn print(context: &Context, args: &BackupArgs, summary: &Summary, seconds: f64) 
         text::counted(totals.directories, "folder"),
         text::counted(totals.others, "other"),
     ));
-    let stored = match args.dry_run {
-        true => "to be compressed and added".to_string(),
-        false => format!("-> {} added to the repository", text::size(totals.stored_bytes)),
-    };
-    let all = text::size(totals.bytes);
-    // What comes out of archives may be more than went in.
-    let unwrapped = if totals.new_plain_bytes > totals.bytes { ", unwrapped," } else { "" };
-    let new = format!("{}{unwrapped}", text::size(totals.new_plain_bytes));
-    out.note(&format!("content  {all}, of which new {new} {stored}"));
+    let stored = (!args.dry_run).then_some(totals.stored_bytes);
+    text::added(totals.bytes, totals.new_plain_bytes, stored).iter().for_each(|line| out.note(line));
     out.note(&format!("took     {}", text::duration(seconds)));
     if let (true, Some(parent)) = (context.global.verbose, summary.parent) {
         out.note(&format!("parent   {parent}"));

@@ -28,7 +28,9 @@ pub fn run(context: &Context, args: &BlameArgs) -> Result<Done, Failure> {
     let reader = asked.repository.reader();
     let answer = asked.ask(context, |catalog| blame(catalog, &reader, &chosen, at, path, &Silent));
     let (mut lines, done) = answer.map_err(|failure| match failure {
-        Failure::Engine(Error::NoPath { .. } | Error::NoSnapshot { .. }) if at.is_none() => {
+        Failure::Engine(Error::NoPath { .. } | Error::NoSnapshot { .. } | Error::NoSnapshots { .. })
+            if at.is_none() =>
+        {
             in_no_snapshot(path, chosen.len())
         }
         other => other,
@@ -66,7 +68,7 @@ fn print(context: &Context, chosen: &[&Snapshot], lines: &[Line]) {
     let out = &context.output;
     let host = |line: &Line| text::plain(&chosen[line.snapshot].manifest.host);
     let (hosts, numbers) =
-        (lines.iter().map(|line| host(line).chars().count()).max().unwrap_or(0), lines.len().to_string().len());
+        (lines.iter().map(|line| text::width(&host(line))).max().unwrap_or(0), lines.len().to_string().len());
     for (number, line) in (1_u64..).zip(lines) {
         let snapshot = chosen[line.snapshot];
         let (short, started) = (text::short(snapshot.id), snapshot.manifest.started);
@@ -82,8 +84,9 @@ fn print(context: &Context, chosen: &[&Snapshot], lines: &[Line]) {
             object["text"] = content::text(bytes).into();
             out.object(object);
         } else {
-            let (time, host, bytes) = (text::time(started), host(line), content::line(&line.bytes));
-            out.line(&format!("{short}  {time}  {host:hosts$}  {number:numbers$}  {bytes}"));
+            let (time, host, bytes) =
+                (text::time(started), text::padded(&host(line), hosts), content::line(&line.bytes));
+            out.line(&format!("{short}  {time}  {host}  {number:numbers$}  {bytes}"));
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Done, Failure> {
         None => ReadData::None,
         Some(subset) => subset.to_read_data(&repository)?,
     };
-    let progress = Progress::start(context);
+    let progress = Progress::counting("pack", context);
     let outcome = check(&repository, read, machine::threads(&context.global), &progress);
     drop(progress);
     let report = outcome?;

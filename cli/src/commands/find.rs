@@ -27,10 +27,11 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Done, Failure> {
     let mut chosen: Vec<&Snapshot> = chosen;
     chosen.sort_by_key(|snapshot| (snapshot.manifest.started, snapshot.manifest.sequence));
     let unit = if args.all { Each::Version } else { Each::Path };
+    let hosts = host_columns(&chosen);
     let mut found = 0_u64;
     let (outcome, done) = asked.ask(context, |catalog| {
         let told = |hit: Hit| {
-            print(context, &chosen, &hit);
+            print(context, &chosen, hosts, &hit);
             found += 1;
             context.output.check().map_err(Error::Output)
         };
@@ -59,7 +60,7 @@ impl Events for Cancelled<'_> {
 
 fn query(args: &FindArgs) -> Result<Query, Failure> {
     let case = if args.ignore_case { Case::Ignored } else { Case::Differs };
-    let mut query = Query::of(&args.patterns, case)?;
+    let mut query = Query::of(&args.patterns, case).map_err(|error| Failure::Usage(error.to_string()))?;
     for text in &args.size {
         match (text.strip_prefix('+'), text.strip_prefix('-')) {
             (Some(bytes), _) => query.larger = Some(size::parse(bytes)?),
@@ -105,7 +106,15 @@ fn content_id(text: &str) -> Result<String, Failure> {
     Ok(text.to_ascii_lowercase())
 }
 
-fn print(context: &Context, chosen: &[&Snapshot], hit: &Hit) {
+/// Columns of the longest name if there are several hosts; one alone is not told in each line.
+fn host_columns(chosen: &[&Snapshot]) -> Option<usize> {
+    let (first, others) = chosen.split_first()?;
+    let is_alone = others.iter().all(|other| other.manifest.host == first.manifest.host);
+    let columns = chosen.iter().map(|snapshot| text::width(&text::plain(&snapshot.manifest.host)));
+    columns.max().filter(|_| !is_alone)
+}
+
+fn print(context: &Context, chosen: &[&Snapshot], hosts: Option<usize>, hit: &Hit) {
     let (first, last) = (chosen[hit.first], chosen[hit.last]);
     if context.output.is_json() {
         let mut object = version::to_json(&hit.version);
@@ -120,13 +129,15 @@ fn print(context: &Context, chosen: &[&Snapshot], hit: &Hit) {
     }
     let is_file = hit.version.file_type == FileType::File;
     let slash = if hit.version.file_type == FileType::Directory && !hit.path.is_empty() { "/" } else { "" };
+    let host = hosts.map(|columns| format!("{}  ", text::padded(&text::plain(&last.manifest.host), columns)));
     context.output.line(&format!(
-        "{:>9}  {}  {}..{} {:>5}  {}{slash}",
+        "{:>9}  {}  {}..{} {:>5}  {}{}{slash}",
         if is_file { text::size(hit.version.size) } else { String::new() },
         text::time_of_seconds(hit.version.modified.seconds),
         text::short(first.id),
         text::short(last.id),
         text::count(hit.snapshots),
+        host.unwrap_or_default(),
         text::stored_path(&hit.path),
     ));
 }

@@ -66,22 +66,22 @@ fn refuse_nonsense(args: &ForgetArgs, policy: &Policy) -> Result<(), Failure> {
     }
 }
 
-/// The snapshots that were named, each printed; also those that can not be read any more, by their ids.
+/// The snapshots that were named, printed when all of them were found; also those that can not be read any more, by their ids.
 fn named(context: &Context, repository: &Repository, args: &ForgetArgs) -> Result<Vec<SnapshotId>, Failure> {
     let history = repository.history()?;
     let (snapshots, _) = history.snapshots(repository)?;
-    let mut ids = Vec::new();
+    let mut found: Vec<(SnapshotId, Option<&Snapshot>)> = Vec::new();
     for selector in &args.snapshots {
         let (id, snapshot) = match scope::several(&snapshots, std::slice::from_ref(selector), &args.scope) {
             Ok(found) => (found[0].id, Some(found[0])),
             Err(failure) => (unreadable(&history, selector).ok_or(failure)?, None),
         };
-        if !ids.contains(&id) {
-            ids.push(id);
-            print_named(context, id, snapshot);
+        if found.iter().all(|(other, _)| *other != id) {
+            found.push((id, snapshot));
         }
     }
-    Ok(ids)
+    found.iter().for_each(|(id, snapshot)| print_named(context, *id, *snapshot));
+    Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
 /// A snapshot without a readable manifest, by its id or the beginning of it.
@@ -135,7 +135,8 @@ fn print_totals(context: &Context, args: &ForgetArgs, outcome: &Outcome) {
     }
     context.output.note(&line);
     if removed > 0 && !args.dry_run && !args.prune {
-        context.output.note("`keepfast undelete` brings them back until `keepfast prune` frees the space");
+        let them = if removed == 1 { "it" } else { "them" };
+        context.output.note(&format!("`keepfast undelete` brings {them} back until `keepfast prune` frees the space"));
     }
     if outcome.unreadable > 0 {
         let count = text::counted(outcome.unreadable as u64, "snapshot");

@@ -233,12 +233,8 @@ fn print(context: &Context, args: &ImportArgs, wanted: &Wanted, imported: &Impor
         let (files, folders) = (text::counted(totals.files, "file"), text::counted(totals.directories, "folder"));
         out.note(&format!("members  {files}, {folders}, {}", text::counted(totals.others, "other")));
     }
-    let stored = match args.dry_run {
-        true => "to be compressed and added".to_string(),
-        false => format!("-> {} added to the repository", text::size(totals.stored_bytes)),
-    };
-    let (all, new) = (text::size(totals.bytes), text::size(totals.new_plain_bytes));
-    out.note(&format!("content  {all}, of which new {new} {stored}"));
+    let stored = (!args.dry_run).then_some(totals.stored_bytes);
+    text::added(totals.bytes, totals.new_plain_bytes, stored).iter().for_each(|line| out.note(line));
     out.note(&format!("took     {}", text::duration(seconds)));
     let partial = if imported.problems.is_empty() { "" } else { ", incomplete" };
     match imported.snapshot {

@@ -41,9 +41,23 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Done, Failure> {
     // A pipe that nobody reads any more cancels the restore; then it is the cause.
     context.output.check().map_err(Failure::Output)?;
     let summary = outcome.map_err(scope::name_snapshot(snapshot))?;
+    refuse_nothing(args, &summary, &text::short(snapshot.id))?;
     print(context, args, &snapshot.id.to_string(), &summary, started.elapsed().as_secs_f64());
     context.output.problems(&summary.problems);
     Ok(Done::from_problems(summary.problems.len()))
+}
+
+/// Whoever says what is wanted and gets none of it must not be told that it was restored.
+fn refuse_nothing(args: &RestoreArgs, summary: &Summary, snapshot: &str) -> Result<(), Failure> {
+    let touched = summary.created + summary.updated + summary.unchanged + summary.deleted;
+    if args.include.is_empty() || touched > 0 || !summary.problems.is_empty() {
+        return Ok(());
+    }
+    let subject = if args.include.len() == 1 { "the pattern of --include" } else { "a pattern of --include" };
+    Err(Failure::Other {
+        message: format!("nothing in snapshot {snapshot} fits {subject}: nothing was restored"),
+        hint: format!("`keepfast find '{}'` looks for it in all snapshots", args.include[0]),
+    })
 }
 
 fn options(context: &Context, args: &RestoreArgs, subtree: &[u8]) -> Result<RestoreOptions, Failure> {
@@ -57,7 +71,7 @@ fn options(context: &Context, args: &RestoreArgs, subtree: &[u8]) -> Result<Rest
     Ok(RestoreOptions {
         target: args.target.clone(),
         subtree: subtree.to_vec(),
-        filter: Filter::new(&args.include, &args.exclude)?,
+        filter: Filter::new(&args.include, &args.exclude).map_err(|error| Failure::Usage(error.to_string()))?,
         extras: if args.delete { Extras::Delete } else { Extras::Keep },
         compare: match args.overwrite {
             Overwrite::Always => Compare::Content,

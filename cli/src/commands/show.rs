@@ -81,7 +81,7 @@ fn attributes(context: &Context, found: &Entry, snapshot: &Snapshot) {
     put("snapshot", format!("{short}  {time}  {}", text::plain(&snapshot.manifest.host)));
     put("type", entry::type_word(metadata.file_type).replace('_', " "));
     match (metadata.file_type, metadata.device) {
-        (FileType::File, _) => put("size", format!("{} bytes ({})", metadata.size, text::size(metadata.size))),
+        (FileType::File, _) => put("size", size(metadata.size)),
         (FileType::Symlink, _) => put("target", text::path(&metadata.target)),
         (_, Some((major, minor))) => put("device", format!("{major}, {minor}")),
         _ => {}
@@ -103,6 +103,12 @@ fn attributes(context: &Context, found: &Entry, snapshot: &Snapshot) {
     let marks = marks.iter().filter(|(mark, _)| found.marks.has(*mark)).map(|(_, word)| *word);
     marks.for_each(|mark| put("mark", mark.to_string()));
     Version::of(found).content_id().into_iter().for_each(|id| put("content", js::hex(id)));
+}
+
+fn size(bytes: u64) -> String {
+    let rough = text::size(bytes);
+    // Small ones are told in bytes anyway.
+    if rough.ends_with(" B") { rough } else { format!("{} ({rough})", text::counted(bytes, "byte")) }
 }
 
 fn time_of(time: Timestamp) -> String {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use keepfast_engine::history::Snapshot;
-use keepfast_engine::profile::Library;
+use keepfast_engine::profile::{Library, ProfileError};
 use keepfast_engine::runbook::RunState;
 use serde_json::{Value, json};
 
@@ -56,6 +56,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Done, Failure> {
     };
     let mut names = known.names();
     if let Some(name) = &args.profile {
+        known.refuse_unknown(name, &names)?;
         names = BTreeSet::from([name.clone()]);
     }
     let mut overdue = 0;
@@ -85,6 +86,16 @@ impl Known {
         let tagged = tags.filter_map(|tag| tag.strip_prefix(data::PROFILE_TAG)).map(str::to_string);
         let drilled = self.drills.iter().map(|drill| drill.profile.clone());
         tagged.chain(drilled).chain(self.runs.iter().map(|seen| seen.plan.profile.clone())).collect()
+    }
+
+    /// A name that is mistyped would look like one that has nothing to warn of. A profile that is gone, but has left something, is known.
+    fn refuse_unknown(&self, name: &str, names: &BTreeSet<String>) -> Result<(), Failure> {
+        match self.library.find(name) {
+            Err(error @ ProfileError::Unknown { .. }) if self.has_repository && !names.contains(name) => {
+                Err(Failure::Profile(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Shows one; whether something of it is overdue.

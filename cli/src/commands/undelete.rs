@@ -55,7 +55,7 @@ fn gone(found: &Forgotten, selector: &str) -> Option<SnapshotId> {
 
 fn not_forgotten(failure: Failure) -> Failure {
     match failure {
-        Failure::Engine(Error::NoSnapshot { selector }) => Failure::Other {
+        Failure::Engine(Error::NoSnapshot { selector } | Error::NoSnapshots { selector }) => Failure::Other {
             message: format!("no forgotten snapshot fits {selector:?}"),
             hint: "`keepfast undelete --list` lists what can come back, `keepfast snapshots` what is there".to_string(),
         },

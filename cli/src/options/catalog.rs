@@ -58,6 +58,12 @@ impl Asked {
 
 /// A path that no snapshot has, as a failure with what to do.
 pub fn in_no_snapshot(path: &[u8], snapshots: usize) -> Failure {
+    if snapshots == 0 {
+        return Failure::Other {
+            message: format!("{} is in no snapshot: there are none to look at", text::stored_path(path)),
+            hint: "`keepfast snapshots` lists the snapshots; options such as --host leave others out".to_string(),
+        };
+    }
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     Failure::Other {
         message: format!("{} is in none of {}", text::stored_path(path), text::counted(snapshots as u64, "snapshot")),

@@ -85,7 +85,13 @@ impl Source {
             Self::KeyFile(path) => read_key_file(path).map(Credential::KeyFile),
             Self::Terminal => ask("password: ").map(Credential::Password),
             Self::OtherTerminal(whose) => ask(&format!("password of {whose}: ")).map(Credential::Password),
-            other => other.password().map(Credential::Password),
+            other => match other.password()? {
+                // No repository has an empty one; what is empty is the file or the output.
+                password if password.is_empty() => {
+                    Err(Failure::other(format!("the password is empty: {}", other.told())))
+                }
+                password => Ok(Credential::Password(password)),
+            },
         }
     }
 
@@ -96,6 +102,7 @@ impl Source {
     pub fn read_new_password(&self) -> Result<String, Failure> {
         let password = match self {
             Self::Terminal => {
+                need_terminal_for_new()?;
                 let password = ask("new password: ")?;
                 if ask("the same again: ")? != password {
                     return Err(Failure::other("the two passwords differ"));
@@ -105,6 +112,15 @@ impl Source {
             other => other.password()?,
         };
         if password.is_empty() { Err(Failure::other("the password is empty")) } else { Ok(password) }
+    }
+
+    /// Where it comes from, for an error.
+    fn told(&self) -> String {
+        match self {
+            Self::PasswordFile(path) => format!("the first line of {} holds none", path.display()),
+            Self::PasswordCommand(_) => "the password command printed none".to_string(),
+            _ => "it was given without one".to_string(),
+        }
     }
 
     fn password(&self) -> Result<String, Failure> {
@@ -137,13 +153,16 @@ fn the_one<const N: usize>(sources: [(String, Option<Source>); N]) -> Result<Opt
 /// It can not be read, or is none.
 pub fn read_key_file(path: &Path) -> Result<KeyFile, Failure> {
     let text = fs::read_to_string(path).map_err(|error| unreadable("key file", path, &error))?;
-    KeyFile::parse(&text).map_err(|error| Failure::other(format!("{} is not a key file: {error}", path.display())))
+    KeyFile::parse(&text).map_err(|error| {
+        let (path, why) = (path.display(), error.to_string());
+        Failure::other(format!("{path} is not a key file: {}", why.trim_start_matches("key file is not well formed: ")))
+    })
 }
 
 fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::NotFound if what == "key file" => {
-            "`keepfast init` makes the key file together with the repository"
+            "a repository that is there needs the key file that its `keepfast init` made; only `init` makes one"
         }
         _ => "",
     };
@@ -165,8 +184,24 @@ fn run(command: &OsString) -> Result<String, Failure> {
     Ok(first_line(&text))
 }
 
+/// What is missing then is the new one, not what opens the repository.
+fn need_terminal_for_new() -> Result<(), Failure> {
+    if has_terminal() {
+        return Ok(());
+    }
+    Err(Failure::Other {
+        message: "no new password or key file was named, and there is no terminal to ask for one".to_string(),
+        hint: "`key` takes --new-key-file FILE or --new-password-file FILE, `init` takes --key-file FILE or --password-file FILE"
+            .to_string(),
+    })
+}
+
+fn has_terminal() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
 fn ask(prompt: &str) -> Result<String, Failure> {
-    if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
+    if !has_terminal() {
         return Err(Failure::Other {
             message: "no password or key file was given, and there is no terminal to ask for one".to_string(),
             hint: "use --key-file, --password-file or --password-command, or the variables KEEPFAST_KEY_FILE, \

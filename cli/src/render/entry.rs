@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::render::{json as js, text};
 
+/// Most names of users and groups are no longer.
+const OWNER_COLUMNS: usize = 8;
+
 /// Mode, owner, size, time, path; for a symbolic link where it points.
 pub fn to_long_line(entry: &Entry) -> String {
     let metadata = &entry.metadata;
@@ -14,10 +17,10 @@ pub fn to_long_line(entry: &Entry) -> String {
         None => metadata.size.to_string(),
     };
     let mut line = format!(
-        "{} {:8} {:8} {size:>12} {} {}",
+        "{} {} {} {size:>12} {} {}",
         mode(metadata),
-        owner(&metadata.owner.user, metadata.owner.uid),
-        owner(&metadata.owner.group, metadata.owner.gid),
+        text::padded(&owner(&metadata.owner.user, metadata.owner.uid), OWNER_COLUMNS),
+        text::padded(&owner(&metadata.owner.group, metadata.owner.gid), OWNER_COLUMNS),
         text::time_of_seconds(metadata.modified.seconds),
         text::stored_path(&entry.path()),
     );

@@ -2,6 +2,10 @@
 //! Tables of text: columns as wide as their content, and what is too wide for the terminal goes on in the next line.
 //! Nothing is ever cut off: an id or a path that is not whole is of no use.
 
+use unicode_width::UnicodeWidthChar;
+
+use super::text::width;
+
 /// On which side the text of a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -83,25 +87,37 @@ impl Table {
     }
 }
 
-/// Columns of a terminal that text takes; close enough without a table of all scripts.
-fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// Lines of a cell: broken between words if that leaves no large gap, else anywhere.
-fn wrap(cell: &str, width: usize) -> Vec<String> {
+/// Lines of a cell: broken between words, or behind a slash of a path, if that leaves no large gap, else anywhere.
+fn wrap(cell: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in cell.lines() {
-        let mut rest: Vec<char> = line.chars().collect();
-        while rest.len() > width.max(1) {
-            let blank = rest[..=width].iter().rposition(|letter| *letter == ' ').filter(|at| at * 2 > width);
-            let after = rest.split_off(blank.unwrap_or(width.max(1)));
-            lines.push(rest.iter().collect());
-            rest = after.into_iter().skip(usize::from(blank.is_some())).collect();
+        let mut rest = line;
+        while width(rest) > columns.max(1) {
+            let fits = fitting(rest, columns.max(1));
+            // A blank that follows what fits needs no column.
+            let head = if rest[fits..].starts_with(' ') { fits + 1 } else { fits };
+            let is_near = |at: &usize| width(&rest[..*at]) * 2 > columns;
+            let blank = rest[..head].rfind(' ').filter(is_near);
+            let slash = rest[..fits].rfind('/').map(|at| at + 1).filter(is_near);
+            let end = blank.max(slash).unwrap_or(fits);
+            lines.push(rest[..end].to_string());
+            rest = &rest[if blank == Some(end) { end + 1 } else { end }..];
         }
-        lines.push(rest.into_iter().collect());
+        lines.push(rest.to_string());
     }
     lines
+}
+
+/// Bytes of the beginning that takes no more columns; one letter at least.
+fn fitting(text: &str, columns: usize) -> usize {
+    let mut taken = 0;
+    for (at, letter) in text.char_indices() {
+        taken += letter.width().unwrap_or(1);
+        if taken > columns && at > 0 {
+            return at;
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]
@@ -134,6 +150,23 @@ mod tests {
         let column = |line: &String| line.chars().skip(4).take(14).collect::<String>().trim().to_string();
         let paths: String = lines[2..].iter().map(column).collect();
         assert_eq!(paths, "/srv/a/rather/long/path/etc", "{lines:#?}");
+    }
+
+    #[test]
+    fn letters_that_take_two_columns_are_aligned_and_wrapped_as_such() {
+        let mut table = Table::new(&[("host", Side::Left), ("size", Side::Right)]);
+        table.row(vec!["日本ホスト".into(), "1 B".into()]);
+        table.row(vec!["plain".into(), "12 B".into()]);
+        assert_eq!(table.lines(usize::MAX)[2..], ["日本ホスト   1 B", "plain       12 B"]);
+        assert_eq!(table.lines(14)[2..], ["日本ホス   1 B", "ト", "plain     12 B"]);
+    }
+
+    #[test]
+    fn a_path_is_broken_between_its_names() {
+        let mut table = Table::new(&[("path", Side::Left)]);
+        table.row(vec!["/var/lib/postgresql/backups".into()]);
+        assert_eq!(table.lines(25)[2..], ["/var/lib/postgresql/", "backups"]);
+        assert_eq!(table.lines(8)[2..], ["/var/", "lib/post", "gresql/", "backups"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use keepfast_engine::events::Problem;
+use unicode_width::UnicodeWidthStr;
 
 /// Digits of an id that people are shown.
 pub const SHORT_ID: usize = 8;
@@ -65,6 +66,16 @@ pub fn stored_path(stored: &[u8]) -> String {
     if stored.starts_with(b"/") { path(stored) } else { format!("/{}", path(stored)) }
 }
 
+/// Columns of a terminal that a text takes: letters of some scripts take two, combining marks none.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text with blanks behind it, so that it takes that many columns.
+pub fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
 /// Text of unknown origin on one line.
 pub fn plain(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut plain, character| {
@@ -112,6 +123,16 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     if value < 9.995 { format!("{value:.2} {}", UNITS[unit]) } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// What was new, and what it takes: the two lines that `backup` and `import` print. More may be new than there is content: trees, and
+/// what comes out of archives.
+pub fn added(content: u64, new: u64, stored: Option<u64>) -> [String; 2] {
+    let added = match stored {
+        Some(stored) => format!("added    {}, before compression {} with metadata", size(stored), size(new)),
+        None => format!("new      {} with metadata, not compressed yet", size(new)),
+    };
+    [format!("content  {}", size(content)), added]
 }
 
 /// A number with commas.

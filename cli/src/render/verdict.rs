@@ -22,7 +22,7 @@ pub fn lines(group: &GroupVerdict, grouping: &Grouping, columns: usize) -> Vec<S
     let about: Vec<String> = group.verdicts.iter().map(|verdict| about(verdict, grouping)).collect();
     // One column, so that those of fixed width keep it.
     let about_head = if grouping.has(By::Host) && grouping.has(By::Paths) { "tags" } else { "about" };
-    let about_width = about.iter().flat_map(|about| about.lines()).map(|line| line.chars().count()).max();
+    let about_width = about.iter().flat_map(|about| about.lines()).map(text::width).max();
     let mut heads = vec![("id", Side::Left), ("time", Side::Left)];
     heads.extend(about_width.map(|_| (about_head, Side::Left)));
     heads.extend([("what", Side::Left), ("because", Side::Left)]);
@@ -92,7 +92,7 @@ fn reasons(verdict: &Verdict, room: usize) -> String {
     for reason in &verdict.reasons {
         let reason = text::plain(&reason.to_string());
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 2 + reason.chars().count() < room => {
+            Some(line) if text::width(line) + 2 + text::width(&reason) < room => {
                 line.push_str(", ");
                 line.push_str(&reason);
             }

@@ -2,6 +2,8 @@
 //! Prose in the width of a terminal: broken between words, never within one, and never within a command in backticks, so that what
 //! is copied from the screen is what was written.
 
+use super::text::width as width_of;
+
 /// Further in than the first line, the lines that go on.
 const FURTHER: usize = 2;
 
@@ -11,14 +13,14 @@ const LAST_NAME: usize = 12;
 /// The lines of a line, none wider than `columns` unless a word of it is. Lines that go on stand below the value of
 /// `name     value`, else a little further in.
 pub fn wrapped(line: &str, columns: usize) -> Vec<String> {
-    if line.chars().count() <= columns {
+    if width_of(line) <= columns {
         return vec![line.to_string()];
     }
     let begin = line.chars().take_while(|letter| *letter == ' ').count();
     let hang = below(line, begin).filter(|hang| hang * 2 < columns).unwrap_or(begin + FURTHER);
     let (mut lines, mut current, mut width) = (Vec::new(), String::new(), 0);
     for word in words(line) {
-        let length = word.chars().count();
+        let length = width_of(word);
         if width > 0 && width + length > columns && !word.trim().is_empty() && !current.trim().is_empty() {
             lines.push(current.trim_end().to_string());
             (current, width) = (" ".repeat(hang), hang);

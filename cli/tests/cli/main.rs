@@ -13,6 +13,7 @@ mod drill;
 mod guides;
 mod json;
 mod live;
+mod misuse;
 mod mount;
 mod page;
 mod paths;

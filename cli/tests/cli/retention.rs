@@ -64,7 +64,7 @@ fn forget_shows_what_goes_and_why_the_rest_stays() {
     assert_eq!(ids(&sandbox).len(), 3);
     let compact = shown(&[&policy[..], &["-n", "--compact"]].concat());
     assert_eq!(compact[1..], ["web1 /src: keep 2, remove 1", "1 snapshot would be forgotten, 2 kept"]);
-    let hint = "`keepfast undelete` brings them back until `keepfast prune` frees the space";
+    let hint = "`keepfast undelete` brings it back until `keepfast prune` frees the space";
     same(&shown(&policy), &["1 snapshot forgotten, 2 kept", hint]);
     assert_eq!(ids(&sandbox), [snapshots[0].0.clone(), snapshots[2].0.clone()]);
     assert_eq!(sandbox.ok(&[&policy[..], &["-q"]].concat()).out, "");

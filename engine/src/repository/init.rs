@@ -178,10 +178,7 @@ fn refuse_what_is_there(backend: &dyn Backend) -> Result<()> {
         return Err(repository_exists(backend, &config.name));
     }
     match existing.iter().find(|object| !is_init_leftover(object.name.as_str())) {
-        Some(object) => {
-            let why = format!("the place is not empty: it holds {}", object.name);
-            Err(Error::NotARepository { location: backend.location(), why })
-        }
+        Some(object) => Err(Error::NotEmpty { location: backend.location(), holds: object.name.to_string() }),
         None => Ok(()),
     }
 }

@@ -183,7 +183,7 @@ impl Lister {
 
 /// A named path that is not there did not vanish: it may never have been there, and that must not look harmless.
 fn missing(path: Vec<u8>, errno: Errno) -> Walked {
-    Walked::Problem(Problem { code: ProblemCode::Unreadable, ..problem(path, "look at named path", errno) })
+    Walked::Problem(Problem { code: ProblemCode::Unreadable, ..problem(path, "look at", errno) })
 }
 
 fn top(task: &Task) -> Walked {

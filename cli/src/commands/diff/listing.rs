@@ -109,7 +109,7 @@ impl<'a> Listing<'a> {
             return Ok((rows, self.left_out));
         }
         if !self.args.patch || self.context.output.is_json() {
-            let widths = rows.iter().map(|row| shown_path(row).chars().count());
+            let widths = rows.iter().map(|row| text::width(&shown_path(row)));
             let width = widths.max().unwrap_or(0).min(self.context.output.columns().min(100).saturating_sub(28));
             rows.iter().for_each(|row| self.print(row, width));
         }
@@ -142,7 +142,9 @@ impl<'a> Listing<'a> {
         }
         let path = shown_path(row);
         match size_change(row).filter(|_| !self.args.name_status) {
-            Some(change) => self.context.output.line(&format!("{}    {path:width$} | {change}", row.sign)),
+            Some(change) => {
+                self.context.output.line(&format!("{}    {} | {change}", row.sign, text::padded(&path, width)))
+            }
             None => self.context.output.line(&format!("{}    {path}", row.sign)),
         }
     }

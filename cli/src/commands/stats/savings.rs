@@ -56,10 +56,12 @@ fn print_total(context: &Context, report: &SavingsReport) {
         }
     }
     row("dedup", "-", text::size(total.dedup), "that an earlier file or snapshot has");
-    row("compression", "-", saved(total.by_compression()), "in segments of many files");
+    let (sign, size) = signed(total.by_compression());
+    row("compression", sign, size, "in segments of many files");
     if total.delta.content > 0 {
         let what = format!("estimated, of {} kept as differences", text::size(total.delta.content));
-        row("delta", "-", saved(total.by_delta()), &what);
+        let (sign, size) = signed(total.by_delta());
+        row("delta", sign, size, &what);
     }
     row("stored", "=", text::size(total.stored()), "");
 }
@@ -101,6 +103,11 @@ fn columns(total: &Savings) -> Vec<Column> {
 }
 
 /// Saved bytes; negative where something costs more than it saves.
+/// What is taken off, or comes to it: what can not be compressed takes a little more.
+fn signed(bytes: i64) -> (&'static str, String) {
+    (if bytes < 0 { "+" } else { "-" }, text::size(bytes.unsigned_abs()))
+}
+
 fn saved(bytes: i64) -> String {
     let size = text::size(bytes.unsigned_abs());
     if bytes < 0 { format!("-{size}") } else { size }
@@ -152,7 +159,7 @@ fn to_json(savings: &Savings) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{columns, saved};
+    use super::{columns, saved, signed};
     use keepfast_engine::stats::Savings;
 
     #[test]
@@ -167,6 +174,7 @@ mod tests {
 
     #[test]
     fn what_costs_more_than_it_saves_is_negative() {
+        assert_eq!((signed(2048), signed(-40)), (("-", "2.00 KiB".into()), ("+", "40 B".into())));
         assert_eq!((saved(2048), saved(-40), saved(0)), ("2.00 KiB".into(), "-40 B".into(), "0 B".into()));
     }
 }

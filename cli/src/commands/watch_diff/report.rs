@@ -62,9 +62,9 @@ impl Section<'_> {
 pub fn print(context: &Context, sections: &[Section]) {
     let out = |line: &str| context.output.line(&cut(line));
     let host = |section: &Section| text::plain(&section.after.manifest.host);
-    let width = sections.iter().map(|section| host(section).chars().count()).max().unwrap_or(0).min(30);
+    let width = sections.iter().map(|section| text::width(&host(section))).max().unwrap_or(0).min(30);
     for section in sections {
-        out(&format!("{:width$}  {}", host(section), section.head()));
+        out(&format!("{}  {}", text::padded(&host(section), width), section.head()));
     }
     for section in sections.iter().filter(|section| section.remark.is_none()) {
         out("");
