@@ -38,6 +38,7 @@ mod behaviours {
     mod delta_prune;
     mod diff_tag_key;
     mod export;
+    mod extras;
     mod faults;
     mod fidelity;
     mod forget;

@@ -23,7 +23,7 @@ use keepfast_engine::history::Snapshot;
 use keepfast_engine::repository::{
     Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init,
 };
-use keepfast_engine::restore::{self, Compare, Extras, RestoreOptions, Verify, restore};
+use keepfast_engine::restore::{self, Compare, Extras, RestoreOptions, Spared, Verify, restore};
 use keepfast_engine::session::Client;
 use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::target::OwnershipMode;
@@ -242,6 +242,7 @@ fn timed_restore(place: &Path, snapshot: SnapshotId) -> Outcome<f64> {
         subtree: Vec::new(),
         filter: Filter::default(),
         extras: Extras::Keep,
+        spared: Spared::default(),
         compare: Compare::Content,
         ownership: OwnershipMode::Numeric,
         mode: restore::Mode::Write,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SIGINT and SIGTERM: the first asks the operation to stop cleanly, the second ends the process at once.
+//! SIGINT, SIGTERM and SIGHUP (a terminal that is closed): the first asks the operation to stop cleanly, the second ends the process at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag as on_signal;
 
 use crate::exit::CANCELLED;
@@ -26,7 +26,11 @@ impl Signals {
     /// Starts listening. Where that is not possible, the signals keep their usual meaning and end the process.
     pub fn install() -> Self {
         let cancelled = flag();
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // `nohup` ignores it for us.
+            if signal == SIGHUP && is_ignored(signal) {
+                continue;
+            }
             // In this order: the first signal finds the flag still down.
             let _ = on_signal::register_conditional_shutdown(signal, i32::from(CANCELLED), cancelled.clone());
             let _ = on_signal::register(signal, cancelled.clone());
@@ -38,4 +42,11 @@ impl Signals {
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+}
+
+/// Whether whoever started us wants this signal to be ignored; if that can not be told, no.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

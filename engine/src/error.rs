@@ -282,6 +282,14 @@ pub enum Error {
     /// Output could not be written.
     #[error("can not write the output")]
     Output(#[source] std::io::Error),
+    /// A restore into what keepfast itself needs.
+    #[error("{} is in {}, which is keepfast's own", path.display(), own.display())]
+    Own {
+        /// The target.
+        path: PathBuf,
+        /// The repository, or another folder of keepfast's.
+        own: PathBuf,
+    },
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -43,6 +43,11 @@ impl Filter {
         !self.exclude.as_ref().is_some_and(fits) && self.include.as_ref().is_none_or(fits)
     }
 
+    /// Whether something in a folder that is taken may not be taken.
+    pub fn leaves_out_parts(&self) -> bool {
+        self.exclude.is_some()
+    }
+
     /// Whether every path is taken.
     pub fn takes_all(&self) -> bool {
         self.include.is_none() && self.exclude.is_none()

@@ -73,11 +73,11 @@ pub fn select<'a>(snapshots: &'a [Snapshot], selector: &str, scope: &Scope) -> R
 }
 
 /// Splits `SNAPSHOT:PATH`; the path without leading and trailing slashes, empty if there is none.
-pub fn split_path(selector: &str) -> (&str, &[u8]) {
+pub fn split_path(selector: &[u8]) -> (&[u8], &[u8]) {
     // `tag:NAME:PATH` has two colons; the first belongs to the selector.
-    let start = if selector.starts_with("tag:") { 4 } else { 0 };
-    match selector[start..].find(':') {
-        Some(colon) => (&selector[..start + colon], trim(&selector.as_bytes()[start + colon + 1..])),
+    let start = if selector.starts_with(b"tag:") { 4 } else { 0 };
+    match selector[start..].iter().position(|byte| *byte == b':') {
+        Some(colon) => (&selector[..start + colon], trim(&selector[start + colon + 1..])),
         None => (selector, b""),
     }
 }

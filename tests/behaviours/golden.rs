@@ -12,7 +12,7 @@ use keepfast_engine::events::Silent;
 use keepfast_engine::filter::Filter;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::repository::{Credential, Repository};
-use keepfast_engine::restore::{Compare, Extras, Mode, RestoreOptions, Verify, restore};
+use keepfast_engine::restore::{Compare, Extras, Mode, RestoreOptions, Spared, Verify, restore};
 use keepfast_engine::session::Client;
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
@@ -42,6 +42,7 @@ fn restore_to(repository: &Repository, snapshot: &Snapshot, target: &Path) {
         subtree: Vec::new(),
         filter: Filter::new(&[], &[]).unwrap(),
         extras: Extras::Keep,
+        spared: Spared::default(),
         compare: Compare::Content,
         ownership: OwnershipMode::Numeric,
         mode: Mode::Write,

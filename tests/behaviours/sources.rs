@@ -327,3 +327,21 @@ fn a_stream_takes_the_place_of_a_file_of_the_same_path() {
         assert_eq!(fs::read(target.path().join("file")).unwrap(), b"a file");
     }
 }
+
+#[test]
+fn a_stream_lies_neither_in_a_file_nor_in_the_place_of_a_folder() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.source().join("folder")).unwrap();
+    for path in ["file", "folder/inside"] {
+        fs::write(sandbox.source().join(path), b"x").unwrap();
+    }
+    for (path, reason) in [("file/dump", "file is no folder"), ("folder", "folder is a folder")] {
+        let mut options = sandbox.options();
+        let stored = [&sandbox.subtree()[..], b"/", path.as_bytes()].concat();
+        let words = ["echo", "1"].map(Into::into).to_vec();
+        options.streams = vec![Stream::new(stored, StreamInput::Command(words))];
+        let error = backup(&sandbox.open(), &client(), &options, &Silent).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains(reason)), "{path}: {error:?}");
+        assert!(sandbox.snapshots().is_empty(), "{path}: nothing is saved that could not come back");
+    }
+}

@@ -18,7 +18,7 @@ use keepfast_engine::history::Snapshot;
 use keepfast_engine::repository::{
     Credential, FirstKey, Found, InitOptions, LocalFolders, Parameters, Repository, init,
 };
-use keepfast_engine::restore::{self, Change, Compare, Extras, RestoreOptions, Verify, restore};
+use keepfast_engine::restore::{self, Change, Compare, Extras, RestoreOptions, Spared, Verify, restore};
 use keepfast_engine::session::Client;
 use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::target::OwnershipMode;
@@ -237,6 +237,7 @@ pub fn restore_options(target: &Path) -> RestoreOptions {
         subtree: Vec::new(),
         filter: Filter::default(),
         extras: Extras::Keep,
+        spared: Spared::default(),
         compare: Compare::Content,
         ownership: OwnershipMode::Numeric,
         mode: restore::Mode::Write,

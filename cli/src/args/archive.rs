@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast import` and `keepfast export`: archives into a repository, and out of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -67,7 +68,7 @@ pub struct VendorArgs {
 pub struct ExportArgs {
     /// The snapshot, or a folder or file in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
-    pub snapshot: String,
+    pub snapshot: OsString,
     /// The archive to be written; `-` for standard output; of a vendor's also a folder, where it gets the vendor's name
     #[arg(value_name = "FILE")]
     pub output: PathBuf,

@@ -28,8 +28,8 @@ pub struct GlobalArgs {
     /// Folder for the local index, which can be lost at any time [default: ~/.cache/keepfast]
     #[arg(long, global = true, env = "KEEPFAST_CACHE_DIR", hide_env_values = true, value_name = "PATH")]
     pub cache_dir: Option<PathBuf>,
-    /// Keep the local index in memory only
-    #[arg(long, global = true, conflicts_with = "cache_dir")]
+    /// Keep the local index in memory only, whatever folder is named for it
+    #[arg(long, global = true)]
     pub no_cache: bool,
     /// Upload no more KiB per second than this on average
     #[arg(long, global = true, value_name = "KIB")]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Arguments of the commands that ask about paths over all snapshots: `history blame find show`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -53,7 +54,7 @@ pub struct BlameArgs {
 pub struct ShowArgs {
     /// The snapshot, and a file or folder in it
     #[arg(value_name = "SNAPSHOT:PATH")]
-    pub snapshot: String,
+    pub snapshot: OsString,
     /// Show passwords, keys and tokens, which else appear as fingerprints
     #[arg(long)]
     pub reveal: bool,

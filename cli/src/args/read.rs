@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Arguments of the commands that only read: `snapshots ls dump mount check stats cat`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -26,7 +27,7 @@ pub struct SnapshotsArgs {
 pub struct LsArgs {
     /// The snapshot, or a folder or file in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
-    pub snapshot: String,
+    pub snapshot: OsString,
     /// Show mode, owner, size and time
     #[arg(short, long)]
     pub long: bool,
@@ -43,7 +44,7 @@ pub struct LsArgs {
 pub struct DumpArgs {
     /// The snapshot, or a folder or file in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
-    pub snapshot: String,
+    pub snapshot: OsString,
     /// The folder or file
     #[arg(value_name = "PATH")]
     pub inside: Option<PathBuf>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast restore`: what to bring back, and what may happen to what is there.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -12,7 +13,7 @@ use crate::args::ScopeArgs;
 pub struct RestoreArgs {
     /// The snapshot, or a folder or file in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
-    pub snapshot: String,
+    pub snapshot: OsString,
     /// Folder to restore into; made if missing
     #[arg(short, long, value_name = "PATH")]
     pub target: PathBuf,
@@ -22,7 +23,8 @@ pub struct RestoreArgs {
     /// Leave out what fits the pattern; may be repeated
     #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub exclude: Vec<String>,
-    /// Delete what is in the target and not in the snapshot
+    /// Delete what is in the target and not in the snapshot, but nothing that could not be read when it was made, nothing in
+    /// other file systems where the snapshot has an empty folder, and nothing that this run itself needs
     #[arg(long)]
     pub delete: bool,
     /// Read every file back and compare

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `keepfast restore`: a snapshot, or a part of it, into a folder.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use keepfast_engine::events::Events;
 use keepfast_engine::filter::Filter;
-use keepfast_engine::restore::{Change, Compare, Extras, Mode, RestoreOptions, Summary, Verify, restore};
+use keepfast_engine::repository::Repository;
+use keepfast_engine::restore::{
+    Change, Compare, Extras, Mode, RestoreOptions, Spared, Summary, Verify, restore, unread,
+};
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
 use serde_json::{Value, json};
@@ -13,7 +17,8 @@ use serde_json::{Value, json};
 use crate::args::{Overwrite, OwnershipArg, RestoreArgs};
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::{machine, repository, scope};
+use crate::options::credential::Source;
+use crate::options::{backup, machine, repository, scope};
 use crate::progress::Progress;
 use crate::render::{json as js, text};
 
@@ -23,7 +28,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
     let (snapshots, _) = repository.history()?.snapshots(&repository)?;
     let (snapshot, subtree) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
-    let options = options(context, args, subtree)?;
+    let spared = Spared { own: own_files(context, &repository)?, unread: unread(&snapshot.manifest) };
+    let options = options(context, args, subtree, spared)?;
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let progress = Progress::start(context);
     if subtree.is_empty() && options.filter.takes_all() {
@@ -60,7 +66,17 @@ fn refuse_nothing(args: &RestoreArgs, summary: &Summary, snapshot: &str) -> Resu
     })
 }
 
-fn options(context: &Context, args: &RestoreArgs, subtree: &[u8]) -> Result<RestoreOptions, Failure> {
+/// What is keepfast's own in this run: no backup holds the folders, and a key may be younger than the snapshot.
+fn own_files(context: &Context, repository: &Repository) -> Result<Vec<PathBuf>, Failure> {
+    let global = &context.global;
+    let mut own = backup::folders_in_use(global, std::slice::from_ref(global), &[repository])?;
+    if let Source::KeyFile(path) | Source::PasswordFile(path) = Source::find(global)? {
+        own.push(path);
+    }
+    Ok(own)
+}
+
+fn options(context: &Context, args: &RestoreArgs, subtree: &[u8], spared: Spared) -> Result<RestoreOptions, Failure> {
     let ownership = match args.ownership {
         _ if args.no_ownership => OwnershipMode::Skip,
         _ if args.numeric_ids => OwnershipMode::Numeric,
@@ -72,6 +88,7 @@ fn options(context: &Context, args: &RestoreArgs, subtree: &[u8]) -> Result<Rest
         target: args.target.clone(),
         subtree: subtree.to_vec(),
         filter: Filter::new(&args.include, &args.exclude).map_err(|error| Failure::Usage(error.to_string()))?,
+        spared,
         extras: if args.delete { Extras::Delete } else { Extras::Keep },
         compare: match args.overwrite {
             Overwrite::Always => Compare::Content,

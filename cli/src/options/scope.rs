@@ -2,6 +2,7 @@
 //! Which snapshots a command is about: the options that narrow them down, and the selectors that name one.
 
 use std::env;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -72,16 +73,18 @@ pub fn several<'a>(
     Ok(chosen)
 }
 
-/// The snapshot and the path in it that `SNAPSHOT[:PATH]` names.
+/// The snapshot and the path in it that `SNAPSHOT[:PATH]` names; the path may be any bytes, as names are.
 ///
 /// # Errors
 /// The selector fits none or several.
 pub fn one<'a, 'b>(
     snapshots: &'a [Snapshot],
-    selector: &'b str,
+    selector: &'b (impl AsRef<OsStr> + ?Sized),
     args: &ScopeArgs,
 ) -> Result<(&'a Snapshot, &'b [u8]), Failure> {
-    let (selector, path) = split_path(selector);
+    let (selector, path) = split_path(selector.as_ref().as_bytes());
+    let selector =
+        str::from_utf8(selector).map_err(|_| Error::NoSnapshot { selector: text::path(selector).to_string() })?;
     Ok((select(snapshots, selector, &scope(args)?)?, path))
 }
 

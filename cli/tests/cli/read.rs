@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The commands that read: help, selectors, listings, differences, restores, dumps, checks.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Run, Sandbox};
 
 const VERBS: [&str; 24] = [
     "init",
@@ -244,4 +246,63 @@ fn stats_tell_where_the_bytes_went() {
     assert_eq!(sandbox.run(&["stats", "--by-path"]).code, 2, "only with --savings");
     assert_eq!(sandbox.run(&["stats", "--savings", "--top", "3"]).code, 2, "only with --by-path");
     assert_eq!(sandbox.run(&["stats", "--savings", "--by-path=0"]).code, 2);
+}
+
+#[test]
+fn a_restore_in_place_takes_neither_the_repository_away_nor_what_opens_it() {
+    let sandbox = Sandbox::with_snapshot();
+    let all = sandbox.text("");
+    sandbox.ok(&["backup", &all, "--exclude", "key"]);
+    fs::write(sandbox.path("src/new"), b"extra").unwrap();
+    fs::write(sandbox.path("repo.old"), b"extra").unwrap();
+    let from = format!("latest:{all}");
+    let restore = ["restore", &from, "--target", &all, "--delete", "--no-ownership", "-v"];
+    let told = |run: &Run| {
+        let lines = run.out.lines().filter(|line| line.starts_with("deleted"));
+        lines.map(str::to_string).collect::<Vec<_>>()
+    };
+    let dry = sandbox.ok(&[&restore[..], &["--dry-run"]].concat());
+    assert_eq!(told(&dry), ["deleted   repo.old", "deleted   src/new"]);
+    assert_eq!(told(&sandbox.ok(&restore)), told(&dry));
+    sandbox.ok(&["check", "--read-data"]);
+    let inside = sandbox.run(&["restore", &from, "--target", &sandbox.text("repo/packs")]);
+    assert_eq!(inside.code, 1);
+    assert!(inside.err.contains("keepfast's own"), "{}", inside.err);
+}
+
+#[test]
+fn a_path_in_a_snapshot_may_be_any_bytes() {
+    let sandbox = Sandbox::new();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    fs::create_dir(sandbox.path("src").join(name)).unwrap();
+    fs::write(sandbox.path("src").join(name).join("menu"), b"soup").unwrap();
+    sandbox.ok(&["backup", "."]);
+    let mut selector = OsString::from("latest:");
+    selector.push(name);
+    let run = |arguments: &[&OsStr]| Run::from(sandbox.command(&[]).args(arguments).output().unwrap());
+    for verb in ["ls", "show", "dump", "restore", "export"] {
+        let output = sandbox.path(&format!("{verb}.tar"));
+        let mut arguments = vec![OsStr::new(verb), &selector];
+        match verb {
+            "restore" => arguments.extend([OsStr::new("--target"), output.as_os_str()]),
+            "dump" => arguments.extend([OsStr::new("--output"), output.as_os_str()]),
+            "export" => arguments.push(output.as_os_str()),
+            _ => {}
+        }
+        let run = run(&arguments);
+        assert_eq!(run.code, 0, "{verb}: {run:?}");
+    }
+    assert_eq!(fs::read(sandbox.path("restore.tar/menu")).unwrap(), b"soup");
+    assert_eq!(run(&["diff".as_ref(), &selector, &selector]).code, 0);
+    let unknown = run(&["ls".as_ref(), OsStr::from_bytes(b"la\xfftest:x")]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains(r"la\xfftest"), "{}", unknown.err);
+}
+
+#[test]
+fn doing_without_a_cache_goes_before_a_folder_that_is_named_for_it() {
+    let sandbox = Sandbox::with_snapshot();
+    let mut list = sandbox.command(&["ls", "latest", "--no-cache"]);
+    let run = Run::from(list.env("KEEPFAST_CACHE_DIR", "/dev/null").output().unwrap());
+    assert_eq!(run.code, 0, "{run:?}");
 }

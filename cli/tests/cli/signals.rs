@@ -103,6 +103,37 @@ fn an_interrupt_cancels_with_130_and_leaves_no_snapshot() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_cancels_too_unless_that_is_ignored() {
+    let ignored = ignored_signals(std::process::id());
+    if ignored & 1 == 1 {
+        println!("skipped: whoever runs this ignores SIGHUP, so every program does");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (mut child, feeder) = endless(&sandbox);
+    send(&child, Signal::HUP);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    feeder.join().unwrap();
+    let program = sandbox.command(&["version"]).get_program().to_owned();
+    let script = "trap '' HUP; exec \"$0\" backup --command 'mask=grep SigIgn /proc/$PPID/status'";
+    let mut shell = sandbox.command(&[]);
+    let mut nohup = std::process::Command::new("sh");
+    nohup.arg("-c").arg(script).arg(program).current_dir(sandbox.path("src"));
+    nohup.envs(shell.stdin(Stdio::null()).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(nohup.status().unwrap().success());
+    let mask = sandbox.ok(&["dump", "latest:mask"]).out;
+    let mask = u64::from_str_radix(mask.trim().trim_start_matches("SigIgn:").trim(), 16).unwrap();
+    assert_eq!(mask & 1, 1, "still ignored");
+}
+
+/// The mask of a process's ignored signals; the lowest bit is SIGHUP's.
+fn ignored_signals(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap()
+}
+
+#[test]
 fn sigusr1_prints_one_line_of_progress() {
     let sandbox = Sandbox::new();
     let (mut child, feeder) = endless(&sandbox);

@@ -107,7 +107,7 @@ impl Sequencer<'_, '_> {
                 return Err(Error::Cancelled);
             }
             self.outlets.check(&plan.lanes)?;
-            match planned {
+            match planned? {
                 Planned::Walked(Walked::Found(found)) => self.found(found)?,
                 Planned::Walked(Walked::Problem(problem)) => self.problem(problem),
                 Planned::Folder(entry) => self.keep(vec![Some(entry); plan.lanes.len()], None),

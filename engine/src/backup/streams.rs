@@ -2,6 +2,7 @@
 //! Outputs of commands, and standard input, as files of the snapshot: they take their place in tree order beside the walked paths.
 //! A command that fails, or can not be started, leaves an entry marked unreadable and makes the snapshot partial.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -90,11 +91,12 @@ type Key = (Vec<u8>, Vec<u8>);
 /// Merges streams into the walk.
 ///
 /// # Errors
-/// A path that is not valid, given twice, or inside another stream.
+/// A path that is not valid, given twice, or inside another stream. Each step: a folder of the walk has the path of a stream, or what is
+/// none is above it.
 pub(super) fn merge<'a>(
     walk: impl Iterator<Item = Walked> + 'a,
     streams: &'a [Stream],
-) -> Result<impl Iterator<Item = Planned<'a>>> {
+) -> Result<impl Iterator<Item = Result<Planned<'a>>>> {
     let mut extra: BTreeMap<OrderedKey, Option<&'a Stream>> = BTreeMap::new();
     for stream in streams {
         let (directory, name) = order::split(&stream.path);
@@ -125,37 +127,47 @@ pub(super) fn merge<'a>(
     let mut walk = walk.peekable();
     let mut extra = extra.into_iter().peekable();
     Ok(std::iter::from_fn(move || {
-        let Some((OrderedKey((directory, name)), _)) = extra.peek() else { return walk.next().map(Planned::Walked) };
+        let Some((OrderedKey((directory, name)), _)) = extra.peek() else {
+            return walk.next().map(Planned::Walked).map(Ok);
+        };
         let step = match walk.peek() {
-            None => std::cmp::Ordering::Greater,
-            Some(Walked::Problem(_)) => std::cmp::Ordering::Less,
+            None => Ordering::Greater,
+            Some(Walked::Problem(_)) => Ordering::Less,
             Some(Walked::Found(found)) => order::compare(&found.directory, &found.name, directory, name),
         };
         match step {
-            std::cmp::Ordering::Less => walk.next().map(Planned::Walked),
-            std::cmp::Ordering::Greater => extra.next().map(|(key, stream)| planned(key, stream)),
-            std::cmp::Ordering::Equal => {
-                // A walked folder holds the stream; a stream takes the place of a walked file.
-                let walked = walk.next().map(Planned::Walked);
-                match extra.next() {
-                    Some((key, Some(stream))) => Some(planned(key, Some(stream))),
-                    _ => walked,
-                }
-            }
+            Ordering::Less => walk.next().map(Planned::Walked).map(Ok),
+            Ordering::Greater => extra.next().map(|(key, stream)| Ok(planned(key, stream))),
+            Ordering::Equal => walk.next().zip(extra.next()).map(|(walked, (key, stream))| one_of(walked, key, stream)),
         }
     }))
+}
+
+/// Of what is walked and planned under the same path: a walked folder holds streams, a stream takes the place of a walked file.
+fn one_of(walked: Walked, key: OrderedKey, stream: Option<&Stream>) -> Result<Planned<'_>> {
+    let is_folder = matches!(&walked, Walked::Found(found) if found.stat.file_type == FileType::Directory);
+    let path = || shown(&order::join(&key.0.0, &key.0.1));
+    match stream {
+        None if is_folder => Ok(Planned::Walked(walked)),
+        None => Err(Error::Invalid(format!("{} is no folder, no stream can lie in it", path()))),
+        // What was in the folder would come after it, below a file.
+        Some(stream) if is_folder && !stream.is(FileType::Directory) => {
+            Err(Error::Invalid(format!("{} is a folder, no stream can have its path", path())))
+        }
+        Some(stream) => Ok(planned(key, Some(stream))),
+    }
 }
 
 struct OrderedKey(Key);
 
 impl Ord for OrderedKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+    fn cmp(&self, other: &Self) -> Ordering {
         order::compare(&self.0.0, &self.0.1, &other.0.0, &other.0.1)
     }
 }
 
 impl PartialOrd for OrderedKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }

@@ -4,13 +4,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use keepfast_repo_format::manifest::ProblemCode;
 use keepfast_repo_format::tree::entry::FileType;
 use keepfast_repo_format::tree::order;
 
 use super::pass::Pass;
+use super::spared::MayGo;
 use super::{Change, Extras, Mode};
 use crate::error::Result;
-use crate::target::TargetErrorKind;
+use crate::target::{Directory, Existing, Target, TargetErrorKind};
 
 /// Names of the snapshot in the folder that goes by, and folders whose names have not come yet.
 #[derive(Default)]
@@ -21,6 +23,15 @@ pub(super) struct Extraneous {
     expected: BTreeSet<Vec<u8>>,
     /// A node of the tree is lost: nobody knows what it held.
     distrusted: bool,
+}
+
+/// Whether something is still there after its deletion.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stays {
+    Yes,
+    No,
+    /// A folder of which only a part may go: that is seen later.
+    Perhaps,
 }
 
 impl Extraneous {
@@ -83,30 +94,104 @@ impl Pass<'_, '_> {
                 return Ok(());
             }
         };
+        let mut inside = Vec::new();
         for name in directory.names()? {
-            let path = order::join(&folder, &name);
-            if names.contains(&name) || !self.may_delete(&directory, &name, &path) {
-                continue;
+            if !names.contains(&name) {
+                self.delete(&directory, &name, &order::join(&folder, &name), &mut inside);
             }
-            if self.shared.options.mode == Mode::Write
-                && let Err(error) = directory.remove(&name)
-            {
-                self.shared.failed(&path, error.into());
-                continue;
+        }
+        self.delete_parts(target, inside)
+    }
+
+    /// Deletes what is extra, or puts it on the list of folders of which only a part may go; says whether it will stay.
+    fn delete(&self, directory: &Directory, name: &[u8], path: &[u8], inside: &mut Vec<Vec<u8>>) -> Stays {
+        let existing = match directory.existing(name) {
+            Ok(Some(existing)) => existing,
+            Ok(None) => return Stays::No,
+            Err(error) => {
+                self.shared.failed(path, error.into());
+                return Stays::Yes;
             }
-            self.shared.changed(&path, Change::Deleted);
+        };
+        match self.may_go(&existing, path) {
+            MayGo::Nothing => return Stays::Yes,
+            MayGo::Unread => {
+                let text = "it is not deleted: it could not be read when the snapshot was made".to_string();
+                self.shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+                return Stays::Yes;
+            }
+            MayGo::Parts if existing.file_type == FileType::Directory => {
+                inside.push(path.to_vec());
+                return Stays::Perhaps;
+            }
+            MayGo::Parts | MayGo::All => {}
+        }
+        if self.shared.options.mode == Mode::Write
+            && let Err(error) = directory.remove(name)
+        {
+            self.shared.failed(path, error.into());
+            return Stays::Yes;
+        }
+        self.shared.changed(path, Change::Deleted);
+        Stays::No
+    }
+
+    /// Goes through the folders of which only a part may go, and those in them; what is empty then goes, too.
+    fn delete_parts(&self, target: &Target, mut folders: Vec<Vec<u8>>) -> Result<()> {
+        let (mut at, mut staying) = (0, HashSet::new());
+        // Each folder comes after the one that it is in.
+        while let Some(path) = folders.get(at).cloned() {
+            self.shared.check()?;
+            at += 1;
+            let names = target.directory(&path).and_then(|directory| Ok((directory.names()?, directory)));
+            match names {
+                Ok((names, directory)) => {
+                    for name in names {
+                        let stays = self.delete(&directory, &name, &order::join(&path, &name), &mut folders);
+                        if stays == Stays::Yes {
+                            staying.insert(path.clone());
+                        }
+                    }
+                }
+                Err(error) => {
+                    self.shared.failed(&path, error.into());
+                    staying.insert(path);
+                }
+            }
+        }
+        for path in folders.into_iter().rev() {
+            let (parent, name) = order::split(&path);
+            if staying.contains(&path) || !self.delete_emptied(target, parent, name, &path) {
+                staying.insert(parent.to_vec());
+            }
         }
         Ok(())
     }
 
-    /// What the filter does not take is not the restore's business.
-    fn may_delete(&self, directory: &crate::target::Directory, name: &[u8], path: &[u8]) -> bool {
-        let filter = &self.shared.options.filter;
-        if filter.takes_all() {
-            return true;
+    fn delete_emptied(&self, target: &Target, parent: &[u8], name: &[u8], path: &[u8]) -> bool {
+        if self.shared.options.mode == Mode::Write {
+            match target.directory(parent).and_then(|parent| parent.remove_empty(name)) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    self.shared.failed(path, error.into());
+                    return false;
+                }
+            }
         }
-        let existing = directory.existing(name).ok().flatten();
-        let is_folder = existing.is_some_and(|existing| existing.file_type == FileType::Directory);
-        filter.takes(&order::join(&self.selection.prefix, path), is_folder)
+        self.shared.changed(path, Change::Deleted);
+        true
+    }
+
+    /// What the filter does not take is not the restore's business, nor what is in an extra folder and not taken.
+    fn may_go(&self, existing: &Existing, path: &[u8]) -> MayGo {
+        let (filter, path) = (&self.shared.options.filter, order::join(&self.selection.prefix, path));
+        if !filter.takes_all() && !filter.takes(&path, existing.file_type == FileType::Directory) {
+            return MayGo::Nothing;
+        }
+        match self.shared.spares.of(existing, &path) {
+            MayGo::All if filter.leaves_out_parts() => MayGo::Parts,
+            may_go => may_go,
+        }
     }
 }

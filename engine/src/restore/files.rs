@@ -14,7 +14,7 @@ use super::links::{self, Shares};
 use super::{Change, Compare, Mode, Shared, Verify};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
-use crate::target::{Device, Directory, Existing, TargetFile};
+use crate::target::{Device, Directory, Existing, MetadataFailure, TargetError, TargetErrorKind, TargetFile};
 
 /// A batch is handed to a worker when its files have this many bytes ...
 const BATCH_BYTES: u64 = 2 << 20;
@@ -174,26 +174,57 @@ fn open(shared: &Shared, job: &FileJob) -> Result<Option<Opened>> {
     let existing = if job.is_fresh { None } else { job.directory.existing(&job.name)? };
     match existing {
         Some(existing) if is_equal_by_time(shared, job, &existing) || is_kept(shared, job, &existing)? => {
-            let file = job.directory.open_file(&job.name)?;
-            shared.metadata_failures(&job.path, &file.apply_metadata(metadata, &shared.ownership));
+            shared.metadata_failures(&job.path, &equal(shared, job)?);
             shared.changed(&job.path, Change::Unchanged);
             Ok(None)
         }
         // Writing into a file that has names elsewhere would change it there, too.
         Some(existing) if existing.file_type == FileType::File && existing.links == 1 => {
-            let file = job.directory.open_file(&job.name)?;
+            let file = match job.directory.open_file(&job.name) {
+                Ok(file) => file,
+                Err(error) => return closed(shared, job, &existing, error),
+            };
             // At once: threads that let one file grow, each as far as its own part, would cut each other's parts off.
             if existing.size != metadata.size {
                 file.set_len(metadata.size)?;
             }
             Ok(Some(Opened { file, before: Before::File(existing.size) }))
         }
-        Some(_) => {
-            job.directory.remove(&job.name)?;
+        Some(existing) => {
+            shared.clear(&job.directory, &job.name, &existing)?;
             create(job, Before::Removed)
         }
         None => create(job, Before::Nothing),
     }
+}
+
+/// Gives a file that stays its metadata, without opening it to be written if that can not be.
+fn equal(shared: &Shared, job: &FileJob) -> Result<Vec<MetadataFailure>> {
+    let metadata = &job.entry.metadata;
+    match job.directory.open_file(&job.name) {
+        Ok(file) => Ok(file.apply_metadata(metadata, &shared.ownership)),
+        Err(error) if matches!(error.kind, TargetErrorKind::Denied | TargetErrorKind::Running) => {
+            Ok(job.directory.apply_metadata(&job.name, metadata, &shared.ownership))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file that can not be opened to be written. An immutable or a running one that is equal has nothing to be written; a running
+/// program goes on with its old file, whose name the new one gets.
+fn closed(shared: &Shared, job: &FileJob, existing: &Existing, error: TargetError) -> Result<Option<Opened>> {
+    let is_closed = matches!(error.kind, TargetErrorKind::Denied | TargetErrorKind::Running);
+    if is_closed && existing.size == job.entry.metadata.size && links::has_content(shared, job)? {
+        let failures = job.directory.apply_metadata(&job.name, &job.entry.metadata, &shared.ownership);
+        shared.metadata_failures(&job.path, &failures);
+        shared.changed(&job.path, Change::Unchanged);
+        return Ok(None);
+    }
+    if error.kind != TargetErrorKind::Running {
+        return Err(error.into());
+    }
+    shared.clear(&job.directory, &job.name, existing)?;
+    create(job, Before::Removed)
 }
 
 fn create(job: &FileJob, before: Before) -> Result<Option<Opened>> {
@@ -292,8 +323,8 @@ fn make_special(shared: &Shared, job: &FileJob) -> Result<()> {
     };
     if shared.options.mode == Mode::Write {
         if !is_equal {
-            if existing.is_some() {
-                directory.remove(name)?;
+            if let Some(existing) = existing {
+                shared.clear(directory, name, &existing)?;
             }
             make_node(job)?;
         }

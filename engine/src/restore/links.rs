@@ -121,8 +121,8 @@ fn link(shared: &Shared, target: &Target, path: &[u8], first: &[u8], group: u64)
         return Ok(Change::Unchanged);
     }
     if !is_dry {
-        if there.is_some() {
-            folder.remove(name)?;
+        if let Some(there) = there {
+            shared.clear(&folder, name, &there)?;
         }
         folder.hard_link(name, &first_folder, first_name)?;
     }

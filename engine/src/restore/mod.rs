@@ -12,6 +12,7 @@ mod files;
 mod links;
 mod pass;
 mod selection;
+mod spared;
 mod wrapped;
 
 use std::collections::HashSet;
@@ -33,6 +34,8 @@ use crate::tree::{Cursor, Direction, Root};
 use files::Jobs;
 use pass::Pass;
 use selection::Selection;
+use spared::Spares;
+pub use spared::{Spared, unread};
 
 /// Problems that are listed; beyond them they are told to the [`Events`] and counted. A few hostile nodes can be wrong in millions
 /// of places.
@@ -48,6 +51,8 @@ pub struct RestoreOptions {
     pub filter: Filter,
     /// What happens to files in the target's folders that the snapshot does not have.
     pub extras: Extras,
+    /// What stays there all the same.
+    pub spared: Spared,
     /// How files that exist are compared.
     pub compare: Compare,
     /// How owners are restored.
@@ -65,7 +70,8 @@ pub struct RestoreOptions {
 pub enum Extras {
     /// They stay.
     Keep,
-    /// They are deleted, unless the filter does not take them.
+    /// They are deleted, unless the filter does not take them. File systems that are mounted where the snapshot has an empty folder stay
+    /// as they are.
     Delete,
 }
 
@@ -141,6 +147,7 @@ struct Shared<'a> {
     unlisted_problems: AtomicU64,
     /// The first error that ends the restore.
     fatal: Mutex<Option<Error>>,
+    spares: Spares,
     /// Link groups whose existing file stays.
     kept_groups: Mutex<HashSet<u64>>,
     /// Told of every change, in no certain order.
@@ -150,7 +157,8 @@ struct Shared<'a> {
 /// Restores. `changes` is told of every path that is made, changed, equal or deleted.
 ///
 /// # Errors
-/// The target could not be used at all, or is full, or the user cancelled. Problems with single paths are in the summary.
+/// The target could not be used at all, is keepfast's own, or is full; one file is to be restored and everything else deleted; or the
+/// user cancelled. Problems with single paths are in the summary.
 pub fn restore(
     reader: std::sync::Arc<Reader>,
     root: Root,
@@ -158,6 +166,8 @@ pub fn restore(
     events: &dyn Events,
     changes: &(dyn Fn(&[u8], Change) + Sync),
 ) -> Result<Summary> {
+    let spares = Spares::new(&options.spared);
+    spares.admit(&options.target)?;
     let target = match options.mode {
         Mode::Write => Some(Target::open_or_create(&options.target)?),
         // A dry run must not create the target; where there is none, everything would be created.
@@ -174,6 +184,7 @@ pub fn restore(
         problems: Mutex::default(),
         unlisted_problems: AtomicU64::new(0),
         fatal: Mutex::default(),
+        spares,
         kept_groups: Mutex::default(),
         changes,
     };

@@ -172,7 +172,8 @@ impl<'a, 'env> Pass<'a, 'env> {
     ) -> Result<()> {
         let existing = if parent_is_fresh { None } else { directory.existing(name)? };
         let is_folder = existing.is_some_and(|existing| existing.file_type == FileType::Directory);
-        if is_folder {
+        // An empty folder with a file system mounted on it was saved without what is in there: `backup --one-file-system`.
+        if existing.filter(|_| is_folder).is_some_and(|existing| directory.is_same_file_system(&existing)) {
             self.extras.expect(path);
         }
         if self.shared.options.mode == Mode::DryRun {
@@ -182,8 +183,8 @@ impl<'a, 'env> Pass<'a, 'env> {
             }
             return Ok(());
         }
-        if existing.is_some() && !is_folder {
-            directory.remove(name)?;
+        if let Some(existing) = existing.filter(|_| !is_folder) {
+            self.shared.clear(directory, name, &existing)?;
         }
         if is_folder {
             // Whatever its mode was, the restore needs to write into it; the walk back sets the mode.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use keepfast_repo_format::tree::entry::{Entry, FileType};
 use keepfast_repo_format::tree::order;
 
-use super::RestoreOptions;
+use super::{Extras, RestoreOptions};
 use crate::error::{Error, Result};
 use crate::reader::Reader;
 use crate::tree::{Cursor, Direction, Root, find, find_below, is_inside};
@@ -31,6 +31,13 @@ impl<'a> Selection<'a> {
         let entry = entry.ok_or_else(missing)?;
         if entry.metadata.file_type == FileType::Directory {
             return Ok(Self { options, prefix: subtree.clone(), single: None });
+        }
+        // Beside one file everything in the target would be extra.
+        if options.extras == Extras::Delete {
+            return Err(Error::WrongType {
+                path: subtree.clone(),
+                expected: "a folder, so nothing can be deleted beside it",
+            });
         }
         Ok(Self { options, prefix: entry.directory.to_vec(), single: Some(subtree.clone()) })
     }

@@ -33,7 +33,7 @@ pub enum SourceError {
         found: FileType,
     },
     /// Two named paths differ, but would be the same in the snapshot.
-    #[error("{} and {} would both be {} in the snapshot", first.escape_ascii(), second.escape_ascii(), stored.escape_ascii())]
+    #[error("{} and {} would both be /{} in the snapshot", first.escape_ascii(), second.escape_ascii(), stored.escape_ascii())]
     Collision {
         /// Path in the snapshot.
         stored: Vec<u8>,

@@ -233,6 +233,18 @@ impl Directory {
         remove::remove(self.as_fd(), name).map_err(|error| self.error(name, OPERATION, error))
     }
 
+    /// Removes the folder `name` if it is empty; says whether it is gone.
+    pub fn remove_empty(&self, name: &[u8]) -> Result<bool, TargetError> {
+        const OPERATION: &str = "remove";
+        self.check(name, OPERATION)?;
+        remove::remove_empty(self.as_fd(), name).map_err(|error| self.error(name, OPERATION, error))
+    }
+
+    /// Whether what is in this folder lies on its file system, and is no mount point. If it can not be told: no.
+    pub fn is_same_file_system(&self, existing: &Existing) -> bool {
+        rustix::fs::fstat(self).is_ok_and(|own| own.st_dev == existing.device)
+    }
+
     /// Sets all metadata of what is at `name`, of any type; one of another type than `metadata` says is left alone (a failure).
     /// A folder's comes after everything in it. See [`MetadataFailure`] for what can not be set.
     pub fn apply_metadata(&self, name: &[u8], metadata: &Metadata, ownership: &Ownership) -> Vec<MetadataFailure> {

@@ -20,6 +20,8 @@ pub enum TargetErrorKind {
     NotFound,
     /// No permission, a read-only file system, or a file that is immutable or append-only.
     Denied,
+    /// A program that runs: nobody may write into it.
+    Running,
     /// No space or no quota left: going on with other files is pointless.
     Full,
     /// Doing it would leave the target: a hostile name, a symlink on the way, a folder moved meanwhile.
@@ -61,6 +63,7 @@ fn kind_of(error: &io::Error) -> TargetErrorKind {
         Some(Errno::EXIST | Errno::NOTDIR | Errno::ISDIR) => TargetErrorKind::Exists,
         Some(Errno::NOENT) => TargetErrorKind::NotFound,
         Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => TargetErrorKind::Denied,
+        Some(Errno::TXTBSY) => TargetErrorKind::Running,
         Some(Errno::NOSPC | Errno::DQUOT) => TargetErrorKind::Full,
         Some(Errno::LOOP | Errno::XDEV) => TargetErrorKind::Unsafe,
         _ => TargetErrorKind::Other,

@@ -102,7 +102,7 @@ fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> Result<Unlinked, Errno> {
 }
 
 /// Removes a folder if it is empty; says whether it is gone.
-fn remove_empty(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
+pub(super) fn remove_empty(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
     match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is compared with what: two snapshots that were named, or the newest and the one before a span of time.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -50,8 +49,6 @@ pub fn find<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>,
     let [before, after, inside @ ..] = args.what.as_slice() else {
         return Err(Failure::Usage("name two snapshots to compare, one and --live, or --since AGE".to_string()));
     };
-    let [before, after] = [before, after].map(|selector| selector_text(selector.as_os_str()));
-    let (before, after) = (before?, after?);
     let (before, old_path) = scope::one(snapshots, before, &args.scope)?;
     let (after, new_path) = scope::one(snapshots, after, &args.scope)?;
     let paths = match inside {
@@ -69,17 +66,13 @@ fn live<'a>(snapshots: &'a [Snapshot], args: &DiffArgs) -> Result<Sides<'a>, Fai
     let [before, inside @ ..] = args.what.as_slice() else {
         return Err(Failure::Usage("name the snapshot to compare with the live files".to_string()));
     };
-    let (before, path) = scope::one(snapshots, selector_text(before.as_os_str())?, &args.scope)?;
+    let (before, path) = scope::one(snapshots, before, &args.scope)?;
     let paths = match inside {
         [] => vec![path.to_vec()],
         _ if !path.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),
         inside => inside.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
     };
     Ok(Sides { before, after: None, paths, other: None })
-}
-
-fn selector_text(selector: &OsStr) -> Result<&str, Failure> {
-    selector.to_str().ok_or_else(|| Failure::Usage(format!("{} is not a snapshot", text::path(selector.as_bytes()))))
 }
 
 /// The newest snapshot in the scope, and the newest of its host and paths that was started a span of time before it, or earlier.

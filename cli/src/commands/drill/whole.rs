@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keepfast_engine::filter::Filter;
 use keepfast_engine::repository::Repository;
-use keepfast_engine::restore::{Compare, Extras, Mode, RestoreOptions, Verify, restore};
+use keepfast_engine::restore::{Compare, Extras, Mode, RestoreOptions, Spared, Verify, restore};
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
 
@@ -34,6 +34,7 @@ pub fn restore_all(
             subtree: Vec::new(),
             filter: Filter::default(),
             extras: Extras::Keep,
+            spared: Spared::default(),
             compare: Compare::Content,
             // Owners are root's to give.
             ownership: if rustix::process::geteuid().is_root() { OwnershipMode::Numeric } else { OwnershipMode::Skip },

@@ -15,7 +15,7 @@ use keepfast_engine::backup::{Archives, BackupOptions, Compression, DeltaLimits,
 use keepfast_engine::filter::Filter;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::repository::Repository;
-use keepfast_engine::restore::{Compare, Extras, RestoreOptions, Verify, restore};
+use keepfast_engine::restore::{Compare, Extras, RestoreOptions, Spared, Verify, restore};
 use keepfast_engine::source::{Case, Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
@@ -145,6 +145,7 @@ fn bring_back(
         subtree: keepfast_engine::select::trim(source.as_os_str().as_bytes()).to_vec(),
         filter: Filter::default(),
         extras: Extras::Keep,
+        spared: Spared::default(),
         compare: Compare::Content,
         ownership: OwnershipMode::Skip,
         mode: keepfast_engine::restore::Mode::Write,

@@ -78,7 +78,7 @@ impl<'a> Application<'a> {
         let owned = self.set_owner(&stat);
         let effect = self.set_xattrs(origin);
         self.set_mode(&stat, &owned, effect);
-        self.set_times();
+        self.set_times(&stat);
         self.set_flags(origin);
         self.failures
     }
@@ -144,14 +144,17 @@ impl<'a> Application<'a> {
         }
     }
 
-    fn set_times(&mut self) {
+    fn set_times(&mut self, stat: &Stat) {
         let modified = self.metadata.modified;
         if modified.nanos >= NANOS_END {
             return self.fail(Attribute::Times, Errno::INVAL);
         }
         let time = Timespec { tv_sec: modified.seconds, tv_nsec: modified.nanos.into() };
         let times = Timestamps { last_access: time, last_modification: time };
-        if let Err(error) = self.handle.set_times(&times) {
+        // Always tried: writing may have moved them since. Of what is sealed against changes nothing was written.
+        if let Err(error) = self.handle.set_times(&times)
+            && (error != Errno::PERM || !has_modified(stat, &time))
+        {
             self.fail(Attribute::Times, error);
         }
     }
@@ -177,6 +180,12 @@ impl<'a> Application<'a> {
     fn fail(&mut self, attribute: Attribute, errno: Errno) {
         self.failures.push(MetadataFailure::new((self.path)(), attribute, errno));
     }
+}
+
+// The fields' widths differ between architectures.
+#[allow(clippy::unnecessary_cast)]
+fn has_modified(stat: &Stat, time: &Timespec) -> bool {
+    (stat.st_mtime as i64, stat.st_mtime_nsec as i64) == (time.tv_sec as i64, time.tv_nsec as i64)
 }
 
 fn set_id_bits(user: bool, group: bool) -> u32 {
