@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use keepfast_engine::Error;
@@ -127,6 +127,42 @@ fn the_repository_and_what_leads_to_it_are_never_taken_away() {
     let (summary, _) = sandbox.restore_with(sandbox.backup(), &options()).unwrap();
     assert_eq!(summary.problems.len(), 1, "{:?}", summary.problems);
     assert!(own[0].join("packs/1").exists() && !own[0].join("new").exists());
+}
+
+/// A small file system there, until it is dropped; `None`, and a printed reason, where it can not be mounted.
+fn mounted(path: &Path) -> Option<Mounted> {
+    fs::create_dir_all(path).unwrap();
+    let output = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(path).output();
+    if output.is_ok_and(|output| output.status.success()) {
+        return Some(Mounted(path.to_path_buf()));
+    }
+    println!("skipped: mounting a small file system needs root");
+    None
+}
+
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Nobody works in it any more; if it does not go, the next test has another one.
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_is_on_a_file_system_of_its_own_stays_where_the_snapshot_has_an_empty_folder_or_none() {
+    let (sandbox, snapshot) = saved();
+    let target = sandbox.restore(snapshot);
+    let Some(_empty) = mounted(&target.join("etc/empty")) else { return };
+    let Some(_extra) = mounted(&target.join("etc/disk")) else { return };
+    plant(&target, &["etc/empty/a", "etc/disk/a", "etc/c"]);
+    let filter = Filter::new(&[], &["*.keep".to_string()]).unwrap();
+    let options = RestoreOptions { filter, ..sandbox.options_to(&target) };
+    for options in [options, sandbox.options_to(&target)] {
+        let (left, told) = restored(&sandbox, snapshot, options);
+        assert_eq!(left, ["etc", "etc/disk", "etc/disk/a", "etc/empty", "etc/empty/a", "etc/hosts"]);
+        assert_eq!(told, ["etc/disk"]);
+    }
 }
 
 /// Runs a file that was just written. Another thread's child may still hold it open to write for a moment.

@@ -120,6 +120,13 @@ impl Pass<'_, '_> {
                 self.shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
                 return Stays::Yes;
             }
+            MayGo::Parts | MayGo::All
+                if existing.file_type == FileType::Directory && !directory.is_same_file_system(&existing) =>
+            {
+                let text = "it is not deleted: another file system is mounted there".to_string();
+                self.shared.problem(path.to_vec(), ProblemCode::Unreadable, text);
+                return Stays::Yes;
+            }
             MayGo::Parts if existing.file_type == FileType::Directory => {
                 inside.push(path.to_vec());
                 return Stays::Perhaps;
