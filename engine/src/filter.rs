@@ -4,6 +4,7 @@
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::error::{Error, Result};
+use crate::source::names_a_class;
 
 /// Includes and excludes. With no includes everything is included; an exclude wins over an include.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +25,12 @@ impl Filter {
             }
             let mut builder = GitignoreBuilder::new("/");
             for pattern in patterns {
-                let invalid = |error| Error::Invalid(format!("{pattern:?} is not a valid pattern: {error}"));
-                builder.add_line(None, pattern).map_err(invalid)?;
+                let invalid =
+                    |why: &dyn std::fmt::Display| Error::Invalid(format!("{pattern:?} is not a valid pattern: {why}"));
+                if names_a_class(pattern) {
+                    return Err(invalid(&"classes with names, such as [:alpha:], are not known here"));
+                }
+                builder.add_line(None, pattern).map_err(|error| invalid(&error))?;
             }
             builder
                 .build()

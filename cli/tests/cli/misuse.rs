@@ -178,5 +178,7 @@ fn a_pattern_that_is_none_is_wrong_usage() {
         let run = sandbox.run(arguments);
         assert!(run.code == 2 && run.err.contains("\"{a\" is not a valid pattern"), "{run:?}");
     }
+    let run = sandbox.run(&["restore", "latest", "-t", &target, "--exclude", "[[:alpha:]]"]);
+    assert!(run.code == 2 && run.err.contains("[:alpha:], are not known here"), "{run:?}");
     assert!(!sandbox.path("back").exists());
 }

@@ -110,6 +110,12 @@ impl Excludes {
     }
 }
 
+/// Whether a set of characters in it has a class with a name, which git knows and `globset` takes for single characters.
+pub(crate) fn names_a_class(pattern: &str) -> bool {
+    let mut parts = pattern.split("[:").skip(1);
+    parts.any(|part| part.split_once(":]").is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase())))
+}
+
 /// Collects [`Excludes`]; patterns count in the order in which they are added.
 #[derive(Clone, Debug)]
 pub struct ExcludesBuilder {
@@ -123,6 +129,9 @@ impl ExcludesBuilder {
     pub fn glob(&mut self, pattern: &str, case: Case) -> Result<&mut Self, ExcludeError> {
         let refuse = |reason: String| ExcludeError { pattern: pattern.to_owned(), reason };
         let line = to_gitignore(pattern).ok_or_else(|| refuse("matches nothing".to_owned()))?;
+        if names_a_class(pattern) {
+            return Err(refuse("classes with names, such as [:alpha:], are not known here".to_owned()));
+        }
         self.globs
             .case_insensitive(case == Case::Insensitive)
             .and_then(|globs| globs.add_line(None, &line))

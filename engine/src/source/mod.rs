@@ -24,6 +24,7 @@ mod walk;
 
 pub use complete::Completer;
 pub use error::SourceError;
+pub(crate) use excludes::names_a_class;
 pub use excludes::{Case, ExcludeError, Excludes, ExcludesBuilder};
 pub use file::{Extent, Extents, SourceFile, open};
 pub use listing::{Found, Walked};
