@@ -83,8 +83,9 @@ pub fn one<'a, 'b>(
     args: &ScopeArgs,
 ) -> Result<(&'a Snapshot, &'b [u8]), Failure> {
     let (selector, path) = split_path(selector.as_ref().as_bytes());
-    let selector =
-        str::from_utf8(selector).map_err(|_| Error::NoSnapshot { selector: text::path(selector).to_string() })?;
+    // No selector has such bytes.
+    let selector = str::from_utf8(selector)
+        .map_err(|_| Failure::other(format!("no snapshot fits \"{}\"", text::path(selector))))?;
     Ok((select(snapshots, selector, &scope(args)?)?, path))
 }
 

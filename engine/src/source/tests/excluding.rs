@@ -79,7 +79,7 @@ fn patterns_that_can_match_nothing_or_are_broken_are_refused() {
     for pattern in ["", "/", "!", "./", "[a", "a{b", "!/", "x[[:alpha:]]", "[0[:space:]"] {
         assert!(Excludes::builder().glob(pattern, Case::Sensitive).is_err(), "{pattern}");
     }
-    for pattern in ["[:a]", "a[:", "[[:A:]", ":]"] {
+    for pattern in ["[:a]", "[[:A:]", ":]"] {
         assert!(Excludes::builder().glob(pattern, Case::Sensitive).is_ok(), "{pattern}");
     }
 }
