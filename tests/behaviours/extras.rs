@@ -200,7 +200,7 @@ fn a_program_that_runs_is_left_alone_if_it_is_equal_and_else_replaced() {
 }
 
 fn set_flag(path: &Path, flag: IFlags, is_set: bool) -> rustix::io::Result<()> {
-    let file = fs::File::open(path).unwrap();
+    let file = fs::File::open(path).map_err(|_| rustix::io::Errno::NOENT)?;
     let now = ioctl_getflags(&file)?;
     ioctl_setflags(&file, if is_set { now | flag } else { now - flag })
 }
