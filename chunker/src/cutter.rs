@@ -58,21 +58,26 @@ impl<'a> Cutter<'a> {
     }
 
     /// Length of the next chunk. `data` begins where the chunk before it ended. `None` if more of the input has to be in
-    /// view, or if there is none left; [`Chunker::max`] bytes in view are always enough.
+    /// view, or if there is none left; [`Chunker::max`] bytes in view are always enough, often fewer are.
     ///
     /// Cuts depend on the bytes of the input alone, not on how it was read.
     pub fn next(&mut self, data: &[u8], view: View) -> Option<usize> {
-        let is_enough = view == View::Last || data.len() >= self.chunker.max();
-        if data.is_empty() || !is_enough {
+        if data.is_empty() {
             return None;
         }
+        let is_enough = view == View::Last || data.len() >= self.chunker.max();
         loop {
             match self.shape {
+                _ if !(is_enough || self.is_decided_by(data)) => return None,
                 Shape::Unknown => {
                     let is_tar = data.first_chunk().is_some_and(|block| tar::content_len(block).is_some());
                     self.shape = if is_tar { Shape::Between(Between::default()) } else { Shape::Plain };
                 }
-                Shape::Plain => return Some(self.chunker.cut(data)),
+                Shape::Plain => {
+                    let length = self.chunker.cut(data);
+                    // Found by its content, if it is not the end; the chunker looks at two bytes at a time.
+                    return (is_enough || length + 2 <= data.len()).then_some(length);
+                }
                 Shape::Between(between) => return Some(self.between(between, data)),
                 Shape::Member { rest: 0, padding } => {
                     self.shape = Shape::Between(Between { next: padding, member: None });
@@ -83,6 +88,21 @@ impl<'a> Cutter<'a> {
                     return Some(length);
                 }
             }
+        }
+    }
+
+    /// Whether more bytes would not change the next cut, though fewer than [`Chunker::max`] are in view. So little is left over where
+    /// a long input is looked at piece by piece.
+    fn is_decided_by(&self, data: &[u8]) -> bool {
+        match self.shape {
+            Shape::Unknown => false,
+            // That is seen by cutting.
+            Shape::Plain => true,
+            Shape::Between(mut between) => {
+                between.look_for_member(data);
+                between.member.is_some_and(|(start, _)| start <= data.len() as u64)
+            }
+            Shape::Member { rest, .. } => rest <= data.len() as u64,
         }
     }
 

@@ -57,6 +57,24 @@ fn members() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     vec((name, content), 0..12)
 }
 
+/// The lengths of chunks of what comes so many bytes at a time.
+fn stepwise(chunker: &Chunker, data: &[u8], steps: &[usize]) -> Vec<usize> {
+    let mut cutter = Cutter::new(chunker);
+    let (mut start, mut end, mut lengths) = (0, 0, Vec::new());
+    for step in steps.iter().cycle() {
+        let view = if end == data.len() { View::Last } else { View::Open };
+        while let Some(length) = cutter.next(&data[start..end], view) {
+            lengths.push(length);
+            start += length;
+        }
+        if end == data.len() {
+            break;
+        }
+        end = (end + step).min(data.len());
+    }
+    lengths
+}
+
 proptest! {
     #![proptest_config(Config::with_cases(150))]
 
@@ -89,20 +107,11 @@ proptest! {
         let whole: Vec<usize> = chunks(&chunker, &data).iter().map(|chunk| chunk.len()).collect();
         prop_assert_eq!(whole.iter().sum::<usize>(), data.len());
         prop_assert!(whole.iter().all(|length| (1..=chunker.max()).contains(length)));
-        let mut cutter = Cutter::new(&chunker);
-        let (mut start, mut end, mut stepwise) = (0, 0, Vec::new());
-        for step in steps.iter().cycle() {
-            let view = if end == data.len() { View::Last } else { View::Open };
-            while let Some(length) = cutter.next(&data[start..end], view) {
-                stepwise.push(length);
-                start += length;
-            }
-            if end == data.len() {
-                break;
-            }
-            end = (end + step).min(data.len());
-        }
-        prop_assert_eq!(stepwise, whole);
+        prop_assert_eq!(stepwise(&chunker, &data, &steps), whole);
+        // No archive any more.
+        let plain = &data[data.len().min(1)..];
+        let whole: Vec<usize> = chunks(&chunker, plain).iter().map(|chunk| chunk.len()).collect();
+        prop_assert_eq!(stepwise(&chunker, plain, &steps), whole);
     }
 
     #[test]
