@@ -182,3 +182,15 @@ fn a_pattern_that_is_none_is_wrong_usage() {
     assert!(run.code == 2 && run.err.contains("[:alpha:], are not known here"), "{run:?}");
     assert!(!sandbox.path("back").exists());
 }
+
+#[test]
+fn an_init_that_made_nothing_leaves_no_key_file() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.text("other key");
+    for place in [sandbox.text("repo"), sandbox.text("src")] {
+        fs::write(sandbox.path("src/file"), b"x").unwrap();
+        let run = sandbox.run(&["init", "-r", &place, "--key-file", &key]);
+        assert!(run.code != 0 && run.err.contains(&place), "{run:?}");
+        assert!(!sandbox.path("other key").exists(), "{place}");
+    }
+}

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::sandbox::{Run, Sandbox};
 
@@ -305,4 +305,24 @@ fn doing_without_a_cache_goes_before_a_folder_that_is_named_for_it() {
     let mut list = sandbox.command(&["ls", "latest", "--no-cache"]);
     let run = Run::from(list.env("KEEPFAST_CACHE_DIR", "/dev/null").output().unwrap());
     assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[test]
+fn files_with_chunks_longer_than_what_is_read_at_a_time_come_back() {
+    let sandbox = Sandbox::new();
+    let (repo, key) = (sandbox.text("large"), sandbox.text("large key"));
+    let in_it = |arguments: &[&str]| sandbox.ok(&[arguments, &["-r", &repo, "--key-file", &key]].concat());
+    let shape = ["--chunk-min", "1M", "--chunk-average", "2M", "--chunk-max", "4M", "--pack-size", "64M"];
+    in_it(&[&["init"], &shape[..]].concat());
+    let mut noise = vec![0; 11_000_001];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    fs::write(sandbox.path("src/noise"), &noise).unwrap();
+    let packed = Command::new("tar").args(["cf", "noise.tar", "noise"]).current_dir(sandbox.path("src")).status();
+    assert!(packed.unwrap().success());
+    in_it(&["backup", "."]);
+    in_it(&["restore", "latest", "--target", &sandbox.text("back")]);
+    for name in ["noise", "noise.tar"] {
+        let [saved, back] = ["src", "back"].map(|folder| fs::read(sandbox.path(folder).join(name)).unwrap());
+        assert!(saved == back, "{name}");
+    }
 }
