@@ -65,16 +65,27 @@ fn inserted(value: &str, reader: &Reader, before: &str, after: &str) -> Result<S
         Around::Comment if value.contains('\n') => Err("it has a newline, which ends the comment".to_string()),
         Around::Comment => Ok(value.to_string()),
         Around::Here { end, expands } => {
-            let rest = after.split('\n').next().unwrap_or_default();
-            let line = format!("{}{value}{rest}", reader.line());
-            if value.contains('\n') || (names(rest).is_empty() && line.trim_start_matches('\t') == end) {
-                return Err("it could end the here-document".to_string());
-            }
+            check_here(value, reader.line(), after.split('\n').next().unwrap_or_default(), &end)?;
             Ok(if expands { escaped("\\$`") } else { value.to_string() })
         }
         Around::Unsafe(_) if is_plain(value) => Ok(value.to_string()),
         Around::Unsafe(why) => Err(format!("no quotes are safe there: {why}")),
     }
+}
+
+/// Whether a value may stand in a line of a here-document: between `before` and `rest`.
+fn check_here(value: &str, before: &str, rest: &str, end: &str) -> Result<(), String> {
+    let line = format!("{before}{value}{rest}");
+    let line = line.trim_start_matches('\t');
+    if value.contains('\n') || (names(rest).is_empty() && line == end) {
+        return Err("it could end the here-document".to_string());
+    }
+    // dash 0.5.12 compares a line with the end, and where they part at a byte above 127 it loses that byte.
+    let same = line.bytes().zip(end.bytes()).take_while(|(of_line, of_end)| of_line == of_end).count();
+    if same > 0 && line.as_bytes().get(same).is_some_and(|byte| !byte.is_ascii()) {
+        return Err("its line begins as the end of the here-document does, where shells lose letters".to_string());
+    }
+    Ok(())
 }
 
 /// The names that a text uses.

@@ -53,6 +53,7 @@ fn any_value() -> impl Strategy<Value = String> {
         "EOF",
         "${x}",
         "é",
+        "E",
         "{{",
         "}}",
         "{{x}}",
@@ -131,6 +132,18 @@ fn a_value_in_a_script_of_another_shell_is_refused_and_the_error_says_why() {
 fn a_value_behind_a_dollar_or_a_backslash_is_refused() {
     for template in ["echo \\{{x}}", "echo ${{x}}", "echo \"\\{{x}}\"", "echo $'{{x}}'", "echo $'a' {{x}}"] {
         assert!(filled(template, "a' ;b").is_err(), "{template}");
+    }
+}
+
+#[test]
+fn a_line_of_which_a_shell_would_lose_a_letter_is_refused() {
+    let template = "print \"$(cat <<'EOF'\n{{x}}\nEOF\n)\"";
+    for value in ["E\u{a1}", "EO\u{e9}", "EOF\u{20ac}", "\tE\u{a1}"] {
+        let error = filled(template, value).unwrap_err();
+        assert!(error.contains("begins as the end of the here-document does"), "{error}");
+    }
+    for value in ["\u{a1}E", "xE\u{a1}", "EXIT\u{a1}", "EO"] {
+        assert_eq!(words(&filled(template, value).unwrap()), [value]);
     }
 }
 
