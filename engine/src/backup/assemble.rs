@@ -2,6 +2,8 @@
 //! The last stage before the writer, one thread: takes results in the order of the steps, whatever order the workers finish
 //! in, gives new chunks to the segmenter in path order, and builds the tree.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Receiver;
 use keepfast_repo_format::manifest::{Problem, Totals};
 use keepfast_repo_format::tree::entry::{Content, Entry, FileType};
@@ -16,8 +18,8 @@ use crate::reader::Reader;
 use crate::tree::{OlderNodes, Root, TreeWriter};
 use crate::writer::Segmenter;
 
-/// Pieces of a big file with the bytes they were cut from.
-type PiecesDone = Result<(Vec<Piece>, Vec<u8>)>;
+/// Pieces of a big file with the bytes that they were cut from, buffer by buffer.
+type PiecesDone = Result<Vec<(Vec<Piece>, Arc<Vec<u8>>)>>;
 
 /// What happens next, in tree order. Results arrive when a worker is done.
 pub(super) enum Step {
@@ -85,8 +87,9 @@ impl Assembler<'_, '_> {
                 Ok(())
             }
             Step::Pieces(result) => {
-                let (pieces, buffer) = result.recv().map_err(|_| Error::Cancelled)??;
-                self.big.add(&pieces, &buffer, &mut self.segmenter)
+                let done = result.recv().map_err(|_| Error::Cancelled)??;
+                let pieces = done.iter().flat_map(|(pieces, buffer)| beside(pieces, buffer)).collect::<Vec<_>>();
+                self.big.add(&pieces, &mut self.segmenter)
             }
             Step::FileEnd { mut entry, state, problems } => {
                 self.problems.extend(problems);
@@ -108,7 +111,7 @@ impl Assembler<'_, '_> {
         let Done { mut entry, pieces, state, previous } = done;
         if !pieces.is_empty() {
             let mut contents = Contents::new(self.reader, &previous);
-            contents.add(&pieces, buffer, &mut self.segmenter)?;
+            contents.add(&beside(&pieces, buffer).collect::<Vec<_>>(), &mut self.segmenter)?;
             contents.finish(&mut entry, &mut self.segmenter)?;
         }
         self.entry(entry, state)
@@ -141,4 +144,8 @@ impl Assembler<'_, '_> {
         };
         Ok(Outcome { root: root.ok_or_else(nothing)?, totals: self.totals, problems: self.problems })
     }
+}
+
+fn beside<'a>(pieces: &'a [Piece], buffer: &'a [u8]) -> impl Iterator<Item = (&'a Piece, &'a [u8])> {
+    pieces.iter().map(move |piece| (piece, buffer))
 }

@@ -3,19 +3,20 @@
 //! workers. Memory is bounded by the steps under way, whatever the file's size.
 
 use std::io::Read;
+use std::sync::Arc;
 
-use keepfast_chunker::{Cutter, View};
 use keepfast_repo_format::tree::entry::{Entry, Layer};
 
 use super::Plan;
 use super::archives;
 use super::assemble::Step;
+use super::feed::{Cut, Feed};
 use super::lane::{Lane, Outlets};
 use super::work::{self, BatchDone, Done, FileTask, LaneTask, Piece, State, is_same, ready, torn, unreadable};
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::source::{self, Extent, Found, SourceError, SourceFile, Stat};
-use crate::unwrap::HEAD_BYTES;
+use crate::unwrap::{HEAD_BYTES, Part, Unwrapper};
 
 /// Bytes that are cut and hashed at a time. With twice as many a file of 2.7 GB takes as long, and up to 20 MB more of memory.
 pub(super) const PIECE_BYTES: usize = 512 << 10;
@@ -114,13 +115,17 @@ pub(super) struct BigReader<'a, 'env> {
     pub(super) layers: Vec<Layer>,
 }
 
-/// What a lane has of the run that is being read: bytes behind the last cut.
-pub(super) struct Feed<'env> {
+/// What a lane gets of the run that is being read.
+pub(super) struct Inputs<'env> {
     pub(super) lane: usize,
-    pub(super) cuts: Cutter<'env>,
-    pub(super) buffer: Vec<u8>,
-    /// That of its [`Piece`]s.
-    pub(super) place: u8,
+    /// The content, then the recipe of each layer.
+    pub(super) feeds: Vec<Feed<'env>>,
+}
+
+impl<'env> Inputs<'env> {
+    fn new(plan: &'env Plan<'env>, lane: usize, count: usize) -> Self {
+        Self { lane, feeds: (0..count).map(|_| Feed::new(&plan.lanes[lane].chunker)).collect() }
+    }
 }
 
 impl<'a, 'env> BigReader<'a, 'env> {
@@ -131,26 +136,12 @@ impl<'a, 'env> BigReader<'a, 'env> {
 
     fn file(&mut self, file: &SourceFile, found: &Found, stat: &Stat) -> std::result::Result<(), ReadError> {
         if archives::is_archive(&self.plan.options.archives, found, file, stat) {
-            let mut at = 0;
-            return self.run_unwrapped(&mut |buffer, wanted| {
-                let wanted = (stat.size - at).min(wanted as u64) as usize;
-                let read = file.append_at(at, wanted, buffer)?;
-                at += read as u64;
-                Ok(read)
-            });
+            return self.run(&mut between(file, 0, stat.size), Some(Unwrapper::new()));
         }
         for extent in file.extents(stat.size) {
             match extent {
                 Extent::Hole { start, end } => self.hole(end - start),
-                Extent::Data { start, end } => {
-                    let mut at = start;
-                    self.run(&mut |buffer, wanted| {
-                        let wanted = (end - at).min(wanted as u64) as usize;
-                        let read = file.append_at(at, wanted, buffer)?;
-                        at += read as u64;
-                        Ok(read)
-                    })?;
-                }
+                Extent::Data { start, end } => self.run(&mut between(file, start, end), None)?,
             }
         }
         Ok(())
@@ -162,35 +153,38 @@ impl<'a, 'env> BigReader<'a, 'env> {
         self.plan.events.bytes_done(length);
         for lane in &self.lanes {
             let pieces = vec![Piece { length, chunk: None, place: 0 }];
-            self.outlets.send(*lane, Step::Pieces(ready(Ok((pieces, Vec::new())))));
+            self.outlets.send(*lane, Step::Pieces(ready(Ok(vec![(pieces, Arc::default())]))));
         }
     }
 
-    /// Cuts what `fill` appends until it appends less than is wanted.
-    fn run(&mut self, fill: &mut Fill) -> std::result::Result<(), ReadError> {
+    /// Passes on what `fill` appends until it appends less than is wanted, taken apart if there is an unwrapper.
+    fn run(&mut self, fill: &mut Fill, mut unwrapper: Option<Unwrapper>) -> std::result::Result<(), ReadError> {
         let plan = self.plan;
-        let mut feeds: Vec<Feed> = self.lanes.iter().map(|lane| Feed::new(plan, *lane, 0)).collect();
-        let mut view = View::Open;
-        while view == View::Open {
+        let inputs = if unwrapper.is_some() { 1 + Layer::MAX } else { 1 };
+        let mut lanes: Vec<Inputs> = self.lanes.iter().map(|lane| Inputs::new(plan, *lane, inputs)).collect();
+        let mut is_open = true;
+        while is_open {
             if plan.events.cancelled() {
                 return Err(ReadError::Operation(Error::Cancelled));
             }
             self.outlets.check(&plan.lanes).map_err(ReadError::Operation)?;
-            feeds.retain(|feed| self.outlets.is_open(feed.lane));
+            lanes.retain(|inputs| self.outlets.is_open(inputs.lane));
             // Lanes that keep the file go on without.
-            let Some((first, others)) = feeds.split_first_mut() else { return Ok(()) };
-            let start = first.buffer.len();
-            let filled = fill(&mut first.buffer, PIECE_BYTES);
-            let read = *filled.as_ref().unwrap_or(&0);
-            first.buffer.truncate(start + read);
-            if read < PIECE_BYTES {
-                view = View::Last;
+            if lanes.is_empty() {
+                return Ok(());
             }
-            others.iter_mut().for_each(|feed| feed.buffer.extend_from_slice(&first.buffer[start..]));
-            self.read += read as u64;
-            plan.events.bytes_done(read as u64);
-            for feed in &mut feeds {
-                self.hash(feed, view);
+            let mut bytes = Vec::new();
+            let filled = fill(&mut bytes, PIECE_BYTES);
+            bytes.truncate(*filled.as_ref().unwrap_or(&0));
+            is_open = bytes.len() == PIECE_BYTES;
+            self.read += bytes.len() as u64;
+            plan.events.bytes_done(bytes.len() as u64);
+            match &mut unwrapper {
+                None => self.pass_on(&mut lanes, vec![Part::Bytes(bytes)]),
+                Some(unwrapper) => self.take_apart(&mut lanes, bytes, unwrapper, is_open),
+            }
+            if !is_open {
+                lanes.iter_mut().for_each(|inputs| self.end(inputs));
             }
             // What came before it has its place.
             filled?;
@@ -198,18 +192,42 @@ impl<'a, 'env> BigReader<'a, 'env> {
         Ok(())
     }
 
-    /// Has hashed what can be cut.
-    pub(super) fn hash(&mut self, feed: &mut Feed, view: View) {
-        let (buffer, lengths) = feed.take(view);
-        if buffer.is_empty() {
+    /// Passes on what is cut of the content.
+    pub(super) fn pass_on(&mut self, lanes: &mut [Inputs<'env>], parts: Vec<Part>) {
+        for part in parts {
+            let bytes = match part {
+                Part::Bytes(bytes) => Some(Arc::new(bytes)),
+                Part::Cut => None,
+            };
+            for inputs in &mut *lanes {
+                let cuts = match &bytes {
+                    Some(bytes) => inputs.feeds[0].push(bytes),
+                    None => inputs.feeds[0].end().into_iter().collect(),
+                };
+                self.hash(inputs.lane, 0, cuts);
+            }
+        }
+    }
+
+    /// Passes on what is left, the content first.
+    fn end(&mut self, inputs: &mut Inputs<'env>) {
+        for (place, feed) in (0..).zip(&mut inputs.feeds) {
+            let cuts = feed.end().into_iter().collect();
+            self.hash(inputs.lane, place, cuts);
+        }
+    }
+
+    /// Has hashed what is cut.
+    pub(super) fn hash(&mut self, number: usize, place: u8, cuts: Vec<Cut>) {
+        if cuts.is_empty() {
             return;
         }
         let (result, done) = crossbeam_channel::bounded(1);
-        let (lane, place) = (&self.plan.lanes[feed.lane], feed.place);
+        let lane = &self.plan.lanes[number];
         self.pool.normal(move |_| {
-            let _ = result.send(hash_pieces(lane, &buffer, &lengths, place).map(|pieces| (pieces, buffer)));
+            let _ = result.send(cuts.into_iter().map(|cut| hashed(lane, cut, place)).collect());
         });
-        self.outlets.send(feed.lane, Step::Pieces(done));
+        self.outlets.send(number, Step::Pieces(done));
     }
 
     /// Cuts a stream that can be read only once. Returns the error that ended it early, if any.
@@ -232,8 +250,7 @@ impl<'a, 'env> BigReader<'a, 'env> {
                 None => read.map_err(failed),
             }
         };
-        let outcome = if looks { self.run_unwrapped(&mut fill) } else { self.run(&mut fill) };
-        match outcome {
+        match self.run(&mut fill, looks.then(Unwrapper::new)) {
             Ok(()) => Ok(None),
             Err(ReadError::Source(error)) => Ok(Some(error)),
             Err(ReadError::Operation(error)) => Err(error),
@@ -241,45 +258,26 @@ impl<'a, 'env> BigReader<'a, 'env> {
     }
 }
 
-impl<'env> Feed<'env> {
-    pub(super) fn new(plan: &'env Plan<'env>, lane: usize, place: u8) -> Self {
-        Self { lane, cuts: Cutter::new(&plan.lanes[lane].chunker), buffer: Vec::new(), place }
-    }
-
-    /// Bytes that the buffer takes without being moved; none where it is time to cut.
-    pub(super) fn room(&mut self) -> usize {
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(PIECE_BYTES);
-        }
-        self.buffer.capacity() - self.buffer.len()
-    }
-
-    /// Takes what can be cut, with the lengths of the chunks.
-    fn take(&mut self, view: View) -> (Vec<u8>, Vec<usize>) {
-        let mut lengths = Vec::new();
-        let mut at = 0;
-        while let Some(length) = self.cuts.next(&self.buffer[at..], view) {
-            lengths.push(length);
-            at += length;
-        }
-        if at == 0 {
-            // Chunks may be many times as long as a piece.
-            self.buffer.reserve(PIECE_BYTES);
-            return (Vec::new(), lengths);
-        }
-        let mut rest = Vec::with_capacity(self.buffer.len() - at + PIECE_BYTES);
-        rest.extend_from_slice(&self.buffer[at..]);
-        self.buffer.truncate(at);
-        (std::mem::replace(&mut self.buffer, rest), lengths)
+/// The bytes of a file from `at` to `end`.
+fn between(
+    file: &SourceFile,
+    mut at: u64,
+    end: u64,
+) -> impl FnMut(&mut Vec<u8>, usize) -> std::result::Result<usize, SourceError> {
+    move |buffer, wanted| {
+        let wanted = (end - at).min(wanted as u64) as usize;
+        let read = file.append_at(at, wanted, buffer)?;
+        at += read as u64;
+        Ok(read)
     }
 }
 
-fn hash_pieces(lane: &Lane, buffer: &[u8], lengths: &[usize], place: u8) -> Result<Vec<Piece>> {
-    let mut at = 0;
+fn hashed(lane: &Lane, cut: Cut, place: u8) -> Result<(Vec<Piece>, Arc<Vec<u8>>)> {
+    let Cut { buffer, start: mut at, lengths } = cut;
     let mut pieces = Vec::with_capacity(lengths.len());
     for length in lengths {
-        pieces.push(lane.piece(buffer, at, *length, place)?);
+        pieces.push(lane.piece(&buffer, at, length, place)?);
         at += length;
     }
-    Ok(pieces)
+    Ok((pieces, buffer))
 }

@@ -33,15 +33,15 @@ impl<'a> Contents<'a> {
         contents
     }
 
-    /// Adds the next pieces, whose bytes, if they are new, lie in `buffer`.
-    pub(super) fn add(&mut self, pieces: &[Piece], buffer: &[u8], segmenter: &mut Segmenter) -> Result<()> {
+    /// Adds the next pieces, each with the buffer in which its bytes lie if they are new.
+    pub(super) fn add(&mut self, pieces: &[(&Piece, &[u8])], segmenter: &mut Segmenter) -> Result<()> {
         let mut items: [Vec<ContentItem>; 1 + Layer::MAX] = Default::default();
-        for piece in pieces {
+        for (piece, _) in pieces {
             let item = ContentItem { length: piece.length, id: piece.chunk.as_ref().map(|chunk| chunk.id) };
             items[usize::from(piece.place)].push(item);
         }
         let mut added = [0; 1 + Layer::MAX];
-        for piece in pieces {
+        for (piece, buffer) in pieces {
             let place = usize::from(piece.place);
             self.0[place].add(piece, &items[place][added[place]..], buffer, segmenter)?;
             added[place] += 1;

@@ -11,6 +11,7 @@ mod archives;
 mod assemble;
 mod big;
 mod contents;
+mod feed;
 mod hosts;
 mod lane;
 mod said;

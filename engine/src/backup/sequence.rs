@@ -34,7 +34,7 @@ const BATCH_PATHS: usize = 512;
 /// Archives that are taken apart at the same time, each by a thread of its own that holds some ten MiB, in bad cases a hundred.
 const ARCHIVES_AT_ONCE: usize = 4;
 /// Steps of an archive that may wait for their turn.
-const STEPS_OF_ARCHIVE: usize = 8;
+const STEPS_OF_ARCHIVE: usize = 16;
 
 /// Room for an archive, given back also by a thread that panics.
 struct Token(Receiver<()>);

@@ -64,7 +64,7 @@ impl<'env> Segmenter<'env> {
         let target = self.writer.segment_targets[which] as usize;
         let open = &mut self.open[which][place];
         if open.plain.capacity() == 0 {
-            open.plain.reserve_exact(target + bytes.len());
+            open.plain.reserve_exact(target + target / 4);
         }
         open.add(id, bytes);
         self.writer.written.chunks.fetch_add(1, Ordering::Relaxed);
