@@ -191,3 +191,29 @@ fn archives_are_looked_into_unless_that_is_switched_off() {
         assert_eq!(sandbox.run(&[&["backup", "."], wrong].concat()).code, 2, "{wrong:?}");
     }
 }
+
+/// Bytes that nothing can be made of.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn what_can_not_be_compressed_takes_little_more_than_it_has() {
+    let sandbox = Sandbox::new();
+    let bytes = noise(160 << 20);
+    fs::write(sandbox.path("src/noise"), &bytes).unwrap();
+    sandbox.ok(&["backup", "."]);
+    let folders = fs::read_dir(sandbox.path("repo/packs")).unwrap().map(|folder| folder.unwrap().path());
+    let packs = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
+    let stored: u64 = packs.map(|pack| pack.unwrap().metadata().unwrap().len()).sum();
+    // Full packs take 1.3 % more; the last two may be padded by some percent of their own.
+    assert!(stored * 100 < bytes.len() as u64 * 103, "{stored} of {}", bytes.len());
+}

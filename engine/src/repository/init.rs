@@ -44,11 +44,12 @@ pub struct Parameters {
 
 impl Default for Parameters {
     /// Small chunks find more that is equal; segments of many chunks compress as well as large chunks would. Packs are
-    /// large enough that a cloud's price per request does not matter, small enough that rewriting one is cheap.
+    /// large enough that a cloud's price per request does not matter, small enough that rewriting one is cheap. Of data that can not be
+    /// compressed sixteen segments fill a pack: a segment is half a chunk longer than its target (`docs/decisions/001-sizes.md`).
     fn default() -> Self {
         Self {
             chunker: ChunkerParams { min: 8 << 10, avg: 32 << 10, max: 256 << 10, normalization: 2 },
-            data_segment: 1 << 20,
+            data_segment: 992 << 10,
             tree_segment: 1 << 20,
             pack_size: 16 << 20,
             leaf_target: 16,
