@@ -32,6 +32,7 @@ mod behaviours {
     mod crash_successors;
     mod crash_writers;
     mod damage;
+    mod damage_heals;
     mod damage_sessions;
     mod delta;
     mod delta_check;

@@ -175,6 +175,12 @@ fn engine_hint(error: &EngineError) -> &'static str {
         | EngineError::ObjectHash { .. }
         | EngineError::MissingChunk { .. }
         | EngineError::Node { .. } => "`keepfast check --read-data` lists everything that is damaged",
+        EngineError::KeepsNothing { .. } => {
+            "`--dry-run` shows them; a rule such as --keep-last 1 keeps the newest of each group, and who wants none names them"
+        }
+        EngineError::LostIndex { .. } => {
+            "everything that is there can be restored; `keepfast prune --ignore-damage` writes the index anew from the packs"
+        }
         EngineError::Content { source, .. } => engine_hint(source),
         EngineError::Archive(error) => match error.fault {
             Fault::OtherFormat { .. } => "without --as-tree any file is imported as it is",

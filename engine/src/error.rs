@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use keepfast_repo_format::FormatError;
-use keepfast_repo_format::id::{ChunkId, RepositoryId};
+use keepfast_repo_format::id::{ChunkId, PackId, RepositoryId};
+use keepfast_repo_format::{FormatError, layout};
 use keepfast_storage::{ErrorKind, StorageError};
 
 use crate::archive::ArchiveError;
@@ -235,6 +235,20 @@ pub enum Error {
         /// Why it can not be had.
         source: Box<Error>,
     },
+    /// A policy would forget every snapshot that it looks at.
+    #[error("the policy keeps none of the snapshots it looks at ({count} of {count} would go): nothing was forgotten")]
+    KeepsNothing {
+        /// How many they are.
+        count: usize,
+    },
+    /// An index object can not be read, so nothing can be added.
+    #[error("{object} can not be read, and nothing is written beside it: {why}")]
+    LostIndex {
+        /// Its name.
+        object: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A probe has shown that the storage loses objects or shows them wrong.
     #[error("{location} is not fit for a repository: {why}")]
     UnfitStorage {
@@ -311,6 +325,15 @@ impl Error {
             Self::Storage(error) => error.kind == ErrorKind::NotFound,
             Self::Base { source, .. } => source.is_not_found(),
             _ => false,
+        }
+    }
+
+    /// The pack that is damaged, if the error knows one.
+    pub(crate) fn damaged_pack(&self) -> Option<PackId> {
+        match self {
+            Self::Object { object, .. } | Self::ObjectHash { object } => layout::parse_pack(object),
+            Self::Base { source, .. } | Self::Content { source, .. } => source.damaged_pack(),
+            _ => None,
         }
     }
 

@@ -78,21 +78,37 @@ pub struct Outcome {
     pub unreadable: usize,
 }
 
+impl Outcome {
+    /// A tag with a slip of the pen keeps nothing: who wants all snapshots gone names them.
+    fn refuse_to_remove_all(&self) -> Result<()> {
+        let mut all = self.groups.iter().flat_map(|group| &group.verdicts);
+        if self.removed.is_empty() || self.groups.is_empty() || all.any(Verdict::is_kept) {
+            return Ok(());
+        }
+        Err(Error::KeepsNothing { count: self.removed.len() })
+    }
+}
+
 /// Forgets. Writes a FORGET slot also when it removes nothing but there are snapshots that none has seen: so their times are
 /// witnessed before anybody can flood the log with others.
 ///
 /// # Errors
-/// [`Error::NoSnapshot`] if a named one is not visible; an empty policy.
+/// [`Error::NoSnapshot`] if a named one is not visible; an empty policy; [`Error::KeepsNothing`] unless it is a dry run.
 pub fn forget(repository: &Repository, client: &Client, selection: &Selection, mode: Mode) -> Result<Outcome> {
     let history = repository.history()?;
     let outcome = decide(repository, &history, client, selection)?;
+    if mode == Mode::Write {
+        outcome.refuse_to_remove_all()?;
+    }
     let is_news = || has_unseen_commits(&history);
     if mode == Mode::DryRun || (outcome.removed.is_empty() && !is_news()) {
         return Ok(outcome);
     }
     let session = Session::open(repository, client.clone(), Role::Writer)?;
     // Somebody may have come between; only what is seen from inside the session is acted on.
-    match decide(repository, &session.history, client, selection) {
+    let decided = decide(repository, &session.history, client, selection)
+        .and_then(|outcome| outcome.refuse_to_remove_all().map(|()| outcome));
+    match decided {
         Ok(outcome) => {
             session.record(LogBody::Forget { snapshots: outcome.removed.clone() })?;
             Ok(outcome)

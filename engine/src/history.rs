@@ -5,25 +5,26 @@
 //! away between a list and a read: then the newest generation is read anew.
 
 mod generations;
+mod rows;
 mod slots;
+pub(crate) mod tails;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{IndexId, SessionId, SnapshotId, WriterId};
 use keepfast_repo_format::keys::Keys;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::Manifest;
-use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::{FormatError, layout, record};
 use keepfast_storage::Backend;
 
 use crate::error::{Error, Result};
 use crate::index::LocalIndex;
-use crate::repository::{Repository, object_name};
+use crate::repository::Repository;
 use generations::{Newest, newest_generation};
 pub(crate) use generations::{cache_generation, settle};
+pub(crate) use rows::{read_index_object, refresh};
 use slots::{Placed, Slots, broken_links, lost, read_slots};
 
 /// One snapshot that is visible.
@@ -49,41 +50,6 @@ impl<'a> Access<'a> {
     pub(crate) fn of(repository: &'a Repository) -> Self {
         Self { backend: repository.backend.as_ref(), keys: &repository.keys, index: &repository.index }
     }
-}
-
-/// Reads the log and brings the local index up to date: from now on exactly what is visible is found.
-pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
-    let mut before = None;
-    loop {
-        let history = History::read_from(access)?;
-        match access.index.renew(|| load_missing(access, history.index_objects())) {
-            Ok(()) => return Ok(history),
-            // A collector has put others in its place; if it has not, the object is lost.
-            Err(error) if error.is_not_found() && before.as_ref() != Some(history.index_objects()) => {
-                before = Some(history.index_objects);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn load_missing(access: Access<'_>, visible: &HashSet<IndexId>) -> Result<()> {
-    for id in access.index.retain(visible)? {
-        let packs = read_index_object(access, &id)?;
-        access.index.load(id, &packs)?;
-    }
-    Ok(())
-}
-
-/// The packs that an index object lists.
-pub(crate) fn read_index_object(access: Access<'_>, id: &IndexId) -> Result<Vec<PackRecord>> {
-    let name = layout::index(id);
-    let object = access.backend.get(&object_name(&name), None)?;
-    if *blake3::hash(&object).as_bytes() != id.0 {
-        return Err(Error::ObjectHash { object: name });
-    }
-    let plain = record::open_structure(access.keys, Kind::Index, &object).map_err(Error::object(name.as_str()))?;
-    keepfast_repo_format::index::decode(&plain).map_err(Error::object(name))
 }
 
 /// A FORGET slot as a witness: what its writer had seen by the time that its clock said.
@@ -127,6 +93,12 @@ pub struct History {
 impl History {
     pub(crate) fn read(repository: &Repository) -> Result<Self> {
         Self::read_from(Access::of(repository))
+    }
+
+    /// The same, with nothing from this machine's index: for who wants to know what the storage has.
+    pub(crate) fn read_from_storage(repository: &Repository) -> Result<Self> {
+        let index = LocalIndex::in_memory(repository.id())?;
+        Self::read_from(Access { index: &index, ..Access::of(repository) })
     }
 
     fn read_from(access: Access<'_>) -> Result<Self> {
@@ -247,6 +219,17 @@ impl History {
         &self.lost
     }
 
+    /// Slots that were there once, as other slots, the generation or this machine know, and are not: sorted, each once.
+    pub(crate) fn lost_slots(&self, repository: &Repository) -> Result<Vec<String>> {
+        let remembered = repository.index.cached_names(layout::LOG_FOLDER)?.into_iter().filter(|name| {
+            layout::parse_log(name).is_some_and(|(writer, sequence)| !self.is_filled(&writer, sequence))
+        });
+        let mut lost: Vec<String> = self.broken_links.iter().chain(&self.lost).cloned().chain(remembered).collect();
+        lost.sort();
+        lost.dedup();
+        Ok(lost)
+    }
+
     /// Index objects whose rows count.
     pub fn index_objects(&self) -> &HashSet<IndexId> {
         &self.index_objects
@@ -338,8 +321,14 @@ pub(crate) fn read_manifest(repository: &Repository, id: &SnapshotId) -> Result<
     {
         return Ok(manifest);
     }
-    let object = repository.get_hashed(&name, &id.0)?;
-    let manifest = Manifest::open(&repository.keys, &object).map_err(Error::object(name.as_str()))?;
+    let manifest = read_stored_manifest(repository, id)?;
     repository.index.cache(&name, &record::to_cbor(&manifest))?;
     Ok(manifest)
+}
+
+/// The same, past what this machine keeps.
+pub(crate) fn read_stored_manifest(repository: &Repository, id: &SnapshotId) -> Result<Manifest> {
+    let name = layout::snapshot(id);
+    let object = repository.get_hashed(&name, &id.0)?;
+    Manifest::open(&repository.keys, &object).map_err(Error::object(name))
 }

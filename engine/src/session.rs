@@ -7,6 +7,7 @@
 mod adoption;
 mod announce;
 pub(crate) mod condemned;
+pub(crate) mod damage;
 mod ledger;
 mod look;
 mod renewal;
@@ -104,6 +105,11 @@ impl<'a> Session<'a> {
             let Some(sequence) = announce(repository, &mut identity, &client, id, role)? else { continue };
             // Condemn lists are read after the session record exists, the index after them: whoever condemns later sees the record.
             let Seen { condemned, history, packs } = look(repository, role)?;
+            if let (Role::Writer, Some(lost)) = (role, repository.index.unreadable().into_iter().next()) {
+                // Its record goes, so that the collector that writes the index anew does not wait for it.
+                let _ = repository.backend.delete(&object_name(&layout::session(&identity.writer, sequence)));
+                return Err(Error::LostIndex { object: layout::index(&lost.object), why: lost.why });
+            }
             if history.next_sequence(&identity.writer) != sequence {
                 // The slot was filled before it was announced, or the storage has lost slots: this is no place for a session.
                 let _ = repository.backend.delete(&object_name(&layout::session(&identity.writer, sequence)));
@@ -145,6 +151,19 @@ impl<'a> Session<'a> {
             });
         }
         Err(Error::SessionVoid { writer: identity.writer.to_string(), sequence: last_sequence })
+    }
+
+    /// Acts from now on as if packs were not there that a check on this machine has found damaged.
+    ///
+    /// # Errors
+    /// The local state.
+    pub(crate) fn distrust_damaged(&mut self) -> Result<()> {
+        let index = &self.repository.index;
+        let noted = damage::noted(&self.repository.state)?;
+        let visible = index.packs().into_iter().map(|pack| pack.id).filter(|id| noted.contains(id)).collect();
+        index.exclude_packs(&visible);
+        self.absent_packs.extend(visible);
+        Ok(())
     }
 
     /// Writer and sequence, as they go into the manifest.

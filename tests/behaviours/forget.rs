@@ -231,3 +231,18 @@ fn rules_of_time_and_tags_work_on_tags_as_they_are_now() {
     assert_eq!(ids(&sandbox), [made[0], made[2], made[3]]);
     assert_ne!(root(&sandbox.snapshots()[0]), root(&sandbox.snapshots()[1]));
 }
+
+#[test]
+fn a_policy_that_would_keep_nothing_at_all_is_refused_unless_it_is_only_asked_about() {
+    let sandbox = Sandbox::new();
+    let taken: Vec<_> = (0..3).map(|day| backup_at(&sandbox, START + day * DAY, "a", &["before-upgrade"])).collect();
+    let slip = by_policy(Policy { tags: vec![vec!["before-upgarde".into()]], ..Policy::default() });
+    let now = START + 3 * DAY;
+    let refused = forget(&sandbox.open(), &client_at(now), &slip, Mode::Write);
+    assert!(matches!(refused, Err(Error::KeepsNothing { count: 3 })), "{refused:?}");
+    assert_eq!(sandbox.snapshots().len(), 3);
+    let asked = forget(&sandbox.open(), &client_at(now), &slip, Mode::DryRun).unwrap();
+    assert_eq!(asked.removed, taken);
+    forget_at(&sandbox, now, &Selection::Named(taken));
+    assert_eq!(sandbox.snapshots().len(), 0);
+}

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use keepfast_engine::check::{ReadData, Report, check};
+use keepfast_engine::check::{Note, ReadData, Report, check};
 use keepfast_engine::repository::Repository;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Done, Failure> {
     let found = text::counted(report.findings.len() as u64, "error");
     Err(Failure::Other {
         message: format!("{found} found in the repository"),
-        hint: "what is not named above can be restored; keep this repository as it is and start a second one"
+        hint: "what is not named above can be restored; look at the disk, then back up again: what is still there is stored anew. A lost index object is written anew by `keepfast prune --ignore-damage`"
             .to_string(),
     })
 }
@@ -91,6 +91,26 @@ fn print(context: &Context, report: &Report, seconds: f64) {
         counted(report.packs, "pack"),
     ));
     out.note(&format!("read     {} of {}", text::size(report.bytes_read), counted(report.packs_read, "pack")));
+    if !report.damaged_snapshots.is_empty() {
+        let ids: Vec<String> = report.damaged_snapshots.iter().map(|id| id.to_string()[..8].to_string()).collect();
+        out.note(&format!("damaged  {}: {}", counted(ids.len() as u64, "snapshot"), ids.join(" ")));
+        if ids.len() > 1 {
+            out.note("         what they share is named once");
+        }
+    }
+    match &report.note {
+        Some(Note::Written) => {
+            out.note(
+                "noted    which packs are damaged: backups from here store again what they find of what is in them",
+            );
+        }
+        Some(Note::Failed(why)) => {
+            out.warn(&format!(
+                "backups from here go on relying on damaged packs, because they can not be noted: {why}"
+            ));
+        }
+        None => {}
+    }
     if report.unreferenced_packs > 0 {
         out.note(&format!("leftover {} of unfinished backups; harmless", counted(report.unreferenced_packs, "pack")));
     }
@@ -109,6 +129,8 @@ fn print(context: &Context, report: &Report, seconds: f64) {
         "bytes_read": report.bytes_read,
         "unreferenced_packs": report.unreferenced_packs,
         "open_sessions": report.open_sessions,
+        "damaged_packs": report.damaged_packs,
+        "damaged_snapshots": report.damaged_snapshots.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "errors": report.findings.len(),
         "seconds": seconds,
     }));

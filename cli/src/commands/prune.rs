@@ -191,7 +191,8 @@ fn left(report: &Report) -> Vec<String> {
     let counted = text::counted;
     let mut lines = Vec::new();
     if report.sessions_voided > 0 {
-        lines.push(format!("ended    {} that were too old", counted(report.sessions_voided, "session")));
+        let were = if report.sessions_voided == 1 { "was" } else { "were" };
+        lines.push(format!("ended    {} that {were} too old", counted(report.sessions_voided, "session")));
     }
     for session in &report.open_sessions {
         let (place, host) = (&session.place, text::plain(&session.host));

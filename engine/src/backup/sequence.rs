@@ -201,8 +201,11 @@ impl Sequencer<'_, '_> {
             let is_same = |entry: &Entry| (&entry.directory[..], &entry.name[..]) == (directory, name);
             if before.peek()?.is_some_and(is_same) { before.next().transpose() } else { Ok(None) }
         });
-        found.unwrap_or_else(|_| {
+        found.unwrap_or_else(|error| {
             self.before[lane] = None;
+            // Else the new tree would rely on the nodes that could not be read just now.
+            let damaged = error.damaged_pack().into_iter().collect();
+            self.plan.lanes[lane].repository.index.exclude_packs(&damaged);
             None
         })
     }

@@ -62,8 +62,9 @@ impl<'a> Way<'a> {
         let mut session = Session::open(repository, client.clone(), Role::Writer)?;
         match Before::find(repository, &session.history, options, parent, client, events) {
             Ok(Before { parent, relative }) => {
-                // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost or condemned, or a log slot that made packs
+                // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, damaged or condemned, or a log slot that made packs
                 // visible, that needs no look-up per chunk.
+                session.distrust_damaged()?;
                 let history = &session.history;
                 let trusts_parent = session.absent_packs.is_empty()
                     && history.damaged().is_empty()

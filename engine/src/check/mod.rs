@@ -5,22 +5,24 @@
 //! chunks it refers to. With data: every byte of the chosen packs, hashed, opened, decompressed, compared with its id.
 
 mod packs;
+mod stored;
 mod trees;
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use keepfast_repo_format::id::PackId;
+use keepfast_repo_format::id::{PackId, SnapshotId};
 use keepfast_repo_format::layout;
 
 use crate::error::{Error, Result, describe};
 use crate::events::Events;
-use crate::history::History;
 use crate::index::PackSummary;
 use crate::pool::Pool;
 use crate::reader::Reader;
 use crate::repository::{Repository, list_slots};
+use crate::session::damage;
 
 /// Findings that are listed; beyond them they are counted. A few hostile nodes can be wrong in millions of places.
 const MAX_FINDINGS: usize = 100_000;
@@ -57,6 +59,15 @@ pub struct Finding {
     pub text: String,
 }
 
+/// What became of the note for the next backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It is there.
+    Written,
+    /// It could not be written, and why.
+    Failed(String),
+}
+
 /// What was checked, and what was found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -74,6 +85,12 @@ pub struct Report {
     pub unreferenced_packs: u64,
     /// Sessions that are open now.
     pub open_sessions: u64,
+    /// Visible snapshots that are not whole, those without a manifest apart; oldest first.
+    pub damaged_snapshots: Vec<SnapshotId>,
+    /// Packs that are there and damaged.
+    pub damaged_packs: u64,
+    /// Whether backups of this machine will store again what they find of what the damaged packs hold.
+    pub note: Option<Note>,
     /// Everything that is wrong; a hundred thousand findings, and how many more there are.
     pub findings: Vec<Finding>,
 }
@@ -85,22 +102,25 @@ pub struct Report {
 pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &dyn Events) -> Result<Report> {
     let history = repository.history()?;
     let (findings, unlisted) = (Mutex::default(), AtomicU64::new(0));
-    let checker = Checker { repository, reader: repository.reader_of_storage(), findings, unlisted, events };
+    let (reader, damaged) = (repository.reader_of_storage(), Mutex::default());
+    let segments = Mutex::default();
+    let checker = Checker { repository, reader, findings, unlisted, damaged, segments, events };
     let mut report = Report::default();
-    checker.log(&history);
+    checker.stored_log(&history)?;
     checker.keys()?;
     let (snapshots, damaged) = history.snapshots(repository)?;
     damaged.iter().for_each(|error| checker.error("snapshot", error));
+    checker.stored_manifests(&snapshots)?;
     report.snapshots = (snapshots.len() + damaged.len()) as u64;
     let packs = checker.packs(&mut report)?;
     report.open_sessions = repository.backend.list(layout::SESSIONS_FOLDER)?.len() as u64;
-    let chosen: Vec<PackSummary> = packs.iter().filter(|pack| is_chosen(&pack.id, read)).copied().collect();
+    let chosen = choose(&packs, read);
     events.expected(packs.len() as u64, chosen.iter().map(|pack| pack.length).sum());
-    let bytes_read = AtomicU64::new(0);
+    let (bytes_read, whole) = (AtomicU64::new(0), chosen.iter().map(|pack| pack.id).collect::<HashSet<_>>());
     std::thread::scope(|scope| {
         let pool = Pool::start(scope, threads);
         for pack in &packs {
-            let full = is_chosen(&pack.id, read);
+            let full = whole.contains(&pack.id);
             let (checker, bytes_read) = (&checker, &bytes_read);
             pool.normal(move |_| {
                 if !events.cancelled() {
@@ -112,12 +132,14 @@ pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &d
                 }
             });
         }
-        report.nodes = checker.trees(&snapshots)?;
-        Ok::<_, Error>(())
-    })?;
+    });
+    // Behind the packs: then it is known which segments no file can be read from.
+    (report.nodes, report.damaged_snapshots) = checker.trees(&snapshots)?;
     if events.cancelled() {
         return Err(Error::Cancelled);
     }
+    report.note = checker.note(&chosen);
+    report.damaged_packs = checker.damaged.lock().expect("no holder panics").len() as u64;
     report.packs_read = chosen.len() as u64;
     report.bytes_read = bytes_read.into_inner();
     report.findings = checker.findings.into_inner().expect("no holder panics");
@@ -128,6 +150,15 @@ pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &d
         report.findings.push(Finding { place, text });
     }
     Ok(report)
+}
+
+/// The packs of which every byte is read. A share of few packs is at least one.
+fn choose(packs: &[PackSummary], read: ReadData) -> Vec<PackSummary> {
+    let mut chosen: Vec<PackSummary> = packs.iter().filter(|pack| is_chosen(&pack.id, read)).copied().collect();
+    if let (ReadData::Share { seed, .. }, true) = (read, chosen.is_empty()) {
+        chosen.extend(packs.get((seed % packs.len().max(1) as u64) as usize));
+    }
+    chosen
 }
 
 fn is_chosen(id: &PackId, read: ReadData) -> bool {
@@ -149,6 +180,10 @@ struct Checker<'a> {
     reader: Arc<Reader>,
     findings: Mutex<Vec<Finding>>,
     unlisted: AtomicU64,
+    /// Packs that are there and not as they were written.
+    damaged: Mutex<HashSet<PackId>>,
+    /// Segments that were read and can not be opened.
+    segments: Mutex<HashSet<(PackId, u32)>>,
     events: &'a dyn Events,
 }
 
@@ -162,17 +197,31 @@ impl Checker<'_> {
         }
     }
 
+    fn damaged_pack(&self, id: PackId) {
+        self.damaged.lock().expect("no holder panics").insert(id);
+    }
+
     fn error(&self, place: impl Into<String>, error: &Error) {
+        error.damaged_pack().into_iter().for_each(|id| self.damaged_pack(id));
         self.found(place, describe(error));
     }
 
-    fn log(&self, history: &History) {
-        for (slot, error) in history.damaged() {
-            self.found(slot.clone(), error.to_string());
-        }
-        for slot in history.broken_links() {
-            self.found(slot.clone(), "does not follow the slot before it: a slot was lost or replaced");
-        }
+    /// Notes for backups which packs they must not rely on. What was noted before stays, unless it was read whole now. `None` if
+    /// there is nothing to note.
+    fn note(&self, read: &[PackSummary]) -> Option<Note> {
+        let state = &self.repository.state;
+        let noted = || -> Result<Option<Note>> {
+            let before = damage::noted(state)?;
+            let visible: HashSet<PackId> = self.repository.index.packs().iter().map(|pack| pack.id).collect();
+            let read: HashSet<PackId> = read.iter().map(|pack| pack.id).collect();
+            let kept = before.iter().filter(|id| visible.contains(*id) && !read.contains(*id)).copied();
+            let now = kept.chain(self.damaged.lock().expect("no holder panics").iter().copied()).collect();
+            if now != before {
+                damage::note(state, &now)?;
+            }
+            Ok((!now.is_empty()).then_some(Note::Written))
+        };
+        noted().unwrap_or_else(|error| Some(Note::Failed(describe(&error))))
     }
 
     fn keys(&self) -> Result<()> {

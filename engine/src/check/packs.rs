@@ -57,6 +57,7 @@ impl Checker<'_> {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = outcome {
+            self.damaged_pack(summary.id);
             self.error(name, &error);
         }
     }
@@ -91,6 +92,7 @@ impl Checker<'_> {
     fn whole_pack(&self, record: &Arc<PackRecord>, name: &str) -> Result<()> {
         let bytes = self.repository.backend.get(&object_name(name), None)?;
         if *blake3::hash(&bytes).as_bytes() != record.id.0 {
+            self.damaged_pack(record.id);
             self.found(name, "its content does not have the hash in its name");
         }
         let tail_start = usize::try_from(record.directory.end()).unwrap_or(usize::MAX).min(bytes.len());
@@ -108,7 +110,10 @@ impl Checker<'_> {
                 Ok(plain) => self.chunks(record.kind, &plain, &own, &place),
                 // The bases of a dead delta are deleted like anything dead. What is live in it is named by who needs it.
                 Err(Error::Base { .. }) if self.lacks_a_base(record, number)? => {}
-                Err(error) if error.is_damage() => self.found(place(), of_segment(&error)),
+                Err(error) if error.is_damage() => {
+                    self.segments.lock().expect("no holder panics").insert((record.id, number as u32));
+                    self.found(place(), of_segment(&error));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -217,6 +217,7 @@ impl Copier<'_> {
             options: self.options,
             events: self.events,
         };
+        session.distrust_damaged().map_err(Failure::Target)?;
         let (writer, queue) = Writer::of_session(self.target, session, self.options.compression);
         let root = run(&plan, &writer, &queue)?;
         let mut totals = snapshot.manifest.totals;

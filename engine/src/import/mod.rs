@@ -124,6 +124,7 @@ pub fn import(
         return Ok(summary(parent.as_ref(), outcome, &writer));
     }
     let mut session = Session::open(repository, client.clone(), Role::Writer)?;
+    session.distrust_damaged()?;
     let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
     let worked = newest(repository, &session.history, client, options).and_then(|parent| {
         let plan = Plan { repository, parent: parent.as_ref().map(root), chunker, events };

@@ -23,7 +23,7 @@ mod whole;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, IndexId, PackId, RepositoryId};
@@ -79,6 +79,15 @@ impl Location {
     }
 }
 
+/// A visible index object that can not be read. What it listed is known from the packs themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The object.
+    pub object: IndexId,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// A pack without its directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackSummary {
@@ -102,6 +111,10 @@ pub struct LocalIndex {
     empty: AtomicBool,
     /// Held for writing while what is visible is read anew: who asks meanwhile waits, for nothing would be found.
     renewal: RwLock<()>,
+    /// Who wants to know of index objects that can not be read.
+    tell: OnceLock<fn(&Unreadable)>,
+    /// Of which that one knows.
+    told: Mutex<HashSet<IndexId>>,
 }
 
 struct Store {
@@ -124,6 +137,7 @@ struct State {
     filter: Option<Filter>,
     /// Delta segments whose bases were found; emptied whenever a pack goes.
     whole: Whole,
+    unreadable: Vec<Unreadable>,
 }
 
 impl LocalIndex {
@@ -201,6 +215,25 @@ impl LocalIndex {
         recent.retain(|number| usable.contains_key(&number));
     }
 
+    /// Says which visible index objects could not be read, until the next [`retain`](Self::retain).
+    pub(crate) fn set_unreadable(&self, unreadable: Vec<Unreadable>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tell) = self.tell.get() {
+            unreadable.iter().filter(|lost| told.insert(lost.object)).for_each(tell);
+        }
+        self.state_mut().unreadable = unreadable;
+    }
+
+    /// Has `tell` called once for each visible index object that can not be read. Only the first call counts.
+    pub fn watch_unreadable(&self, tell: fn(&Unreadable)) {
+        let _ = self.tell.set(tell);
+    }
+
+    /// Visible index objects that could not be read, in the order of their names.
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        self.state().unreadable.clone()
+    }
+
     /// All visible packs that are not excluded, sorted by name.
     pub fn packs(&self) -> Vec<PackSummary> {
         let state = self.state();
@@ -276,6 +309,7 @@ impl LocalIndex {
             excluded: HashSet::new(),
             filter: None,
             whole: Whole::default(),
+            unreadable: Vec::new(),
         };
         let store = Store { connection, lock, misses: 0 };
         Self {
@@ -283,6 +317,8 @@ impl LocalIndex {
             state: RwLock::new(state),
             empty: AtomicBool::new(true),
             renewal: RwLock::default(),
+            tell: OnceLock::new(),
+            told: Mutex::default(),
         }
     }
 
@@ -332,6 +368,7 @@ impl State {
     fn clear(&mut self) {
         self.recent.retain(|_| false);
         self.whole.clear();
+        self.unreadable.clear();
         self.usable.clear();
         self.set_aside.clear();
         self.numbers.clear();

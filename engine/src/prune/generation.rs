@@ -18,7 +18,7 @@ use keepfast_storage::{ErrorKind, Put};
 use super::PruneError;
 use super::orphans::Strays;
 use crate::error::{Error, Result};
-use crate::history::{Access, History, cache_generation, read_index_object, settle};
+use crate::history::{Access, History, cache_generation, read_index_object, settle, tails};
 use crate::repository::{Repository, object_name};
 
 /// Plain bytes of a merged index object, at most (a single larger record still makes one); as for a session's own.
@@ -48,9 +48,9 @@ pub(super) struct Written {
     pub(super) objects: u64,
 }
 
-/// Whether so many small objects are visible that they are worth putting together.
+/// Whether so many small objects are visible that they are worth putting together, or one is lost and has to be written anew.
 pub(super) fn wants_merging(repository: &Repository, history: &History) -> Result<bool> {
-    Ok(!to_merge(history, &stored_lengths(repository)?).is_empty())
+    Ok(!to_merge(history, &stored_lengths(repository)?).is_empty() || !repository.index.unreadable().is_empty())
 }
 
 /// Makes generations until none of `gone` is visible, and one if `strays` have to be cut off. Returns the history that says so.
@@ -67,7 +67,9 @@ pub(super) fn drop_packs(
         // Also what another collector has put: its barrier may be still to come, and the deletes must not outlive it.
         settle(repository, &history)?;
         let is_visible = repository.index.survey().iter().any(|pack| gone.contains(&pack.summary.id));
-        let is_wanted = strays == Strays::AfterGeneration || !to_merge(&history, &lengths).is_empty();
+        let is_wanted = strays == Strays::AfterGeneration
+            || !to_merge(&history, &lengths).is_empty()
+            || !repository.index.unreadable().is_empty();
         if !is_visible && (written.generations > 0 || !is_wanted) {
             return Ok((history, written));
         }
@@ -111,9 +113,10 @@ fn next(
     written: &mut Written,
 ) -> Result<Generation> {
     let merge = to_merge(history, lengths);
+    let lost: HashSet<IndexId> = repository.index.unreadable().iter().map(|lost| lost.object).collect();
     let mut base = Vec::new();
     let mut rewrite = Vec::new();
-    for id in history.index_objects() {
+    for id in history.index_objects().difference(&lost) {
         // What the local index has lost of an object is read again.
         let lists_gone = repository.index.listed_by(id)?.is_none_or(|packs| packs.iter().any(|id| gone.contains(id)));
         if lists_gone || merge.contains(id) { rewrite.push(*id) } else { base.push(*id) }
@@ -127,9 +130,17 @@ fn next(
             }
         }
     }
+    if !lost.is_empty() {
+        // What they listed stands in the packs, and in no other object.
+        let mut told = gone.clone();
+        for id in history.index_objects().difference(&lost) {
+            told.extend(read_index_object(Access::of(repository), id)?.iter().map(|record| record.id));
+        }
+        tails::untold(Access::of(repository), &told)?.into_iter().try_for_each(|record| pool.add(record))?;
+    }
     base.extend(pool.finish()?);
     base.sort_unstable();
-    if !rewrite.is_empty() {
+    if !rewrite.is_empty() || !lost.is_empty() {
         repository.backend.barrier()?;
     }
     let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });

@@ -63,8 +63,8 @@ pub(super) struct Usage {
     pub(super) missing: u64,
 }
 
-/// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one in the oldest pack counts; where
-/// none does, each delta of it that is not broken. The same is what [`super::copy`] keeps.
+/// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one in the oldest pack counts that is
+/// not damaged; where none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
 pub(super) fn usage(
     repository: &Repository,
     view: &View,
@@ -84,8 +84,10 @@ pub(super) fn usage(
         if let Some(before) = holders.begin(prefix) {
             join.row(&before)?;
         }
-        if *place == Place::Reliable {
-            holders.add(copy);
+        match place {
+            Place::Reliable => holders.add(copy),
+            Place::Damaged => holders.add_damaged(number),
+            Place::Condemned => {}
         }
         Ok::<_, Error>(())
     };
@@ -115,7 +117,8 @@ pub(super) fn usage(
         missing == 0 && !places.contains_key(&pack.number) && !view.condemned.contains(&pack.summary.id)
     };
     let lost = survey.iter().filter(is_lost).map(|pack| pack.summary.id).collect();
-    let reliable = survey.into_iter().filter(|pack| places.get(&pack.number) == Some(&Place::Reliable));
+    let stays = |place: &Place| matches!(place, Place::Reliable | Place::Damaged);
+    let reliable = survey.into_iter().filter(|pack| places.get(&pack.number).is_some_and(stays));
     let packs = measure(&repository.index, reliable, join.held, move_as_is)?;
     Ok(Usage { packs, lost, missing })
 }
@@ -125,15 +128,21 @@ pub(super) fn usage(
 enum Place {
     /// It stays unless this plan condemns it.
     Reliable,
+    /// The same, and a check has found it damaged: what is elsewhere as well is dead here.
+    Damaged,
     /// Somebody has condemned it: its live chunks are there, and will be copied.
     Condemned,
 }
 
 fn place(view: &View, pack: &SurveyedPack) -> Option<Place> {
-    match (view.is_stored(pack), view.is_reliable(pack)) {
-        (true, true) => Some(Place::Reliable),
-        (true, false) => Some(Place::Condemned),
-        (false, _) => None,
+    if !view.is_stored(pack) {
+        None
+    } else if view.condemned.contains(&pack.summary.id) {
+        Some(Place::Condemned)
+    } else if view.is_damaged(pack) {
+        Some(Place::Damaged)
+    } else {
+        Some(Place::Reliable)
     }
 }
 
@@ -144,6 +153,8 @@ struct Holders {
     is_begun: bool,
     plain: Option<i64>,
     deltas: Vec<i64>,
+    /// Damaged ones, however they hold it.
+    damaged: Vec<i64>,
 }
 
 impl Holders {
@@ -168,9 +179,14 @@ impl Holders {
         }
     }
 
+    fn add_damaged(&mut self, number: i64) {
+        self.damaged.push(number);
+    }
+
     fn counted(&self) -> impl Iterator<Item = i64> + '_ {
-        let deltas = if self.plain.is_some() { &[][..] } else { &self.deltas };
-        self.plain.into_iter().chain(deltas.iter().copied())
+        let (deltas, damaged) =
+            if self.plain.is_some() { (&[][..], &[][..]) } else { (&self.deltas[..], &self.damaged[..]) };
+        self.plain.into_iter().chain(deltas.iter().chain(damaged).copied())
     }
 }
 

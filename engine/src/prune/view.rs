@@ -10,11 +10,11 @@ use keepfast_repo_format::id::{PackId, SessionId, SnapshotId, WriterId};
 use keepfast_repo_format::layout;
 
 use super::{OnDamage, PruneError};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::History;
 use crate::index::SurveyedPack;
 use crate::repository::Repository;
-use crate::session::condemned;
+use crate::session::{condemned, damage};
 
 /// One look at the repository.
 pub(super) struct View {
@@ -24,6 +24,8 @@ pub(super) struct View {
     pub(super) stored: HashMap<PackId, u64>,
     /// Packs on any list.
     pub(super) condemned: HashSet<PackId>,
+    /// Packs that a check on this machine has found damaged.
+    damaged: HashSet<PackId>,
     /// Lists that were there before sessions were waited for; all of them if nobody waited.
     eligible: Option<HashSet<Place>>,
     own: Option<SessionId>,
@@ -51,7 +53,8 @@ impl View {
             let packs = listed.iter().map(|object| (layout::parse_pack(object.name.as_str()), object.length));
             let stored = packs.filter_map(|(id, length)| Some((id?, length))).collect();
             let condemned = lists.iter().flat_map(|list| &list.packs).copied().collect();
-            let view = Self { lists, history, stored, condemned, eligible: eligible.clone(), own };
+            let damaged = damage::noted(&repository.state)?;
+            let view = Self { lists, history, stored, condemned, damaged, eligible: eligible.clone(), own };
             // A visible pack that is gone is lost, or another collector has moved what was live in it between two of these looks: then this one
             // has seen neither the pack nor what took its place, and would take bases of what was moved for dead.
             let is_complete = repository.index.survey().iter().all(|pack| view.is_stored(pack));
@@ -66,16 +69,13 @@ impl View {
         if on_damage == OnDamage::Ignore {
             return Ok(());
         }
+        if let Some(lost) = repository.index.unreadable().into_iter().next() {
+            return Err(Error::LostIndex { object: layout::index(&lost.object), why: lost.why });
+        }
         if let Some((slot, why)) = self.history.damaged().first() {
             return Err(PruneError::DamagedSlot { slot: slot.clone(), why: why.to_string() }.into());
         }
-        let remembered = repository.index.cached_names(layout::LOG_FOLDER)?.into_iter().filter(|name| {
-            layout::parse_log(name).is_some_and(|(writer, sequence)| !self.history.is_filled(&writer, sequence))
-        });
-        let broken = self.history.broken_links().iter().chain(self.history.lost()).cloned();
-        let mut lost: Vec<String> = broken.chain(remembered).collect();
-        lost.sort();
-        lost.dedup();
+        let lost = self.history.lost_slots(repository)?;
         match lost.first() {
             Some(slot) => Err(PruneError::LostSlots { slot: slot.clone(), count: lost.len() }.into()),
             None => Ok(()),
@@ -117,7 +117,12 @@ impl View {
 
     /// Whether live chunks may be left to this pack alone.
     pub(super) fn is_reliable(&self, pack: &SurveyedPack) -> bool {
-        self.is_stored(pack) && !self.condemned.contains(&pack.summary.id)
+        self.is_stored(pack) && !self.condemned.contains(&pack.summary.id) && !self.is_damaged(pack)
+    }
+
+    /// Whether something in it may not be readable: another copy of what it holds goes first.
+    pub(super) fn is_damaged(&self, pack: &SurveyedPack) -> bool {
+        self.damaged.contains(&pack.summary.id)
     }
 
     /// Whether the snapshot is visible.
