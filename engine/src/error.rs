@@ -337,6 +337,15 @@ impl Error {
         }
     }
 
+    /// Whether the storage gave no answer, or one that says nothing of the object: what it fails to do may concern all of it.
+    pub fn is_of_storage(&self) -> bool {
+        match self {
+            Self::Storage(_) => !self.is_damage(),
+            Self::Base { source, .. } | Self::Content { source, .. } => source.is_of_storage(),
+            _ => false,
+        }
+    }
+
     /// Whether it concerns stored data that is damaged or missing, so that other data may still be readable.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Object { .. } | Self::ObjectHash { .. } | Self::MissingChunk { .. } | Self::Node { .. })

@@ -127,6 +127,11 @@ impl Reader {
         blake3::derive_key("keepfast 2026 fingerprints of secrets in output", self.keys.data_chunk_id(b"").as_bytes())
     }
 
+    /// Whether the storage still answers: after an error that may concern one object, or all.
+    pub fn storage_answers(&self) -> bool {
+        self.backend.list(layout::CONFIG_FOLDER).is_ok()
+    }
+
     /// The index behind this reader.
     pub fn index(&self) -> &LocalIndex {
         &self.index

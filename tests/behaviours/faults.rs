@@ -186,6 +186,37 @@ fn a_restore_says_that_the_storage_failed() {
 }
 
 #[test]
+fn a_restore_ends_when_the_storage_has_gone_instead_of_waiting_for_it_once_a_file() {
+    let scene = Scene::new();
+    let client = scene.client();
+    let snapshot = client.snapshots()[0].id;
+    let restore = |faults: Vec<Fault>| {
+        let target = tempfile::tempdir().unwrap();
+        let recording = Arc::new(RecordingBackend::new(client.objects.clone()));
+        let faulty = Arc::new(FaultyBackend::new(recording.clone(), faults));
+        let repository = client.open_on(faulty.clone()).unwrap();
+        let opening = recording.take();
+        let options = client.options_to(target.path());
+        let restored = crate::support::sandbox::restore_from(&repository, snapshot, &options);
+        faulty.verify_all_faults_reached();
+        (restored.map(|(summary, _)| summary), opening, recording.take())
+    };
+    let count = |records: &[Record], wanted| records.iter().filter(|record| record.operation == wanted).count() as u64;
+    let (_, opening, reading) = restore(Vec::new());
+    // The last one is content: the tree has been read by then.
+    let last = count(&opening, Operation::Get) + count(&reading, Operation::Get);
+    let lists = count(&opening, Operation::List) + count(&reading, Operation::List);
+    for kind in [ErrorKind::Transient, ErrorKind::Denied, ErrorKind::Other] {
+        let gone = |operation, nth| Fault::new(operation, "", nth, kind, Moment::BeforeEffect).and_ever_after();
+        let (restored, ..) = restore(vec![gone(Operation::Get, last), gone(Operation::List, lists + 1)]);
+        assert!(matches!(restored, Err(Error::Storage(_))), "{kind:?}: {restored:?}");
+        // A storage that answers keeps nobody from the other files.
+        let (restored, ..) = restore(vec![gone(Operation::Get, last)]);
+        assert!(!restored.unwrap().problems.is_empty(), "{kind:?}: nothing is said");
+    }
+}
+
+#[test]
 fn a_cancelled_backup_is_void_and_the_next_one_works() {
     struct After(std::sync::atomic::AtomicU64);
     impl keepfast_engine::events::Events for After {

@@ -249,6 +249,10 @@ impl Shared<'_> {
             Error::Target(TargetError { kind: TargetErrorKind::Full, .. }) | Error::Cancelled | Error::Index(_) => {
                 self.fatal.lock().expect("no holder panics").get_or_insert(error);
             }
+            // Else each file that is left would be waited for as long as this one, and come to nothing.
+            error if error.is_of_storage() && !self.reader.storage_answers() => {
+                self.fatal.lock().expect("no holder panics").get_or_insert(error);
+            }
             error => self.problem(path.to_vec(), ProblemCode::Unreadable, describe(&error)),
         }
     }
@@ -280,8 +284,12 @@ fn folders(
 ) -> Result<()> {
     for entry in cursor {
         shared.check()?;
-        // Damage was named on the way there.
-        let Ok(entry) = entry else { continue };
+        let entry = match entry {
+            Ok(entry) => entry,
+            // It was named on the way there.
+            Err(error) if error.is_damage() => continue,
+            Err(error) => return Err(error),
+        };
         if entry.metadata.file_type != FileType::Directory {
             continue;
         }
