@@ -17,6 +17,7 @@ mod behaviours {
     mod archives;
     mod archives_hostile;
     mod archives_stored;
+    mod archives_waiting;
     mod big_files;
     mod catalog;
     mod catalog_states;

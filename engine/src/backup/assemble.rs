@@ -60,6 +60,20 @@ pub(super) fn assemble<'env>(
     segmenter: Segmenter<'env>,
     steps: &Receiver<Step>,
 ) -> Result<Outcome> {
+    in_order(plan, lane, segmenter, steps).map_err(|error| {
+        lane.writer.fail(error);
+        // The thread of an archive waits for room among steps that lie in this queue; the sequencer may wait for that thread.
+        steps.iter().for_each(drop);
+        Error::Cancelled
+    })
+}
+
+fn in_order<'env>(
+    plan: &'env Plan<'env>,
+    lane: &Lane,
+    segmenter: Segmenter<'env>,
+    steps: &Receiver<Step>,
+) -> Result<Outcome> {
     let reader = lane.repository.reader();
     let root = |before: &Snapshot| Root { id: before.manifest.root, level: before.manifest.root_level };
     let older = lane.before.map(|before| OlderNodes::new(&reader, root(before)));

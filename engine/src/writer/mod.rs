@@ -298,7 +298,8 @@ impl Writer {
         self.failure.lock().expect("no holder panics").take()
     }
 
-    fn fail(&self, error: Error) {
+    /// Ends everything that goes to this writer, at its next look. The first cause is kept for [`Writer::cause`].
+    pub fn fail(&self, error: Error) {
         let mut failure = self.failure.lock().expect("no holder panics");
         // The first failure is the cause; later ones follow from it.
         failure.get_or_insert(error);
