@@ -212,6 +212,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {
             "nothing of this run is visible; free some space and run it again"
         }
+        EngineError::Storage(error) if error.source.to_string().contains("RequestTimeTooSkewed") => {
+            "set the clock of this machine: the service refuses requests that are minutes off"
+        }
         EngineError::Storage(StorageError { kind: ErrorKind::Denied, .. }) => {
             "check who owns the repository's files, or what the credentials for the storage allow"
         }

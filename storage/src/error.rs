@@ -48,7 +48,7 @@ impl ErrorKind {
 
 /// An operation on an object failed.
 #[derive(Debug, thiserror::Error)]
-#[error("can not {operation} {name} in {location}")]
+#[error("can not {operation} {}{location}", of_whole(name))]
 pub struct StorageError {
     /// What the caller can act on.
     pub kind: ErrorKind,
@@ -61,6 +61,11 @@ pub struct StorageError {
     /// What the system said.
     #[source]
     pub source: io::Error,
+}
+
+/// A name as a part of a sentence; of the repository as a whole there is none.
+fn of_whole(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!("{name} in ") }
 }
 
 impl StorageError {
@@ -79,5 +84,17 @@ impl StorageError {
     #[must_use]
     pub fn with_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_object_and_place_or_the_place_alone() {
+        let text = |name: &str| StorageError::from_io("list", name, "s3://b/p", io::Error::other("x")).to_string();
+        assert_eq!(text("packs"), "can not list packs in s3://b/p");
+        assert_eq!(text(""), "can not list s3://b/p");
     }
 }

@@ -73,7 +73,8 @@ impl Output {
     /// The system has no file descriptor left, or no `/dev/null`.
     pub fn claim(&self) -> io::Result<()> {
         let own = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        let nothing = File::options().write(true).open("/dev/null")?;
+        let nothing = File::options().write(true).open("/dev/null");
+        let nothing = nothing.map_err(|error| io::Error::new(error.kind(), format!("/dev/null: {error}")))?;
         let mut stdout = self.stdout.lock().expect("no holder panics");
         stdout.flush()?;
         *stdout = buffered(Box::new(own));

@@ -166,7 +166,8 @@ fn a_service_that_finds_the_clock_wrong_is_quoted() {
     for verb in [&["backup", "."][..], &["snapshots"], &["prune"], &["check"]] {
         server.fail("GET", "", 100, skewed.clone());
         let run = place.ends_with(1, verb);
-        assert!(has(&run.err, &["RequestTimeTooSkewed"]), "{run:?}");
+        assert!(has(&run.err, &["RequestTimeTooSkewed", "set the clock of this machine"]), "{run:?}");
+        assert!(!has(&run.err, &["credentials"]), "{run:?}");
         server.forget_faults();
     }
     assert_eq!(place.snapshots().len(), 1);
