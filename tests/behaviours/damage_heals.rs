@@ -141,6 +141,28 @@ fn a_backup_after_a_check_does_not_rely_on_a_pack_that_was_found_damaged() {
 }
 
 #[test]
+fn a_prune_on_a_machine_that_knows_of_no_damage_keeps_what_another_one_has_stored_again() {
+    let scene = Scene::new(9);
+    let mut finished = 0;
+    for name in scene.packs(b'D') {
+        let client = scene.client(|image| flip(image, &name));
+        let other = scene.client(|image| flip(image, &name));
+        other.open_cached_on(client.objects.clone()).unwrap().history().unwrap();
+        assert!(check_all(&client).damaged_packs > 0, "{name}");
+        assert_next_backup_is_whole(&scene, &client, name.as_str());
+        let repository = other.open_cached_on(client.objects.clone()).unwrap();
+        match prune(&repository, &sandbox::client(), &all_of_it(), &Silent) {
+            Ok(report) => finished += u32::from(report.finished),
+            // What only the older snapshot has is in no other pack.
+            Err(error) => assert!(matches!(error, Error::Prune(_)), "{name}: {error}"),
+        }
+        let newest = client.snapshots().pop().unwrap().id;
+        assert_same(&scene.state, &capture(&client.restore(newest)), &format!("{name}: after the other's prune"));
+    }
+    assert!(finished > 0, "each damage stops the other's prune");
+}
+
+#[test]
 fn a_share_of_few_packs_is_at_least_one_of_them() {
     let scene = Scene::new(8);
     let mut seen = std::collections::HashSet::new();

@@ -63,8 +63,8 @@ pub(super) struct Usage {
     pub(super) missing: u64,
 }
 
-/// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one in the oldest pack counts that is
-/// not damaged; where none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
+/// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one counts in the pack that this machine
+/// got to know last of those not damaged: it may have been stored again because another one is, as only another machine knows. Where none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
 pub(super) fn usage(
     repository: &Repository,
     view: &View,
@@ -174,7 +174,7 @@ impl Holders {
 
     fn add(&mut self, copy: Copy) {
         match copy {
-            Copy::Plain(number) => self.plain = Some(self.plain.map_or(number, |first| first.min(number))),
+            Copy::Plain(number) => self.plain = self.plain.max(Some(number)),
             Copy::Delta(number) => self.deltas.push(number),
         }
     }
