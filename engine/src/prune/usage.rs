@@ -64,7 +64,8 @@ pub(super) struct Usage {
 }
 
 /// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one counts in the pack that this machine
-/// got to know last of those not damaged: it may have been stored again because another one is, as only another machine knows. Where none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
+/// got to know last of those not damaged: it may have been stored again because another one is, as only another machine knows. Where
+/// none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
 pub(super) fn usage(
     repository: &Repository,
     view: &View,
