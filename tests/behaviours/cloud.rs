@@ -41,12 +41,10 @@ fn numbered(location: impl Fn(&str) -> String) -> impl Fn() -> Box<dyn Backend> 
     }
 }
 
-/// moto looks whether the object is there and stores it in two steps: on a busy machine two of sixteen racers were told that they
-/// had created it. Our own server, below, is raced.
 #[test]
-fn a_bucket_of_moto_keeps_the_contract_while_nobody_races() {
+fn a_bucket_of_moto_keeps_the_contract() {
     let Some(server) = Server::moto() else { return };
-    conformance::check_without_races(&numbered(|prefix| server.location(prefix)));
+    conformance::check(&numbered(|prefix| server.location(prefix)));
 }
 
 #[test]

@@ -117,7 +117,6 @@ fn soak(storage: &Storage, crowd: Crowd, time: Duration) {
         ledger: Ledger::default(),
         gate: RwLock::new(()),
         end: Instant::now() + time,
-        races: matches!(storage, Storage::Bucket(_)),
         over: AtomicBool::new(false),
         tally: Mutex::default(),
     };

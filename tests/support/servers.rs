@@ -12,6 +12,23 @@ use std::time::{Duration, Instant};
 /// Longest start of a server: Python on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// moto looks whether an object is there and stores it in two steps. Services of S3 decide about one name in one step, and so
+/// does this one: it stores one object at a time.
+const MOTO: &str = "
+from threading import Lock
+from moto.s3.responses import S3Response
+from moto.server import main
+
+lock, put_object = Lock(), S3Response.put_object
+
+def one_at_a_time(self):
+    with lock:
+        return put_object(self)
+
+S3Response.put_object = one_at_a_time
+main()
+";
+
 /// A running server with a bucket named `bucket`. Ends when dropped.
 pub struct Server {
     child: Child,
@@ -25,11 +42,8 @@ pub struct Server {
 impl Server {
     /// moto's server; `None`, and a printed reason, where there is none.
     pub fn moto() -> Option<Self> {
-        let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
         let port = free_port();
-        let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        let server = Self::start(command, port, None)?;
+        let server = Self::start(moto(port)?, port, None)?;
         let answer = server.send("PUT /bucket HTTP/1.1");
         assert!(answer.starts_with("HTTP/1.1 200"), "moto makes no bucket: {answer}");
         Some(server)
@@ -37,10 +51,9 @@ impl Server {
 
     /// The same behind TLS, with a certificate that nobody trusts, and without a bucket.
     pub fn untrusted_moto() -> Option<Self> {
-        let program = program("KEEPFAST_MOTO_SERVER", "moto_server")?;
         let port = free_port();
-        let mut command = Command::new(program);
-        command.args(["-s", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut command = moto(port)?;
+        command.arg("-s");
         Self::start(command, port, None)
     }
 
@@ -103,7 +116,9 @@ impl Server {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if let Some(status) = self.child.try_wait().unwrap() {
-                println!("skipped: {:?} does not run here: {status}", self.command.get_program());
+                let program = self.command.get_program();
+                assert!(!is_ci(), "{program:?} does not run: {status}");
+                println!("skipped: {program:?} does not run here: {status}");
                 return false;
             }
             assert!(start.elapsed() < START_LIMIT, "{:?} does not listen", self.command.get_program());
@@ -129,6 +144,15 @@ impl Drop for Server {
     }
 }
 
+/// What starts moto: its server is a script for the Python beside it.
+fn moto(port: u16) -> Option<Command> {
+    let beside = program("KEEPFAST_MOTO_SERVER", "moto_server")?.with_file_name("python3");
+    let python = if beside.is_file() { beside } else { "python3".into() };
+    let mut command = Command::new(python);
+    command.args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.to_string()]);
+    Some(command)
+}
+
 /// The program that a variable names, or else the one in `PATH` or beside the Python of the independent reader. With
 /// `CI=true` it must be there.
 fn program(variable: &str, name: &str) -> Option<PathBuf> {
@@ -141,11 +165,15 @@ fn program(variable: &str, name: &str) -> Option<PathBuf> {
     let found =
         std::env::split_paths(&path).chain(of_python).map(|folder| folder.join(name)).find(|file| file.is_file());
     if found.is_none() {
-        let is_needed = std::env::var_os("CI").as_deref() == Some(OsStr::new("true"));
-        assert!(!is_needed, "no {name} in PATH, and {variable} names none");
+        assert!(!is_ci(), "no {name} in PATH, and {variable} names none");
         println!("skipped: no {name} in PATH, and {variable} names none");
     }
     found
+}
+
+/// Whether all tools must be there.
+fn is_ci() -> bool {
+    std::env::var_os("CI").as_deref() == Some(OsStr::new("true"))
 }
 
 /// A port that nobody listens on, most likely still when the server starts.

@@ -21,16 +21,6 @@ const LARGE_BYTES: usize = 40 << 20;
 /// # Panics
 /// At the first check that does not hold.
 pub fn check(make: &dyn Fn() -> Box<dyn Backend>) {
-    check_without_races(make);
-    of_racing_puts_exactly_one_creates(&*make());
-}
-
-/// Every check but the one of racing creators: for a server that keeps the contract as long as requests for one name come one
-/// after the other.
-///
-/// # Panics
-/// At the first check that does not hold.
-pub fn check_without_races(make: &dyn Fn() -> Box<dyn Backend>) {
     let checks: &[fn(&dyn Backend)] = &[
         an_object_is_read_as_it_was_put,
         parts_are_joined_in_order,
@@ -38,6 +28,7 @@ pub fn check_without_races(make: &dyn Fn() -> Box<dyn Backend>) {
         a_large_object_is_read_whole_and_in_part,
         a_second_put_changes_nothing,
         racing_puts_of_different_names_all_create,
+        of_racing_puts_exactly_one_creates,
         ranges_give_exactly_their_bytes,
         ranges_beyond_the_end_are_errors,
         absent_objects_are_not_found,

@@ -33,8 +33,6 @@ pub struct Stage {
     /// Held by all who work; taken alone by whoever looks.
     pub gate: RwLock<()>,
     pub end: Instant,
-    /// The server decides about puts of one name without a lock, as moto does: a probe may catch it at that.
-    pub races: bool,
     /// Somebody has failed.
     pub over: AtomicBool,
     /// How runs ended, for people.
@@ -201,9 +199,6 @@ pub fn collect(stage: &Stage, host: &Host, mut random: Random) {
                 }
             }
             Ending::Code(11) => {}
-            Ending::Code(1) if stage.races && run.told().contains("racing puts") => {
-                host.run(&["repository", "probe"], Fate::Peace);
-            }
             Ending::Code(130) | Ending::Signal(_) if fate != Fate::Peace => {}
             _ => panic!("{}", run.told()),
         }
