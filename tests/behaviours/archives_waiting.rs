@@ -2,7 +2,6 @@
 //! Archives that have a thread of their own wait for their turn: a backup that fails before it comes ends all the same.
 
 use std::fs;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
@@ -11,8 +10,8 @@ use std::time::Duration;
 use keepfast_engine::Error;
 use keepfast_engine::backup::{Archives, BackupOptions, Summary, backup};
 use keepfast_engine::events::Events;
-use keepfast_storage::testing::{Fault, FaultyBackend, MemBackend, Moment, Operation};
-use keepfast_storage::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
+use keepfast_storage::ErrorKind;
+use keepfast_storage::testing::{Fault, FaultyBackend, HookedBackend, MemBackend, Moment, Operation};
 
 use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, client};
@@ -37,47 +36,10 @@ impl Events for Gate {
     }
 }
 
-/// Packs wait at the gate.
-struct Gated {
-    inner: FaultyBackend,
-    gate: Arc<Gate>,
-}
-
-impl Backend for Gated {
-    fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, StorageError> {
-        if name.as_str().starts_with("packs/") {
-            let is_open = self.gate.is_open.lock().unwrap();
-            drop(self.gate.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
-        }
-        self.inner.put_if_absent(name, parts)
-    }
-
-    fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        self.inner.get(name, range)
-    }
-
-    fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        self.inner.length(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
-        self.inner.list(folder)
-    }
-
-    fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
-        self.inner.delete(name)
-    }
-
-    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
-        self.inner.rely_on(name)
-    }
-
-    fn barrier(&self) -> Result<(), StorageError> {
-        self.inner.barrier()
-    }
-
-    fn location(&self) -> String {
-        self.inner.location()
+impl Gate {
+    fn wait(&self) {
+        let is_open = self.is_open.lock().unwrap();
+        drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
     }
 }
 
@@ -104,7 +66,13 @@ fn refused(files: usize, wanted: u64) -> Result<Summary, Error> {
     let gate = Arc::new(Gate { read: 0.into(), wanted, is_open: Mutex::new(false), opened: Condvar::new() });
     let fault = Fault::new(Operation::Put, "packs/", 1, ErrorKind::Full, Moment::BeforeEffect).and_ever_after();
     let objects: Arc<MemBackend> = sandbox.objects.clone();
-    let backend = Arc::new(Gated { inner: FaultyBackend::new(objects, vec![fault]), gate: gate.clone() });
+    let gated = gate.clone();
+    let wait = move |operation, name: &str| {
+        if operation == Operation::Put && name.starts_with("packs/") {
+            gated.wait();
+        }
+    };
+    let backend = Arc::new(HookedBackend::new(Arc::new(FaultyBackend::new(objects, vec![fault])), wait));
     let (done, outcome) = mpsc::channel();
     thread::spawn(move || {
         let repository = sandbox.open_on(backend).unwrap();

@@ -2,7 +2,6 @@
 //! A repository knows what its storage guarantees, and refuses what that does not carry: a second writer, or deleting beside
 //! writers. A storage far away is probed before it is written to, one that is trusted is not.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use keepfast_engine::Error;
@@ -13,8 +12,10 @@ use keepfast_engine::repository::{Distance, Found, LocalFolders, Repository};
 use keepfast_engine::session::{Role, Session};
 use keepfast_repo_format::id::WriterId;
 use keepfast_storage::probe::{Capabilities, Use};
-use keepfast_storage::testing::{Fault, FaultyBackend, MemBackend, Moment, Operation, RecordingBackend};
-use keepfast_storage::{Backend, Delete, ErrorKind, Listed, Name, Put, StorageError};
+use keepfast_storage::testing::{
+    Fault, FaultyBackend, MemBackend, Moment, Operation, OverwritingBackend, RecordingBackend,
+};
+use keepfast_storage::{Backend, ErrorKind, Name};
 
 use crate::support::sandbox::{Sandbox, client};
 
@@ -23,37 +24,6 @@ const NOW: u64 = 1_700_000_000;
 fn open_at(sandbox: &Sandbox, backend: Arc<dyn Backend>, distance: Distance) -> Repository {
     let folders = LocalFolders { cache: None, state: sandbox.path("state") };
     Found::locate(backend).unwrap().at(distance).open(&sandbox.credential(), &folders).unwrap()
-}
-
-/// A gateway that says yes to a conditional put, and overwrites what is there.
-struct Overwriting(Arc<MemBackend>);
-
-impl Backend for Overwriting {
-    fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, StorageError> {
-        self.0.edit(|image| image.insert(name.clone(), parts.concat()));
-        Ok(Put::Created)
-    }
-    fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        self.0.get(name, range)
-    }
-    fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        self.0.length(name)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
-        self.0.list(folder)
-    }
-    fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
-        self.0.delete(name)
-    }
-    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
-        self.0.rely_on(name)
-    }
-    fn barrier(&self) -> Result<(), StorageError> {
-        self.0.barrier()
-    }
-    fn location(&self) -> String {
-        "overwriting".to_owned()
-    }
 }
 
 #[test]
@@ -112,7 +82,7 @@ fn what_a_probe_could_not_remove_disturbs_nobody() {
 #[test]
 fn without_create_once_a_writer_is_admitted_alone_and_prune_never() {
     let sandbox = Sandbox::new();
-    let backend = Arc::new(Overwriting(sandbox.objects.clone()));
+    let backend = Arc::new(OverwritingBackend::new(sandbox.objects.clone()));
     let repository = open_at(&sandbox, backend.clone(), Distance::Remote);
     let own = WriterId([1; 16]);
     repository.admit_writer(own, NOW).unwrap();
@@ -145,7 +115,7 @@ fn without_create_once_a_writer_is_admitted_alone_and_prune_never() {
 #[test]
 fn a_result_is_of_one_location_alone() {
     let sandbox = Sandbox::new();
-    let gateway = open_at(&sandbox, Arc::new(Overwriting(sandbox.objects.clone())), Distance::Remote);
+    let gateway = open_at(&sandbox, Arc::new(OverwritingBackend::new(sandbox.objects.clone())), Distance::Remote);
     gateway.probe(NOW).unwrap();
     let direct = open_at(&sandbox, sandbox.objects.clone(), Distance::Remote);
     assert_eq!(direct.capabilities().unwrap(), None);

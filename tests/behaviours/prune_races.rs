@@ -6,15 +6,14 @@ mod deltas;
 mod stops;
 mod story;
 
-use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use keepfast_engine::Error;
 use keepfast_engine::prune::PruneOptions;
-use keepfast_engine::{Error, Result};
 use keepfast_repo_format::id::SnapshotId;
-use keepfast_storage::testing::{Operation, SimBackend};
-use keepfast_storage::{Backend, Delete, Listed, Name, Put, StorageError};
+use keepfast_storage::Backend;
+use keepfast_storage::testing::{HookedBackend, Operation};
 
 use crate::support::collector::{all_of_it, forget, prune_on, undelete};
 use crate::support::history_script::{Contents, Machine, on_disk, write_files};
@@ -80,53 +79,6 @@ impl Schedule for Turns {
         if state.current == party {
             self.pass_on(&mut state);
         }
-    }
-}
-
-/// A backend of which each call waits for its turn.
-struct Stepped {
-    inner: SimBackend,
-    turns: Arc<dyn Schedule>,
-    party: usize,
-}
-
-impl Backend for Stepped {
-    fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, StorageError> {
-        self.turns.step(self.party, Operation::Put, name.as_str());
-        self.inner.put_if_absent(name, parts)
-    }
-
-    fn get(&self, name: &Name, range: Option<Range<u64>>) -> Result<Vec<u8>, StorageError> {
-        self.turns.step(self.party, Operation::Get, name.as_str());
-        self.inner.get(name, range)
-    }
-
-    fn length(&self, name: &Name) -> Result<u64, StorageError> {
-        self.turns.step(self.party, Operation::Length, name.as_str());
-        self.inner.length(name)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
-        self.turns.step(self.party, Operation::List, folder);
-        self.inner.list(folder)
-    }
-
-    fn delete(&self, name: &Name) -> Result<Delete, StorageError> {
-        self.turns.step(self.party, Operation::Delete, name.as_str());
-        self.inner.delete(name)
-    }
-
-    fn rely_on(&self, name: &Name) -> Result<(), StorageError> {
-        self.inner.rely_on(name)
-    }
-
-    fn barrier(&self) -> Result<(), StorageError> {
-        self.turns.step(self.party, Operation::Barrier, "");
-        self.inner.barrier()
-    }
-
-    fn location(&self) -> String {
-        self.inner.location()
     }
 }
 
@@ -197,8 +149,9 @@ fn act(place: &Place, name: &str, turns: Arc<dyn Schedule>, tasks: &[Task]) -> (
             .enumerate()
             .map(|(party, task)| {
                 let turns = Arc::clone(&turns);
-                let inner = after.disk.another_handle();
-                let backend: Arc<dyn Backend> = Arc::new(Stepped { inner, turns: Arc::clone(&turns), party });
+                let (disk, waiting) = (Arc::new(after.disk.another_handle()), Arc::clone(&turns));
+                let wait = move |operation, name: &str| waiting.step(party, operation, name);
+                let backend: Arc<dyn Backend> = Arc::new(HookedBackend::new(disk, wait));
                 let names = ["gamma", "delta", "epsilon", "zeta"];
                 // Some go on with what a machine remembers, some begin anew.
                 let machine = match party {

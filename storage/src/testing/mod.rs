@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backends for tests, and the suite that every backend passes. Feature `testing`; never part of a release.
 //!
-//! [`MemBackend`] holds objects in memory, [`SimBackend`] also forgets what a crash may take. [`RecordingBackend`] and
-//! [`FaultyBackend`] wrap any other: to count what was asked for, and to fail where a plan says so. [`TestClock`] waits
-//! without waiting. They panic where a test is wrong.
+//! [`MemBackend`] holds objects in memory, [`SimBackend`] also forgets what a crash may take. [`RecordingBackend`],
+//! [`FaultyBackend`] and [`HookedBackend`] wrap any other: to count what was asked for, to fail where a plan says so, to act before
+//! each call. [`OverwritingBackend`] breaks the contract. [`TestClock`] waits without waiting. They panic where a test is wrong.
 
 mod clock;
 pub mod conformance;
 mod faulty;
+mod hooked;
 mod image;
 mod mem;
+mod overwriting;
 mod recording;
 mod sim;
 #[cfg(test)]
@@ -19,8 +21,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::TestClock;
 pub use faulty::{Fault, FaultyBackend, Moment};
+pub use hooked::HookedBackend;
 pub use image::Image;
 pub use mem::MemBackend;
+pub use overwriting::OverwritingBackend;
 pub use recording::{Record, RecordingBackend};
 pub use sim::{Mutation, SimBackend};
 

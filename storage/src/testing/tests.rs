@@ -49,46 +49,20 @@ fn the_recording_backend_keeps_the_contract() {
 }
 
 #[test]
+fn the_hooked_backend_keeps_the_contract() {
+    conformance::check(&|| Box::new(HookedBackend::new(Arc::new(MemBackend::new()), |_, _| {})));
+}
+
+#[test]
 fn the_faulty_backend_without_faults_keeps_the_contract() {
     conformance::check(&|| Box::new(FaultyBackend::new(Arc::new(MemBackend::new()), Vec::new())));
     conformance::check(&|| Box::new(Reserve::new(Arc::new(MemBackend::new()))));
 }
 
-/// What one popular S3 gateway does: it says yes to a conditional put, and overwrites.
-struct Overwriting(MemBackend);
-
-impl Backend for Overwriting {
-    fn put_if_absent(&self, name: &Name, parts: &[&[u8]]) -> Result<Put, crate::StorageError> {
-        self.0.edit(|image| image.insert(name.clone(), parts.concat()));
-        Ok(Put::Created)
-    }
-    fn get(&self, name: &Name, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, crate::StorageError> {
-        self.0.get(name, range)
-    }
-    fn length(&self, name: &Name) -> Result<u64, crate::StorageError> {
-        self.0.length(name)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<crate::Listed>, crate::StorageError> {
-        self.0.list(folder)
-    }
-    fn delete(&self, name: &Name) -> Result<Delete, crate::StorageError> {
-        self.0.delete(name)
-    }
-    fn rely_on(&self, name: &Name) -> Result<(), crate::StorageError> {
-        self.0.rely_on(name)
-    }
-    fn barrier(&self) -> Result<(), crate::StorageError> {
-        self.0.barrier()
-    }
-    fn location(&self) -> String {
-        self.0.location()
-    }
-}
-
 #[test]
 #[should_panic(expected = "Exists")]
 fn a_backend_that_overwrites_fails_the_suite() {
-    conformance::check(&|| Box::new(Overwriting(MemBackend::new())));
+    conformance::check(&|| Box::new(OverwritingBackend::new(Arc::new(MemBackend::new()))));
 }
 
 #[test]
