@@ -121,7 +121,8 @@ impl SftpError {
 impl From<SftpError> for io::Error {
     fn from(error: SftpError) -> Self {
         let kind = match &error {
-            SftpError::Start { source, .. } => source.kind(),
+            // What is not there or not allowed is the program, not what was asked for.
+            SftpError::Start { .. } => io::ErrorKind::Other,
             // Authentication does not become better by trying again.
             SftpError::Closed { stderr, .. } if is_denial(stderr) => io::ErrorKind::PermissionDenied,
             SftpError::Closed { .. } => io::ErrorKind::ConnectionAborted,

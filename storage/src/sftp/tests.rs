@@ -120,3 +120,14 @@ proptest::proptest! {
 fn a_servers_words_can_not_move_the_cursor() {
     assert_eq!(error::printable("one\u{1b}[2J\r\n\n  two\u{7}\u{9b}x  \n"), "one[2J / twox");
 }
+
+#[test]
+fn an_ssh_program_that_can_not_be_run_says_nothing_of_the_folder() {
+    let here = tempfile::tempdir().unwrap();
+    for program in [here.path().join("ssh"), here.path().to_path_buf()] {
+        let options = SftpOptions { command: vec![program.into()], ..SftpOptions::default() };
+        let error = SftpBackend::open(&parse("sftp://host/x").unwrap(), &options).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Other, "{error:?}");
+        assert!(error.source.to_string().starts_with("can not run the program"), "{error:?}");
+    }
+}
