@@ -328,6 +328,16 @@ impl Error {
         }
     }
 
+    /// Whether it says nothing of what is stored: the storage may answer when it is asked again, and the index is this machine's.
+    pub(crate) fn is_no_finding(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.kind == ErrorKind::Transient,
+            Self::Index(_) => true,
+            Self::Base { source, .. } | Self::Content { source, .. } => source.is_no_finding(),
+            _ => false,
+        }
+    }
+
     /// The pack that is damaged, if the error knows one.
     pub(crate) fn damaged_pack(&self) -> Option<PackId> {
         match self {

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// What the caller can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,11 +32,16 @@ impl ErrorKind {
     /// failed flush the system forgets that data is dirty, and trying again would succeed without having stored
     /// anything.
     pub fn of(source: &io::Error) -> Self {
+        if [Errno::MFILE, Errno::NFILE].iter().any(|few| source.raw_os_error() == Some(few.raw_os_error())) {
+            // No file can be opened until another one is closed.
+            return Self::Transient;
+        }
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            io::ErrorKind::TimedOut
+            io::ErrorKind::OutOfMemory
+            | io::ErrorKind::TimedOut
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -90,6 +97,15 @@ impl StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_machine_has_too_little_of_for_a_moment_says_nothing_of_the_object() {
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert_eq!(ErrorKind::of(&error.into()), ErrorKind::Transient, "{error}");
+        }
+        assert_eq!(ErrorKind::of(&io::ErrorKind::OutOfMemory.into()), ErrorKind::Transient);
+        assert_eq!(ErrorKind::of(&Errno::IO.into()), ErrorKind::Other);
+    }
 
     #[test]
     fn an_error_names_object_and_place_or_the_place_alone() {

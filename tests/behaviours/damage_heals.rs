@@ -12,8 +12,8 @@ use keepfast_engine::events::Silent;
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::prune::{OnDamage, PruneOptions, prune};
 use keepfast_repo_format::id::SnapshotId;
-use keepfast_storage::Name;
-use keepfast_storage::testing::{Image, MemBackend};
+use keepfast_storage::testing::{Fault, FaultyBackend, Image, MemBackend, Moment, Operation};
+use keepfast_storage::{ErrorKind, Name};
 
 use crate::support::capture::{Capture, assert_same, capture};
 use crate::support::collector::all_of_it;
@@ -244,5 +244,26 @@ fn a_lost_index_object_hides_nothing_from_readers_and_a_prune_writes_it_anew() {
             assert_eq!(kept, scene.snapshots, "{what}");
             assert_next_backup_is_whole(&scene, &client, &what);
         }
+    }
+}
+
+#[test]
+fn a_pack_that_the_storage_did_not_give_is_neither_noted_as_damaged_nor_as_whole() {
+    let scene = Scene::new(5);
+    let name = scene.packs(b'D').remove(0);
+    for is_damaged in [false, true] {
+        let client = scene.client(|image| {
+            if is_damaged {
+                flip(image, &name)
+            }
+        });
+        let before = check_all(&client);
+        assert_eq!(before.note, is_damaged.then_some(Note::Written));
+        let silent = Fault::new(Operation::Get, name.as_str(), 1, ErrorKind::Transient, Moment::BeforeEffect);
+        let backend = Arc::new(FaultyBackend::new(client.objects.clone(), vec![silent.and_ever_after()]));
+        let report = check(&client.open_on(backend.clone()).unwrap(), ReadData::All, 1, &Silent).unwrap();
+        backend.verify_all_faults_reached();
+        assert!(report.findings.iter().any(|finding| finding.place == name.as_str()), "{:?}", report.findings);
+        assert_eq!((report.damaged_packs, report.note), (0, before.note));
     }
 }

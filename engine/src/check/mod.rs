@@ -102,9 +102,9 @@ pub struct Report {
 pub fn check(repository: &Repository, read: ReadData, threads: usize, events: &dyn Events) -> Result<Report> {
     let history = repository.history()?;
     let (findings, unlisted) = (Mutex::default(), AtomicU64::new(0));
-    let (reader, damaged) = (repository.reader_of_storage(), Mutex::default());
+    let (reader, damaged, unread) = (repository.reader_of_storage(), Mutex::default(), Mutex::default());
     let segments = Mutex::default();
-    let checker = Checker { repository, reader, findings, unlisted, damaged, segments, events };
+    let checker = Checker { repository, reader, findings, unlisted, damaged, unread, segments, events };
     let mut report = Report::default();
     checker.stored_log(&history)?;
     checker.keys()?;
@@ -182,6 +182,8 @@ struct Checker<'a> {
     unlisted: AtomicU64,
     /// Packs that are there and not as they were written.
     damaged: Mutex<HashSet<PackId>>,
+    /// Packs that are as unknown as before.
+    unread: Mutex<HashSet<PackId>>,
     /// Segments that were read and can not be opened.
     segments: Mutex<HashSet<(PackId, u32)>>,
     events: &'a dyn Events,
@@ -213,7 +215,8 @@ impl Checker<'_> {
         let noted = || -> Result<Option<Note>> {
             let before = damage::noted(state)?;
             let visible: HashSet<PackId> = self.repository.index.packs().iter().map(|pack| pack.id).collect();
-            let read: HashSet<PackId> = read.iter().map(|pack| pack.id).collect();
+            let unread = self.unread.lock().expect("no holder panics");
+            let read: HashSet<PackId> = read.iter().map(|pack| pack.id).filter(|id| !unread.contains(id)).collect();
             let kept = before.iter().filter(|id| visible.contains(*id) && !read.contains(*id)).copied();
             let now = kept.chain(self.damaged.lock().expect("no holder panics").iter().copied()).collect();
             if now != before {

@@ -57,7 +57,8 @@ impl Checker<'_> {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = outcome {
-            self.damaged_pack(summary.id);
+            let packs = if error.is_no_finding() { &self.unread } else { &self.damaged };
+            packs.lock().expect("no holder panics").insert(summary.id);
             self.error(name, &error);
         }
     }
