@@ -121,15 +121,15 @@ fn an_init_that_does_not_know_how_it_ended_says_so_and_its_key_opens_what_is_the
 }
 
 #[test]
-fn an_init_that_fails_before_its_config_made_nothing_and_knows_it() {
+fn an_init_that_finds_no_space_made_nothing_and_knows_it() {
     for operations in 0..6 {
         let disk = Arc::new(SimBackend::new());
         let fault = Fault::new(Operation::Put, "", operations + 1, ErrorKind::Full, Moment::BeforeEffect);
         let result = init_with(&FaultyBackend::new(disk.clone(), vec![fault]), &FirstKey::Password(PASSWORD.into()));
         match result {
             Ok(_) => assert!(operations >= 4),
-            Err(Error::InitUnknown { .. }) => assert_eq!(operations, 3, "only the config makes it a question"),
-            Err(error) => assert!(operations < 3, "{error}"),
+            Err(Error::Storage(error)) => assert!(operations < 4 && error.kind == ErrorKind::Full, "{error}"),
+            Err(error) => panic!("{operations}: {error}"),
         }
         assert_eq!(disk.image().names(layout::CONFIG_FOLDER).len(), usize::from(operations >= 4));
     }

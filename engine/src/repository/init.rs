@@ -10,7 +10,7 @@ use keepfast_repo_format::key_slot::{KdfParams, KeyFile};
 use keepfast_repo_format::keys::{Keys, RootSecret};
 use keepfast_repo_format::{FormatError, crypto, layout};
 use keepfast_storage::probe::PROBE_FOLDER;
-use keepfast_storage::{Backend, Name, Put};
+use keepfast_storage::{Backend, ErrorKind, Name, Put};
 
 use super::object_name;
 use crate::error::{Error, Result};
@@ -129,9 +129,12 @@ impl NewRepository {
         backend.barrier()?;
         // A storage on a network may have gone down and come back since, without either, and call that durable.
         [&generation, &slot].into_iter().try_for_each(|name| backend.get(name, None).map(drop))?;
-        let unknown = |source: Error| Error::InitUnknown { location: backend.location(), source: Box::new(source) };
-        if self.put_config(backend).map_err(unknown)? {
-            return Ok(());
+        match self.put_config(backend) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // The storage has declined it, and does not have it.
+            Err(error) if is_full(&error) && is_absent(backend, &object_name(&layout::config(0))) => return Err(error),
+            Err(source) => return Err(Error::InitUnknown { location: backend.location(), source: Box::new(source) }),
         }
         // It means nothing beside another repository's config, which is the news.
         let _ = backend.delete(&slot);
@@ -193,6 +196,14 @@ fn repository_exists(backend: &dyn Backend, config: &Name) -> Error {
             Ok(found) => Error::RepositoryExists { location: backend.location(), id: found.repository() },
         },
     }
+}
+
+fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Storage(error) if error.kind == ErrorKind::Full)
+}
+
+fn is_absent(backend: &dyn Backend, name: &Name) -> bool {
+    backend.get(name, None).is_err_and(|error| error.kind == ErrorKind::NotFound)
 }
 
 fn invalid(error: FormatError) -> Error {
