@@ -45,9 +45,9 @@ impl Identity {
                 Err(rustix::io::Errno::WOULDBLOCK) => continue,
                 Err(error) => return Err(fail(&path, "lock")(error.into())),
             }
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(fail(&path, "read"))?;
-            let mut identity = match parse(&text) {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(fail(&path, "read"))?;
+            let mut identity = match str::from_utf8(&bytes).ok().and_then(parse) {
                 Some((writer, unfinished)) => Self { writer, unfinished, is_new: false, file, path },
                 None => Self { writer: WriterId(crypto::random()), unfinished: Vec::new(), is_new: true, file, path },
             };
@@ -85,7 +85,7 @@ impl Identity {
         self.save()
     }
 
-    /// Overwrites in place, so that the lock stays with the file; a torn write fails to parse and gives a new writer.
+    /// Overwrites in place, so that the lock stays with the file; what is torn or damaged fails to parse and gives a new writer.
     fn save(&mut self) -> Result<()> {
         let sessions: String = self.unfinished.iter().map(|session| format!("session {session}\n")).collect();
         let text = format!("writer {}\n{sessions}end\n", self.writer);
@@ -104,4 +104,24 @@ fn parse(text: &str) -> Option<(WriterId, Vec<SessionId>)> {
     let writer = WriterId::from_hex(first.strip_prefix("writer ")?)?;
     let sessions = rest.lines().map(|line| SessionId::from_hex(line.strip_prefix("session ")?));
     Some((writer, sessions.collect::<Option<_>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_damaged_costs_a_new_writer_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Identity::take(folder.path()).unwrap().writer;
+        assert_eq!(Identity::take(folder.path()).unwrap().writer, first);
+        for bytes in [&b""[..], b"writer", &[0xff; 100], &[0; 44]] {
+            std::fs::write(folder.path().join("writer-0"), bytes).unwrap();
+            let taken = Identity::take(folder.path()).unwrap();
+            assert!(taken.is_new && taken.writer != first, "{bytes:?}");
+            let new = taken.writer;
+            drop(taken);
+            assert_eq!(Identity::take(folder.path()).unwrap().writer, new);
+        }
+    }
 }
