@@ -7,7 +7,7 @@ mod suggest;
 mod vendor;
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -26,6 +26,7 @@ use crate::args::ImportArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
 use crate::options::backup::stream_path;
+use crate::options::input::standard_input;
 use crate::options::scope::absolute;
 use crate::options::{machine, repository, time};
 use crate::progress::Progress;
@@ -150,7 +151,7 @@ fn members(
         clock: time::now,
     };
     let input: Box<dyn Read> = match source {
-        Source::Stdin => Box::new(io::stdin()),
+        Source::Stdin => Box::new(standard_input()?),
         Source::File(file) => Box::new(open(file)?),
     };
     let client = machine::client(wanted.host.as_deref());
@@ -179,7 +180,7 @@ fn whole(
             (file.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![name], Vec::new())
         }
         (Source::Stdin, _) => {
-            let reader: Box<dyn Read + Send> = Box::new(io::stdin());
+            let reader: Box<dyn Read + Send> = Box::new(standard_input()?);
             let input = StreamInput::Reader(Mutex::new(Some(reader)));
             let stream = Stream::new(stream_path(&args.stdin_filename)?, input);
             (machine::working_directory()?, Vec::new(), vec![stream])

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,6 +14,7 @@ use keepfast_engine::source::{Case, ExcludeError, Excludes, ExcludesBuilder};
 
 use crate::args::{BackupArgs, ExcludeArgs, GlobalArgs, UnwrapArgs};
 use crate::exit::Failure;
+use crate::options::input::standard_input;
 use crate::options::scope::absolute;
 use crate::options::{repository, size, storage};
 
@@ -41,7 +42,7 @@ pub fn paths(args: &BackupArgs) -> Result<Vec<PathBuf>, Failure> {
 fn read_list(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut list = Vec::new();
     let read = if file.as_os_str() == "-" {
-        io::stdin().read_to_end(&mut list).map(drop)
+        standard_input()?.read_to_end(&mut list).map(drop)
     } else {
         fs::read(file).map(|bytes| list = bytes)
     };
@@ -59,7 +60,7 @@ pub fn streams(args: &BackupArgs) -> Result<Vec<Stream>, Failure> {
         if args.files_from.iter().chain(&args.files_from_raw).any(|file| file.as_os_str() == "-") {
             return Err(Failure::Usage("standard input can not be saved and be a list of files".to_string()));
         }
-        let reader: Box<dyn Read + Send> = Box::new(io::stdin());
+        let reader: Box<dyn Read + Send> = Box::new(standard_input()?);
         let input = StreamInput::Reader(Mutex::new(Some(reader)));
         streams.push(Stream::new(stream_path(&args.stdin_filename)?, input));
     }

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod catalog;
 pub mod cloud;
 pub mod credential;
+pub mod input;
 pub mod key_file;
 pub mod machine;
 pub mod new_file;

@@ -12,6 +12,7 @@ mod diff;
 mod drill;
 mod guides;
 mod json;
+mod limits;
 mod live;
 mod misuse;
 mod mount;

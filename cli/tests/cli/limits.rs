@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What whoever starts the program withholds from it: a standard input, open files, long files, space for its index.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use crate::sandbox::{Run, Sandbox};
+
+/// Runs it by a shell that sets a limit first, with no open files but the standard streams.
+fn limited(sandbox: &Sandbox, limit: &str, arguments: &[&str]) -> Run {
+    let program = sandbox.command(arguments);
+    let mut shell = Command::new("sh");
+    let script = format!("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit {limit} && exec \"$0\" \"$@\"");
+    shell.arg("-c").arg(script).arg(program.get_program()).args(arguments).current_dir(sandbox.path("src"));
+    shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    Run::from(shell.output().unwrap())
+}
+
+#[test]
+fn a_standard_input_that_nobody_has_connected_is_not_saved_as_an_empty_file() {
+    let sandbox = Sandbox::with_snapshot();
+    for arguments in [&["backup", "--stdin"][..], &["backup", ".", "--files-from", "-"], &["import", "-"]] {
+        let run = sandbox.run(arguments);
+        assert!(run.code == 1 && run.err.contains("standard input is closed or /dev/null"), "{arguments:?}: {run:?}");
+        let run = limited(&sandbox, "-c 0 <&-", arguments);
+        assert!(run.code == 1 && run.err.contains("standard input is closed or /dev/null"), "{arguments:?}: {run:?}");
+    }
+    assert_eq!(sandbox.json(0, &["snapshots"]).len(), 2, "the one that was there, and a summary");
+}
+
+#[test]
+fn a_standard_input_that_can_not_be_read_is_told() {
+    let sandbox = Sandbox::new();
+    let unreadable = || Stdio::from(File::create(sandbox.path("written")).unwrap());
+    let run = Run::from(sandbox.command(&["backup", "--stdin"]).stdin(unreadable()).output().unwrap());
+    assert!(run.code == 3 && run.err.contains("Bad file descriptor"), "{run:?}");
+    let run = Run::from(sandbox.command(&["backup", ".", "--files-from", "-"]).stdin(unreadable()).output().unwrap());
+    assert!(run.code == 1 && run.err.contains("Bad file descriptor"), "{run:?}");
+}
