@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::args::{ProfilesArgs, RedactArgs, ScopeArgs};
 
@@ -25,7 +26,7 @@ pub struct ImportArgs {
     #[arg(long, requires = "as_tree")]
     pub ignore_zeros: bool,
     /// Give the snapshot this tag; repeated or with commas: several
-    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub tag: Vec<String>,
     /// Name of the host that the archive is of
     #[arg(short = 'H', long, env = "KEEPFAST_HOST", hide_env_values = true, value_name = "NAME")]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
 use super::SystemArgs;
@@ -32,7 +33,7 @@ pub struct BackupArgs {
     #[arg(long, value_name = "FILE")]
     pub files_from_raw: Vec<PathBuf>,
     /// Give the snapshot this tag; repeated or with commas: several
-    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub tag: Vec<String>,
     /// Name of this host in the snapshot
     #[arg(short = 'H', long, env = "KEEPFAST_HOST", hide_env_values = true, value_name = "NAME")]

@@ -4,16 +4,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 /// Which snapshots are looked at.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which snapshots")]
 pub struct ScopeArgs {
     /// Only snapshots of this host; may be repeated
-    #[arg(short = 'H', long, value_name = "NAME")]
+    #[arg(short = 'H', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub host: Vec<String>,
     /// Only snapshots with this tag; repeated or with commas: with all of them
-    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub tag: Vec<String>,
     /// Only snapshots of this path
     #[arg(long, value_name = "PATH")]

@@ -14,10 +14,10 @@ use crate::options::time;
 /// Program and version, as in snapshots.
 pub const PROGRAM: &str = concat!("keepfast ", env!("CARGO_PKG_VERSION"));
 
-/// Who writes to the repository; `host` replaces the name of this machine.
+/// Who writes to the repository; `host` replaces the name of this machine, unless it is empty.
 pub fn client(host: Option<&str>) -> Client {
     Client {
-        host: host.map_or_else(host_name, str::to_string),
+        host: host.filter(|name| !name.is_empty()).map_or_else(host_name, str::to_string),
         user: user_name(),
         process: std::process::id(),
         program: PROGRAM.to_string(),

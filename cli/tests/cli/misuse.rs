@@ -194,3 +194,28 @@ fn an_init_that_made_nothing_leaves_no_key_file() {
         assert!(!sandbox.path("other key").exists(), "{place}");
     }
 }
+
+#[test]
+fn an_empty_tag_is_refused_and_an_empty_host_is_none() {
+    let sandbox = Sandbox::with_snapshot();
+    let host = sandbox.json(0, &["snapshots"])[0]["host"].clone();
+    for arguments in [
+        &["backup", ".", "--tag", ""][..],
+        &["backup", ".", "--tag", "a,"],
+        &["import", "a.txt", "--tag", ""],
+        &["tag", "--add", "", "latest"],
+        &["tag", "--remove", "", "latest"],
+        &["snapshots", "--tag", ""],
+        &["snapshots", "--host", ""],
+        &["forget", "--keep-last", "1", "--tag", ""],
+    ] {
+        let run = sandbox.run(arguments);
+        assert!(run.code == 2 && run.err.contains("a value is required"), "{arguments:?}: {run:?}");
+    }
+    sandbox.ok(&["backup", ".", "--host", ""]);
+    let run = sandbox.command(&["backup", "."]).env("KEEPFAST_HOST", "").output().unwrap();
+    assert!(run.status.success());
+    let snapshots = sandbox.json(0, &["snapshots"]);
+    let hosts: Vec<_> = snapshots.iter().filter_map(|snapshot| snapshot.get("host")).collect();
+    assert_eq!(hosts, [&host; 3]);
+}
