@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use keepfast_engine::session::Client;
+use rustix::process::{Resource, getrlimit};
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
@@ -52,10 +53,19 @@ pub fn has_process(id: u32) -> bool {
     !proc.join("self").exists() || proc.join(id.to_string()).exists()
 }
 
-/// Worker threads: as asked for, or one for each processor.
+/// Files that a command has open however many threads work: standard streams, repository, local index, and what a remote storage needs.
+const OPEN_FILES: u64 = 24;
+
+/// Files that a thread has open at once: of a restore a file, its folder, the folder above and a pack.
+const OPEN_FILES_OF_A_THREAD: u64 = 4;
+
+/// Worker threads: as asked for, or one for each processor; no more than have files to open (`ulimit -n`).
 pub fn threads(global: &GlobalArgs) -> usize {
     let all = || thread::available_parallelism().map_or(1, usize::from);
-    global.threads.map_or_else(all, usize::from)
+    let with_files = getrlimit(Resource::Nofile)
+        .current
+        .map_or(u64::MAX, |files| (files.saturating_sub(OPEN_FILES) / OPEN_FILES_OF_A_THREAD).max(1));
+    global.threads.map_or_else(all, usize::from).min(usize::try_from(with_files).unwrap_or(usize::MAX))
 }
 
 /// Threads that list folders; more than a few only wait for the disk.

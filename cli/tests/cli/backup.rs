@@ -193,7 +193,7 @@ fn archives_are_looked_into_unless_that_is_switched_off() {
 }
 
 /// Bytes that nothing can be made of.
-fn noise(length: usize) -> Vec<u8> {
+pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {

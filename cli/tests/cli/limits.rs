@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What whoever starts the program withholds from it: a standard input, open files, long files, space for its index.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
+use crate::backup::noise;
 use crate::sandbox::{Run, Sandbox};
 
 /// Runs it by a shell that sets a limit first, with no open files but the standard streams.
@@ -36,4 +37,17 @@ fn a_standard_input_that_can_not_be_read_is_told() {
     assert!(run.code == 3 && run.err.contains("Bad file descriptor"), "{run:?}");
     let run = Run::from(sandbox.command(&["backup", ".", "--files-from", "-"]).stdin(unreadable()).output().unwrap());
     assert!(run.code == 1 && run.err.contains("Bad file descriptor"), "{run:?}");
+}
+
+#[test]
+fn a_restore_with_few_open_files_and_many_threads_is_whole() {
+    let sandbox = Sandbox::new();
+    for (number, bytes) in noise(6_000_000).chunks(20_000).enumerate() {
+        fs::write(sandbox.path("src/sub").join(number.to_string()), bytes).unwrap();
+    }
+    sandbox.ok(&["backup", "."]);
+    let target = sandbox.text("back");
+    let run = limited(&sandbox, "-n 16", &["restore", "latest", "--target", &target, "--threads", "64"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(fs::read(sandbox.path("back/sub/299")).unwrap() == fs::read(sandbox.path("src/sub/299")).unwrap());
 }
