@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SIGINT, SIGTERM and SIGHUP (a terminal that is closed): the first asks the operation to stop cleanly, the second ends the process at once.
+//! SIGXFSZ (a file beyond `ulimit -f`) becomes an error of whoever writes that file.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag as on_signal;
 
 use crate::exit::CANCELLED;
@@ -35,6 +36,8 @@ impl Signals {
             let _ = on_signal::register_conditional_shutdown(signal, i32::from(CANCELLED), cancelled.clone());
             let _ = on_signal::register(signal, cancelled.clone());
         }
+        // Whoever writes is told that the file is too large, and can name it.
+        let _ = on_signal::register(SIGXFSZ, Arc::default());
         Self { cancelled }
     }
 

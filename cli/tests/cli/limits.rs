@@ -51,3 +51,12 @@ fn a_restore_with_few_open_files_and_many_threads_is_whole() {
     assert_eq!(run.code, 0, "{run:?}");
     assert!(fs::read(sandbox.path("back/sub/299")).unwrap() == fs::read(sandbox.path("src/sub/299")).unwrap());
 }
+
+#[test]
+fn a_file_that_is_longer_than_the_limit_is_named_and_the_others_are_restored() {
+    let sandbox = Sandbox::with_snapshot();
+    let target = sandbox.text("back");
+    let run = limited(&sandbox, "-f 100", &["--no-cache", "restore", "latest", "--target", &target]);
+    assert!(run.code == 3 && run.err.contains("sub/c.o") && run.err.contains("File too large"), "{run:?}");
+    assert_eq!(fs::read(sandbox.path("back/sub/b.txt")).unwrap(), b"beta\n");
+}
