@@ -15,7 +15,9 @@ use keepfast_engine::redact::Fault as RedactFault;
 use keepfast_engine::runbook::RunbookError;
 use keepfast_engine::storage::{ErrorKind, StorageError};
 
+use crate::args::GlobalArgs;
 use crate::context::Context;
+use crate::options::repository;
 use crate::render::text;
 
 /// Could not be done.
@@ -263,9 +265,20 @@ pub fn report(context: &Context, result: Result<Done, Failure>) -> ExitCode {
     };
     let code = failure.code();
     if code != BROKEN_PIPE {
-        context.output.failure(code, &failure.message(), failure.hint());
+        context.output.failure(code, &failure.message(), &hint_here(&context.global, &failure));
     }
     ExitCode::from(code)
+}
+
+/// What might help, with what only the command line knows: an error of the database does not tell where that is.
+fn hint_here(global: &GlobalArgs, failure: &Failure) -> String {
+    let hint = failure.hint();
+    match (failure, repository::scratch_folder(global)) {
+        (Failure::Engine(EngineError::Index(_)), Ok(cache)) if !global.no_cache => {
+            format!("the local index is in {}; {hint}", cache.display())
+        }
+        _ => hint.to_string(),
+    }
 }
 
 /// Ends the program on a command line that can not be understood, or after its help was printed.

@@ -60,3 +60,11 @@ fn a_file_that_is_longer_than_the_limit_is_named_and_the_others_are_restored() {
     assert!(run.code == 3 && run.err.contains("sub/c.o") && run.err.contains("File too large"), "{run:?}");
     assert_eq!(fs::read(sandbox.path("back/sub/b.txt")).unwrap(), b"beta\n");
 }
+
+#[test]
+fn an_error_of_the_local_index_says_where_that_is() {
+    let sandbox = Sandbox::new();
+    let run = limited(&sandbox, "-f 8", &["backup", ".", "--cache-dir", &sandbox.text("index is here")]);
+    assert!(run.code == 1 && run.err.contains("local index"), "{run:?}");
+    assert!(run.err.contains(&sandbox.text("index is here")) && run.err.contains("--no-cache"), "{run:?}");
+}
