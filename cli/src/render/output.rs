@@ -150,7 +150,9 @@ impl Output {
     pub fn failure(&self, code: u8, message: &str, hint: &str) {
         if self.format == Format::Json {
             self.write(&json::failure(code, message, hint));
-            let _ = self.finish();
+            if self.finish().is_err() {
+                complain(&mut io::stderr().lock(), &format!("error: {message}"));
+            }
             return;
         }
         let _ = self.finish();

@@ -68,3 +68,13 @@ fn an_error_of_the_local_index_says_where_that_is() {
     assert!(run.code == 1 && run.err.contains("local index"), "{run:?}");
     assert!(run.err.contains(&sandbox.text("index is here")) && run.err.contains("--no-cache"), "{run:?}");
 }
+
+#[test]
+fn a_full_standard_output_is_told_where_there_is_room_in_json_too() {
+    let sandbox = Sandbox::with_snapshot();
+    for arguments in [&["ls", "latest"][..], &["ls", "latest", "--json"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let run = Run::from(sandbox.command(arguments).stdout(full).output().unwrap());
+        assert!(run.code == 1 && run.err.contains("can not write the output: No space left"), "{run:?}");
+    }
+}
