@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -128,9 +128,8 @@ pub fn excludes(exclude: &ExcludeArgs, own: &[PathBuf]) -> Result<Excludes, Fail
     if let Some(limit) = &exclude.exclude_larger_than {
         builder.larger_than(size::parse(limit)?);
     }
-    // Last, so that no `!pattern` takes them back.
-    for folder in own.iter().filter_map(|folder| folder.to_str()) {
-        builder.glob(&literal(folder), Case::Sensitive).map_err(refused)?;
+    for folder in own {
+        builder.path(folder.as_os_str().as_bytes());
     }
     builder.build().map_err(refused)
 }
@@ -157,17 +156,6 @@ fn tags(builder: &mut ExcludesBuilder, exclude: &ExcludeArgs) {
             None => builder.if_present(tag.as_bytes(), None),
         };
     }
-}
-
-/// A pattern that fits this path only.
-pub fn literal(path: &str) -> String {
-    path.chars().fold(String::new(), |mut pattern, character| {
-        if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!' | ' ') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-        pattern
-    })
 }
 
 /// Keepfast's own folders, as far as this run uses them: repositories in folders, and what it keeps of the open ones on this machine.
@@ -223,7 +211,7 @@ fn canonical(folder: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{literal, own_folders, stream_path};
+    use super::{own_folders, stream_path};
 
     #[test]
     fn streams_have_plain_paths() {
@@ -231,11 +219,6 @@ mod tests {
         for bad in ["", "/", "a//b", "../x", "a/.", "a/"] {
             assert!(stream_path(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_literal_pattern_hides_every_sign() {
-        assert_eq!(literal("/a*[b]{c}?\\d"), "/a\\*\\[b\\]\\{c\\}\\?\\\\d");
     }
 
     #[test]

@@ -71,13 +71,15 @@ impl Tag {
 #[derive(Clone, Debug)]
 pub struct Excludes {
     globs: Gitignore,
+    /// Without their leading `/`.
+    paths: Vec<Vec<u8>>,
     tags: Vec<Tag>,
     larger_than: u64,
 }
 
 impl Default for Excludes {
     fn default() -> Self {
-        Self { globs: Gitignore::empty(), tags: Vec::new(), larger_than: u64::MAX }
+        Self { globs: Gitignore::empty(), paths: Vec::new(), tags: Vec::new(), larger_than: u64::MAX }
     }
 }
 
@@ -87,17 +89,18 @@ impl Excludes {
         let mut globs = GitignoreBuilder::new("/");
         // A class that is never closed is a typing error here, and better refused than taken by the letter.
         globs.allow_unclosed_class(false);
-        ExcludesBuilder { globs, tags: Vec::new(), larger_than: u64::MAX }
+        ExcludesBuilder { globs, paths: Vec::new(), tags: Vec::new(), larger_than: u64::MAX }
     }
 
-    /// Whether any glob was given; without one, paths need not be put together.
-    pub(super) fn has_globs(&self) -> bool {
-        !self.globs.is_empty()
+    /// Whether a path may be left out; if none is, paths need not be put together.
+    pub(super) fn has_paths(&self) -> bool {
+        !self.globs.is_empty() || !self.paths.is_empty()
     }
 
-    /// Whether the globs leave out the absolute path `source`, here without its leading `/`.
+    /// Whether the absolute path `source` is left out, here without its leading `/`.
     pub(super) fn leaves_out(&self, source: &[u8], is_folder: bool) -> bool {
-        self.globs.matched(OsStr::from_bytes(source), is_folder).is_ignore()
+        self.paths.iter().any(|path| path == source)
+            || self.globs.matched(OsStr::from_bytes(source), is_folder).is_ignore()
     }
 
     /// Whether a file of this size is left out.
@@ -120,6 +123,7 @@ pub(crate) fn names_a_class(pattern: &str) -> bool {
 #[derive(Clone, Debug)]
 pub struct ExcludesBuilder {
     globs: GitignoreBuilder,
+    paths: Vec<Vec<u8>>,
     tags: Vec<Tag>,
     larger_than: u64,
 }
@@ -137,6 +141,12 @@ impl ExcludesBuilder {
             .and_then(|globs| globs.add_line(None, &line))
             .map_err(|error| refuse(error.to_string()))?;
         Ok(self)
+    }
+
+    /// Leaves out exactly this absolute path, whatever its bytes, and all below it. No pattern takes it back.
+    pub fn path(&mut self, path: &[u8]) -> &mut Self {
+        self.paths.push(path.strip_prefix(b"/").unwrap_or(path).to_vec());
+        self
     }
 
     /// Adds the lines of an exclude file: one pattern each; empty lines and lines that start with `#` are skipped.
@@ -178,7 +188,8 @@ impl ExcludesBuilder {
             .globs
             .build()
             .map_err(|error| ExcludeError { pattern: "all together".to_owned(), reason: error.to_string() })?;
-        Ok(Excludes { globs, tags: self.tags.clone(), larger_than: self.larger_than })
+        let (paths, tags) = (self.paths.clone(), self.tags.clone());
+        Ok(Excludes { globs, paths, tags, larger_than: self.larger_than })
     }
 }
 

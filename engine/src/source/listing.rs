@@ -210,12 +210,12 @@ impl Lister {
         names
     }
 
-    /// Drops what tag files and globs leave out.
+    /// Drops what tag files, globs and paths leave out.
     fn drop_excluded(&self, task: &Task, folder: BorrowedFd<'_>, names: &mut Vec<Name>) {
         if let Some(tag) = self.tag_in(folder, names) {
             names.retain(|name| name.bytes == tag);
         }
-        if !self.excludes.has_globs() {
+        if !self.excludes.has_paths() {
             return;
         }
         let mut path = task.root.source_of(&task.directory);

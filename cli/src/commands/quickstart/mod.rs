@@ -16,7 +16,7 @@ use keepfast_engine::filter::Filter;
 use keepfast_engine::format::id::SnapshotId;
 use keepfast_engine::repository::Repository;
 use keepfast_engine::restore::{Compare, Extras, RestoreOptions, Spared, Verify, restore};
-use keepfast_engine::source::{Case, Excludes, OneFileSystem, SourceOptions};
+use keepfast_engine::source::{Excludes, OneFileSystem, SourceOptions};
 use keepfast_engine::target::OwnershipMode;
 use keepfast_engine::tree::Root;
 use serde_json::json;
@@ -86,9 +86,8 @@ fn save(context: &Context, repository: &Repository, source: &Path, own: &[PathBu
     context.output.claim().map_err(Failure::Output)?;
     context.output.note(&format!("backing up {}", source.display()));
     let mut excludes = Excludes::builder();
-    for folder in own.iter().filter_map(|folder| folder.to_str()) {
-        let added = excludes.glob(&sources::literal(folder), Case::Sensitive);
-        added.map_err(|error| Failure::other(error.to_string()))?;
+    for folder in own {
+        excludes.path(folder.as_os_str().as_bytes());
     }
     let threads = machine::threads(&context.global);
     let options = BackupOptions {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is left out, and that nothing else is.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{Seen, make, options, see, skip};
-use crate::source::{Case, Excludes, ExcludesBuilder, OneFileSystem};
+use crate::source::{Case, Excludes, ExcludesBuilder, Found, OneFileSystem};
 
 const TREE: &[&str] = &["a/x.o", "a/keep.o", "a/b/x.c", "cache/1", "f/cache", "a/b/cache/2", "#odd", "UP.O", "s p/3"];
 
@@ -52,6 +54,21 @@ fn patterns_leave_out_what_the_rule_says() {
         assert_eq!(kept.paths().iter().collect::<Vec<_>>(), expected, "{patterns:?}: {reason}");
         assert_eq!(all.len() - expected.len(), dropped.len(), "{patterns:?}: the table names what is there");
     }
+}
+
+#[test]
+fn a_path_is_left_out_by_its_bytes_whatever_they_are() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().canonicalize().unwrap();
+    make(&folder, &["[x]*", "x", "a/[x]*/1", "b/[x]*"]);
+    let odd = |last: u8| folder.join(OsStr::from_bytes(&[b'q', last]));
+    [0xfe, 0xff].into_iter().for_each(|last| std::fs::create_dir(odd(last)).unwrap());
+    let kept = walk_without(&folder, &["."], |builder| {
+        builder.path(odd(0xff).as_os_str().as_bytes()).path(folder.join("a/[x]*").as_os_str().as_bytes());
+        builder.glob("!*", Case::Sensitive).unwrap();
+    });
+    let kept: Vec<Vec<u8>> = kept.found.iter().map(Found::path).collect();
+    assert_eq!(kept, [&b""[..], b"[x]*", b"a", b"b", b"q\xfe", b"x", b"b/[x]*"]);
 }
 
 #[test]
