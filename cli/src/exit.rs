@@ -111,6 +111,7 @@ impl Failure {
             Self::Engine(error) => match error {
                 EngineError::NoRepository { .. }
                 | EngineError::NotARepository { .. }
+                | EngineError::NoPlace { .. }
                 | EngineError::NotEmpty { .. } => NO_REPOSITORY,
                 EngineError::SessionVoid { .. } => SESSION_CLOSED,
                 EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
@@ -150,6 +151,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
     match error {
         EngineError::NoRepository { .. } => "`keepfast init` creates a repository",
         EngineError::NotARepository { .. } => "is this the folder that `keepfast init` was given?",
+        EngineError::NoPlace { .. } => {
+            "check the name; a bucket is made with the tools of its service, and then `keepfast init` makes a repository in it"
+        }
         EngineError::InitUnknown { .. } => {
             "`keepfast snapshots` shows whether it opens; a new key file was kept, and is of no use if it does not"
         }

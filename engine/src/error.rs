@@ -79,6 +79,14 @@ pub enum Error {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// What should hold the repository is missing itself, such as a bucket.
+    #[error("there is no repository in {location}: {why}")]
+    NoPlace {
+        /// Where it was looked for.
+        location: String,
+        /// What the storage said.
+        why: String,
+    },
     /// An object of the repository is damaged or foreign.
     #[error("{object}: {source}")]
     Object {

@@ -143,6 +143,16 @@ fn whole_story(place: &Place, carries: Carries) {
 }
 
 #[test]
+fn a_bucket_that_does_not_exist_is_named_as_missing() {
+    let Some(server) = Server::moto() else { return };
+    let place = Place::in_bucket(server.location("r").replace("bucket", "no-such-bucket"));
+    for arguments in [&["snapshots"][..], &["backup", "."], &["restore", "latest", "--target", "back"], &["check"]] {
+        let run = place.ends_with(10, arguments);
+        assert!(has(&run.err, &["NoSuchBucket", "no-such-bucket", "a bucket is made with"]), "{run:?}");
+    }
+}
+
+#[test]
 fn every_verb_works_in_a_bucket_of_moto() {
     let Some(server) = Server::moto() else { return };
     let place = Place::in_bucket(server.location("nightly/web1"));

@@ -180,7 +180,9 @@ fn newest_config(backend: &dyn Backend) -> Result<(u64, Listed)> {
     let location = backend.location();
     let listed = match backend.list(layout::CONFIG_FOLDER) {
         Ok(listed) => listed,
-        Err(error) if error.kind == ErrorKind::NotFound => return Err(Error::NoRepository { location }),
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            return Err(Error::NoPlace { location, why: error.source.to_string() });
+        }
         Err(error) => return Err(error.into()),
     };
     let generations =
