@@ -68,7 +68,7 @@ impl<'a> Way<'a> {
                 let history = &session.history;
                 let trusts_parent = session.absent_packs.is_empty()
                     && history.damaged().is_empty()
-                    && history.broken_links().is_empty();
+                    && history.lost_slots(repository)?.is_empty();
                 let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
                 let writer = writer.with_deltas(options.deltas);
                 Ok(Self { repository, session: Some(session), parent, relative, trusts_parent, writer, queue, chunker })
