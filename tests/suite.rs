@@ -35,6 +35,7 @@ mod behaviours {
     mod damage;
     mod damage_heals;
     mod damage_sessions;
+    mod damage_view;
     mod delta;
     mod delta_check;
     mod delta_prune;

@@ -12,7 +12,7 @@ pub(crate) mod tails;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keepfast_repo_format::generation::Generation;
-use keepfast_repo_format::id::{IndexId, SessionId, SnapshotId, WriterId};
+use keepfast_repo_format::id::{IndexId, LogHash, SessionId, SnapshotId, WriterId};
 use keepfast_repo_format::keys::Keys;
 use keepfast_repo_format::log::{Head, LogBody, LogSlot};
 use keepfast_repo_format::manifest::Manifest;
@@ -20,7 +20,7 @@ use keepfast_repo_format::{FormatError, layout, record};
 use keepfast_storage::Backend;
 
 use crate::error::{Error, Result};
-use crate::index::LocalIndex;
+use crate::index::{LocalIndex, Unreadable};
 use crate::repository::Repository;
 use generations::{Newest, newest_generation};
 pub(crate) use generations::{cache_generation, settle};
@@ -64,6 +64,7 @@ pub struct Observation {
 /// The state of a repository as its log tells it.
 pub struct History {
     heads: BTreeMap<WriterId, Head>,
+    hashes: HashMap<(WriterId, u64), LogHash>,
     commits: Vec<(SnapshotId, SessionId)>,
     /// Every COMMIT slot and the snapshot it names, visible or not.
     places: HashMap<(WriterId, u64), SnapshotId>,
@@ -78,6 +79,8 @@ pub struct History {
     ended: HashSet<SessionId>,
     generation: Generation,
     next_generation: u64,
+    /// What stands in the place of a newer generation.
+    lost_generation: Option<Unreadable>,
     unsettled: Vec<String>,
     clock: u64,
     /// Per writer: the heads of other writers as its last slots quote them.
@@ -103,12 +106,13 @@ impl History {
 
     fn read_from(access: Access<'_>) -> Result<Self> {
         // The generation first: a COMMIT that it has absorbed may still be listed, a newer one surely is.
-        let Newest { generation, next: next_generation } = newest_generation(access)?;
+        let Newest { generation, next: next_generation, lost: lost_generation } = newest_generation(access)?;
         let Slots { placed: slots, damaged, unsettled } = read_slots(access)?;
         let absorbed: HashMap<WriterId, u64> =
             generation.absorbed.iter().map(|last| (last.writer, last.sequence)).collect();
         let mut history = Self {
             heads: BTreeMap::new(),
+            hashes: slots.iter().map(|placed| ((placed.writer, placed.sequence), placed.hash)).collect(),
             commits: Vec::new(),
             places: HashMap::new(),
             observations: Vec::new(),
@@ -125,6 +129,7 @@ impl History {
             lost: lost(&slots, &generation),
             generation,
             next_generation,
+            lost_generation,
         };
         let mut ordered: Vec<(u64, &Placed)> = Vec::new();
         for placed in &slots {
@@ -183,6 +188,11 @@ impl History {
         &self.generation
     }
 
+    /// Set if a newer one can not be read, or none can: then rows that only it knows of are lost.
+    pub(crate) fn lost_generation(&self) -> Option<&Unreadable> {
+        self.lost_generation.as_ref()
+    }
+
     /// The number of the generation to put next: one more than that of any that is there.
     pub(crate) fn next_generation(&self) -> u64 {
         self.next_generation
@@ -228,6 +238,45 @@ impl History {
         lost.sort();
         lost.dedup();
         Ok(lost)
+    }
+
+    /// Log slots that this look could not go by, and why: what they made visible, or invisible, it does not tell.
+    pub(crate) fn gaps(&self, repository: &Repository) -> Result<Vec<(String, String)>> {
+        let mut gaps: Vec<_> = self.damaged.iter().map(|(slot, why)| (slot.clone(), why.to_string())).collect();
+        for slot in self.lost_slots(repository)? {
+            let why = match self.broken_links.contains(&slot) {
+                true => "does not follow the slot before it: a slot was lost or replaced",
+                false => "was there once, and is missing or has other bytes now: what it made visible is lost",
+            };
+            if gaps.iter().all(|(gap, _)| *gap != slot) {
+                gaps.push((slot, why.to_string()));
+            }
+        }
+        Ok(gaps)
+    }
+
+    /// The same, but for slots that others wrote while the log was listed: a second look finds those.
+    pub fn missed_slots(&self, repository: &Repository) -> Result<Vec<(String, String)>> {
+        let mut missed = self.gaps(repository)?;
+        if !missed.is_empty() {
+            let again = Self::read(repository)?.gaps(repository)?;
+            missed.retain(|gap| again.contains(gap));
+        }
+        Ok(missed)
+    }
+
+    /// Slots of which this machine remembers other bytes than those that were read.
+    pub(crate) fn replaced_slots(&self, repository: &Repository) -> Result<Vec<String>> {
+        let mut replaced = Vec::new();
+        for name in repository.index.cached_names(layout::LOG_FOLDER)? {
+            let (Some(place), Some(known)) = (layout::parse_log(&name), repository.index.cached(&name)?) else {
+                continue;
+            };
+            if self.hashes.get(&place).is_some_and(|hash| !known.starts_with(&hash.0)) {
+                replaced.push(name);
+            }
+        }
+        Ok(replaced)
     }
 
     /// Index objects whose rows count.

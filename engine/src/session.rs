@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
             if let (Role::Writer, Some(lost)) = (role, repository.index.unreadable().into_iter().next()) {
                 // Its record goes, so that the collector that writes the index anew does not wait for it.
                 let _ = repository.backend.delete(&object_name(&layout::session(&identity.writer, sequence)));
-                return Err(Error::LostIndex { object: layout::index(&lost.object), why: lost.why });
+                return Err(Error::LostIndex { object: lost.name, why: lost.why });
             }
             if history.next_sequence(&identity.writer) != sequence {
                 // The slot was filled before it was announced, or the storage has lost slots: this is no place for a session.

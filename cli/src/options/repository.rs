@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keepfast_engine::format::layout;
 use keepfast_engine::repository::{Credential, Found, LocalFolders, Repository};
 use keepfast_engine::storage::Backend;
 use keepfast_engine::storage::local::file_system::{FileSystem, StateFolder};
@@ -136,7 +135,7 @@ fn open_on(
     let credential = early.map_or_else(|| source.read(), Ok)?;
     let repository = found.at(storage::distance(location)).open(&credential, &folders)?;
     repository.index.watch_unreadable(|lost| {
-        let (name, why) = (layout::index(&lost.object), &lost.why);
+        let (name, why) = (&lost.name, &lost.why);
         storage::warn(&format!("{name} can not be read, the packs themselves take its place: {why}"));
     });
     Ok((repository, credential))

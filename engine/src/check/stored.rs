@@ -7,28 +7,29 @@ use keepfast_repo_format::layout;
 use super::Checker;
 use crate::error::{Error, Result};
 use crate::history::{Access, History, Snapshot, read_index_object, read_stored_manifest};
+use crate::session::condemned;
 
 impl Checker<'_> {
-    /// The log and the newest generation.
+    /// The log, the newest generation and what is condemned.
     pub(super) fn stored_log(&self, known: &History) -> Result<()> {
         let stored = match History::read_from_storage(self.repository) {
             Ok(stored) => stored,
-            Err(error) if error.is_damage() || matches!(error, Error::NotARepository { .. }) => {
-                self.error(layout::GENERATIONS_FOLDER.trim_end_matches('/'), &error);
+            Err(error) if error.is_damage() => {
+                self.error("log", &error);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        for (slot, error) in stored.damaged() {
-            self.found(slot.clone(), error.to_string());
-        }
-        for slot in stored.broken_links() {
-            self.found(slot.clone(), "does not follow the slot before it: a slot was lost or replaced");
-        }
-        for slot in stored.lost_slots(self.repository)? {
-            if !stored.broken_links().contains(&slot) {
-                self.found(slot, "was there once, and is missing or has other bytes now: what it made visible is lost");
+        self.stored_generation(known, &stored);
+        self.condemn_lists()?;
+        let gaps = stored.gaps(self.repository)?;
+        for slot in stored.replaced_slots(self.repository)? {
+            if !gaps.iter().any(|(gap, _)| *gap == slot) {
+                self.found(slot, "has other bytes now than this machine once read: what it made visible is lost");
             }
+        }
+        for (slot, why) in gaps {
+            self.found(slot, why);
         }
         for id in known.index_objects() {
             match read_index_object(Access::of(self.repository), id) {
@@ -39,6 +40,32 @@ impl Checker<'_> {
                         self.repository.index.distrust();
                         self.error(layout::index(id), &error);
                     }
+                }
+                read => drop(read?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest generation: what this machine remembers of it may be lost to everybody else.
+    fn stored_generation(&self, known: &History, stored: &History) {
+        let remembered = known.generation().number;
+        let lost = stored.lost_generation().map(|lost| (lost.name.clone(), lost.why.clone()));
+        let is_gone = stored.generation().number < remembered;
+        let gone = || (layout::generation(remembered), "was there once, and is missing now".to_string());
+        if let Some((name, why)) = lost.or_else(|| is_gone.then(gone)) {
+            // What this machine remembers of it must not keep the next prune from making another.
+            self.repository.index.distrust();
+            self.found(name, why);
+        }
+    }
+
+    /// Condemn lists: one that can not be read stops backups and prunes.
+    fn condemn_lists(&self) -> Result<()> {
+        for object in self.repository.backend.list(layout::CONDEMNED_FOLDER)? {
+            match condemned::read(self.repository, &object.name) {
+                Err(error) if error.is_damage() || matches!(error, Error::Unsupported { .. }) => {
+                    self.error(object.name.as_str(), &error);
                 }
                 read => drop(read?),
             }

@@ -5,12 +5,15 @@
 
 use std::cmp::Reverse;
 
-use keepfast_repo_format::generation::Generation;
+use keepfast_repo_format::generation::{Absorbed, Generation};
+use keepfast_repo_format::id::WriterId;
+use keepfast_repo_format::log::Head;
 use keepfast_repo_format::{layout, record};
 use keepfast_storage::ErrorKind;
 
 use super::{Access, History};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
+use crate::index::Unreadable;
 use crate::repository::{Repository, object_name};
 
 /// How often the newest generation is looked for anew when it vanishes before it is read: each time somebody has made two more.
@@ -18,9 +21,12 @@ const ATTEMPTS: usize = 8;
 
 /// What counts of the generations that are there.
 pub(super) struct Newest {
+    /// The highest one of this repository that can be read; one that names nothing where none can.
     pub(super) generation: Generation,
     /// The number behind the highest that is there, whosever it is.
     pub(super) next: u64,
+    /// What a higher number has instead of a generation: the index objects that count are not known then.
+    pub(super) lost: Option<Unreadable>,
 }
 
 pub(super) fn newest_generation(access: Access<'_>) -> Result<Newest> {
@@ -41,12 +47,22 @@ fn try_newest_generation(access: Access<'_>) -> Result<Newest> {
         listed.iter().filter_map(|object| layout::parse_generation(object.name.as_str())).collect();
     numbers.sort_unstable_by_key(|number| Reverse(*number));
     let next = numbers.first().map_or(0, |highest| highest + 1);
+    let mut lost = None;
     for number in numbers {
-        if let Some(generation) = own_generation(access, number)? {
-            return Ok(Newest { generation, next });
+        match own_generation(access, number) {
+            Ok(Some(generation)) => return Ok(Newest { generation, next, lost }),
+            Ok(None) => {}
+            Err(error) if error.is_damage() && !error.is_not_found() => {
+                lost.get_or_insert(Unreadable { name: layout::generation(number), why: describe(&error) });
+            }
+            Err(error) => return Err(error),
         }
     }
-    Err(Error::NotARepository { location: access.backend.location(), why: "it has no index generation".to_string() })
+    // A repository has had one from its first moment on.
+    let number = next.saturating_sub(1);
+    let none = || Unreadable { name: layout::generation(number), why: "there is no generation".to_string() };
+    let generation = Generation { number, base: Vec::new(), absorbed: Vec::new(), reserved: Vec::new() };
+    Ok(Newest { generation, next, lost: Some(lost.unwrap_or_else(none)) })
 }
 
 /// `None` if it is another repository's (docs/format.md section 11.3).
@@ -73,6 +89,25 @@ fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generatio
 }
 
 impl History {
+    /// What a generation made now has absorbed: of each log what was read. Not from a slot on that is damaged or missing, because the index
+    /// objects that it names have to count when it is back.
+    pub(crate) fn to_absorb(&self) -> Vec<Absorbed> {
+        let before = |writer: WriterId| {
+            self.generation.absorbed.iter().find(|last| last.writer == writer).map(|last| last.sequence)
+        };
+        let was_read = |place: (WriterId, u64)| {
+            let name = layout::log(&place.0, place.1);
+            self.hashes.contains_key(&place) && self.damaged.iter().all(|(slot, _)| *slot != name)
+        };
+        let last_read = |head: &Head| {
+            let first = before(head.writer).map_or(0, |last| last + 1);
+            let next = (first..=head.sequence).find(|sequence| !was_read((head.writer, *sequence)));
+            let sequence = next.unwrap_or(head.sequence + 1).checked_sub(1)?;
+            Some(Absorbed { writer: head.writer, sequence })
+        };
+        self.heads.values().filter_map(last_read).collect()
+    }
+
     /// Whether there is no newer generation yet.
     ///
     /// # Errors

@@ -3,8 +3,6 @@
 //!
 //! For `history`, and for whoever reads a single index object.
 
-use std::collections::HashSet;
-
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::IndexId;
 use keepfast_repo_format::pack::PackRecord;
@@ -22,7 +20,7 @@ pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
     loop {
         let history = History::read_from(access)?;
         let is_final = before.as_ref() == Some(history.index_objects());
-        match access.index.renew(|| load_missing(access, history.index_objects(), is_final)) {
+        match access.index.renew(|| load_missing(access, &history, is_final)) {
             Ok(()) => return Ok(history),
             // A collector has put others in its place; if it has not, the object is lost.
             Err(error) if error.is_not_found() && !is_final => before = Some(history.index_objects),
@@ -31,13 +29,13 @@ pub(crate) fn refresh(access: Access<'_>) -> Result<History> {
     }
 }
 
-fn load_missing(access: Access<'_>, visible: &HashSet<IndexId>, is_final: bool) -> Result<()> {
-    let mut unreadable = Vec::new();
-    for id in access.index.retain(visible)? {
+fn load_missing(access: Access<'_>, history: &History, is_final: bool) -> Result<()> {
+    let mut unreadable: Vec<Unreadable> = history.lost_generation().cloned().into_iter().collect();
+    for id in access.index.retain(history.index_objects())? {
         match read_index_object(access, &id) {
             Ok(packs) => access.index.load(id, &packs)?,
             Err(error) if error.is_damage() && (is_final || !error.is_not_found()) => {
-                unreadable.push(Unreadable { object: id, why: describe(&error) });
+                unreadable.push(Unreadable { name: layout::index(&id), why: describe(&error) });
             }
             Err(error) => return Err(error),
         }

@@ -79,11 +79,11 @@ impl Location {
     }
 }
 
-/// A visible index object that can not be read. What it listed is known from the packs themselves.
+/// A visible index object, or the newest generation, that can not be read. What is listed there is known from the packs themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The object.
-    pub object: IndexId,
+    /// Its name.
+    pub name: String,
     /// What is wrong with it.
     pub why: String,
 }
@@ -114,7 +114,7 @@ pub struct LocalIndex {
     /// Who wants to know of index objects that can not be read.
     tell: OnceLock<fn(&Unreadable)>,
     /// Of which that one knows.
-    told: Mutex<HashSet<IndexId>>,
+    told: Mutex<HashSet<String>>,
 }
 
 struct Store {
@@ -219,7 +219,7 @@ impl LocalIndex {
     pub(crate) fn set_unreadable(&self, unreadable: Vec<Unreadable>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tell) = self.tell.get() {
-            unreadable.iter().filter(|lost| told.insert(lost.object)).for_each(tell);
+            unreadable.iter().filter(|lost| told.insert(lost.name.clone())).for_each(tell);
         }
         self.state_mut().unreadable = unreadable;
     }

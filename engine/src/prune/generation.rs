@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::generation::{Absorbed, Generation};
+use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::id::{IndexId, PackId};
 use keepfast_repo_format::index::{decode, encode, encoded_len};
 use keepfast_repo_format::pack::PackRecord;
@@ -113,7 +113,8 @@ fn next(
     written: &mut Written,
 ) -> Result<Generation> {
     let merge = to_merge(history, lengths);
-    let lost: HashSet<IndexId> = repository.index.unreadable().iter().map(|lost| lost.object).collect();
+    let unreadable = repository.index.unreadable();
+    let lost: HashSet<IndexId> = unreadable.iter().filter_map(|lost| layout::parse_index(&lost.name)).collect();
     let mut base = Vec::new();
     let mut rewrite = Vec::new();
     for id in history.index_objects().difference(&lost) {
@@ -130,7 +131,7 @@ fn next(
             }
         }
     }
-    if !lost.is_empty() {
+    if !unreadable.is_empty() {
         // What they listed stands in the packs, and in no other object.
         let mut told = gone.clone();
         for id in history.index_objects().difference(&lost) {
@@ -140,11 +141,11 @@ fn next(
     }
     base.extend(pool.finish()?);
     base.sort_unstable();
-    if !rewrite.is_empty() || !lost.is_empty() {
+    if !rewrite.is_empty() || !unreadable.is_empty() {
         repository.backend.barrier()?;
     }
-    let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });
-    Ok(Generation { number: history.next_generation(), base, absorbed: absorbed.collect(), reserved: Vec::new() })
+    let absorbed = history.to_absorb();
+    Ok(Generation { number: history.next_generation(), base, absorbed, reserved: Vec::new() })
 }
 
 /// Whether this call has made the generation; it is durable then.

@@ -216,7 +216,9 @@ fn look_once<'a>(
     let usage = usage::usage(repository, &view, (&mut marked, &mut edges), scratch, how)?;
     let orphans = orphans::orphan_packs(repository, &view)?;
     *report = Report::default();
+    report.lost_index = repository.index.unreadable().into_iter().map(|lost| lost.name).collect();
     report.found(&view, &marked, &usage, &orphans);
+    report.unreadable += view.history.gaps(repository)?.len() as u64;
     let lost = usage.lost;
     let small = Small::among(&usage.packs, repository, options.small_packs);
     let mut plan = choose(usage.packs, options.max_unused, options.max_repack_bytes);

@@ -49,8 +49,10 @@ pub struct Report {
     pub foreign_lists: u64,
     /// Live chunks that are in no pack, and were passed by.
     pub missing_chunks: u64,
-    /// Snapshots and tree nodes that could not be read, and live chunks that could not be copied, and were passed by.
+    /// Log slots, snapshots and tree nodes that could not be read, and live chunks that could not be copied, and were passed by.
     pub unreadable: u64,
+    /// Names of visible index objects, or of the newest generation, that could not be read: what they told is written anew from the packs.
+    pub lost_index: Vec<String>,
     /// Rounds that were carried out.
     pub rounds: u64,
     /// Packs deleted.

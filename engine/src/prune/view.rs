@@ -70,7 +70,7 @@ impl View {
             return Ok(());
         }
         if let Some(lost) = repository.index.unreadable().into_iter().next() {
-            return Err(Error::LostIndex { object: layout::index(&lost.object), why: lost.why });
+            return Err(Error::LostIndex { object: lost.name, why: lost.why });
         }
         if let Some((slot, why)) = self.history.damaged().first() {
             return Err(PruneError::DamagedSlot { slot: slot.clone(), why: why.to_string() }.into());
