@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use keepfast_engine::Error as EngineError;
 use keepfast_engine::archive::Fault;
+use keepfast_engine::format::layout;
 use keepfast_engine::mount::MountError;
 use keepfast_engine::profile::ProfileError;
 use keepfast_engine::prune::PruneError;
@@ -110,8 +111,8 @@ impl Failure {
             },
             Self::Engine(error) => match error {
                 EngineError::NoRepository { .. }
-                | EngineError::NotARepository { .. }
                 | EngineError::NoPlace { .. }
+                | EngineError::NotARepository { .. }
                 | EngineError::NotEmpty { .. } => NO_REPOSITORY,
                 EngineError::SessionVoid { .. } => SESSION_CLOSED,
                 EngineError::WrongKey { .. } | EngineError::OtherRepository { .. } => WRONG_KEY,
@@ -150,10 +151,10 @@ impl Failure {
 fn engine_hint(error: &EngineError) -> &'static str {
     match error {
         EngineError::NoRepository { .. } => "`keepfast init` creates a repository",
-        EngineError::NotARepository { .. } => "is this the folder that `keepfast init` was given?",
         EngineError::NoPlace { .. } => {
             "check the name; a bucket is made with the tools of its service, and then `keepfast init` makes a repository in it"
         }
+        EngineError::NotARepository { .. } => "is this the folder that `keepfast init` was given?",
         EngineError::InitUnknown { .. } => {
             "`keepfast snapshots` shows whether it opens; a new key file was kept, and is of no use if it does not"
         }
@@ -177,6 +178,11 @@ fn engine_hint(error: &EngineError) -> &'static str {
             "`keepfast repository probe` looks again, for example after a change of the storage"
         }
         EngineError::NoPath { .. } => "`keepfast ls SNAPSHOT` lists the paths in a snapshot",
+        EngineError::Object { object, .. } | EngineError::Unsupported { object, .. }
+            if object.starts_with(layout::CONDEMNED_FOLDER) =>
+        {
+            "nothing is saved or deleted beside it, because nobody knows what it condemns. Make sure that no prune is running on any machine, then delete that object by hand: the next prune chooses anew"
+        }
         EngineError::Object { .. }
         | EngineError::ObjectHash { .. }
         | EngineError::MissingChunk { .. }
@@ -262,7 +268,8 @@ fn runbook_hint(error: &RunbookError) -> &'static str {
 pub fn report(context: &Context, result: Result<Done, Failure>) -> ExitCode {
     let result = result.and_then(|done| context.output.finish().map_err(Failure::Output).map(|()| done));
     let failure = match result {
-        Ok(Done::Complete) => return ExitCode::SUCCESS,
+        Ok(Done::Complete) if !context.output.lacks_something() => return ExitCode::SUCCESS,
+        Ok(Done::Complete) => return ExitCode::from(INCOMPLETE),
         Ok(Done::Incomplete) => return ExitCode::from(INCOMPLETE),
         Ok(Done::Differs) => return ExitCode::from(FAILURE),
         Err(failure) => failure,

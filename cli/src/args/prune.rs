@@ -24,7 +24,7 @@ pub struct PruneArgs {
     /// End sessions that are older, so that they can not commit any more; `never` leaves them alone
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     pub void_after: String,
-    /// Delete even though something that should be there is damaged or missing: what only that leads to is lost
+    /// Go on although index, log slots, snapshots, tree nodes or chunks are damaged or missing: a lost index is written anew from the packs, and what only the others lead to is lost. A damaged condemn list stops it all the same
     #[arg(long)]
     pub ignore_damage: bool,
     /// Change nothing, and tell what would be done

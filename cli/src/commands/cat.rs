@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &CatArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
     let value = match &args.what {
         CatCommand::Config => object::config(repository.id(), repository.config_generation, &repository.config),
-        CatCommand::Snapshot { snapshot } => one_snapshot(&repository, snapshot)?,
+        CatCommand::Snapshot { snapshot } => one_snapshot(context, &repository, snapshot)?,
         CatCommand::Index { id: None } => {
             let history = repository.history()?;
             let mut ids: Vec<String> = history.index_objects().iter().map(ToString::to_string).collect();
@@ -53,14 +53,14 @@ fn print(context: &Context, value: Value) {
     }
 }
 
-fn one_snapshot(repository: &Repository, selector: &str) -> Result<Value, Failure> {
-    let (snapshots, _) = repository.history()?.snapshots(repository)?;
+fn one_snapshot(context: &Context, repository: &Repository, selector: &str) -> Result<Value, Failure> {
+    let snapshots = scope::visible(context, repository, &[selector])?;
     let (found, _) = scope::one(&snapshots, selector, &ScopeArgs::default())?;
     Ok(snapshot::to_full_json(found))
 }
 
 fn tree(context: &Context, repository: &Repository, selector: &str) -> Result<Done, Failure> {
-    let (snapshots, _) = repository.history()?.snapshots(repository)?;
+    let snapshots = scope::visible(context, repository, &[selector])?;
     let (found, path) = scope::one(&snapshots, selector, &ScopeArgs::default())?;
     let root = Root { id: found.manifest.root, level: found.manifest.root_level };
     let mut entries = 0_u64;

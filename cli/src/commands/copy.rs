@@ -31,7 +31,8 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Done, Failure> {
     let begin = Instant::now();
     let source = repository::open(&context.global)?;
     let target = repository::open(&target(&context.global, args))?;
-    let (snapshots, damaged) = source.history()?.snapshots(&source)?;
+    let history = source.history()?;
+    let (snapshots, damaged) = history.snapshots(&source)?;
     let chosen = scope::several(&snapshots, &args.snapshots, &args.scope)?;
     let ids: Vec<SnapshotId> = chosen.iter().map(|snapshot| snapshot.id).collect();
     let options = CopyOptions {
@@ -44,7 +45,7 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Done, Failure> {
     let mut each = |snapshot: &Snapshot, fate: &Fate| counts.tell(context, snapshot, fate);
     copy(&source, &target, &machine::client(None), &ids, &options, &progress, &mut each)?;
     drop(progress);
-    scope::warn_of_damaged(context, &damaged);
+    scope::warn_of_hidden(context, &source, &history, &damaged)?;
     counts.total(context, args, begin.elapsed().as_secs_f64());
     Ok(if counts.damaged == 0 { Done::Complete } else { Done::Incomplete })
 }

@@ -50,7 +50,9 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Done, Failure> {
         return Err(Failure::Usage("only a comparison with --live leaves something out".to_string()));
     }
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    // What stands behind the snapshots names paths in them.
+    let named = &args.what[..args.what.len().min(if args.live { 1 } else { 2 })];
+    let snapshots = scope::visible(context, &repository, named)?;
     let sides = sides::find(&snapshots, args)?;
     let (reader, progress) = (repository.reader(), Progress::start(context));
     let origins = Origins { reader: &reader, before: root(sides.before), events: &progress };

@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &DumpArgs) -> Result<Done, Failure> {
         ));
     }
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &[&args.snapshot])?;
     let (snapshot, inner) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let path = match &args.inside {
         Some(_) if !inner.is_empty() => return Err(Failure::Usage("the path was given twice".to_string())),

@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Done, Failure> {
     }
     let mut options = options(args)?;
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &[&args.snapshot])?;
     let (snapshot, path) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let reader = repository.reader();

@@ -36,6 +36,8 @@ fn run_on(
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
     let client = machine::client(None);
     let selection = if args.snapshots.is_empty() {
+        // Of snapshots that can not be read the outcome tells.
+        scope::warn_of_hidden(context, repository, &repository.history()?, &[])?;
         let (scope, zone) = (scope::scope(&args.scope)?, TimeZone::system());
         Selection::Policy { scope, policy: policy.clone(), grouping: grouping.clone(), zone }
     } else {

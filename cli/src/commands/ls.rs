@@ -14,7 +14,7 @@ use crate::render::{entry, text};
 /// Lists.
 pub fn run(context: &Context, args: &LsArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &[&args.snapshot])?;
     let (snapshot, path) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let root = Root { id: snapshot.manifest.root, level: snapshot.manifest.root_level };
     let all = path.is_empty() || args.recursive;

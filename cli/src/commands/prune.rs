@@ -153,6 +153,9 @@ fn goes(report: &Report) -> Vec<String> {
     if report.forgotten_snapshots > 0 {
         lines.push(format!("goes     {}: forgotten before", counted(report.forgotten_snapshots, "snapshot")));
     }
+    for name in &report.lost_index {
+        lines.push(format!("rewrites what {name} told, from the packs"));
+    }
     if report.leftover_lists > 0 {
         lines.push(format!("finishes {}", counted(report.leftover_lists, "earlier prune")));
     }
@@ -233,6 +236,7 @@ fn summary(report: &Report, dry_run: bool, seconds: f64) -> Value {
         "snapshots_forgotten": report.forgotten_snapshots,
         "prunes_finished": report.leftover_lists,
         "prunes_at_work": report.foreign_lists,
+        "index_rewritten": report.lost_index,
         "damage_ignored": report.missing_chunks + report.unreadable,
         "packs_deleted": report.packs_deleted,
         "bytes_freed": report.bytes_freed,

@@ -26,7 +26,7 @@ use crate::render::{json as js, text};
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Done, Failure> {
     let started = Instant::now();
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &[&args.snapshot])?;
     let (snapshot, subtree) = scope::one(&snapshots, &args.snapshot, &args.scope)?;
     let spared = Spared { own: own_files(context, &repository)?, unread: unread(&snapshot.manifest) };
     let options = options(context, args, subtree, spared)?;

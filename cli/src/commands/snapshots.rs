@@ -18,15 +18,16 @@ use crate::render::text;
 /// Lists snapshots.
 pub fn run(context: &Context, args: &SnapshotsArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
-    let (snapshots, damaged) = repository.history()?.snapshots(&repository)?;
+    let history = repository.history()?;
+    let (snapshots, damaged) = history.snapshots(&repository)?;
     let mut chosen = scope::several(&snapshots, &args.snapshots, &args.scope)?;
     if let Some(latest) = args.latest {
         keep_latest(&mut chosen, latest);
     }
     print(context, &chosen);
-    let any_damaged = scope::warn_of_damaged(context, &damaged);
+    scope::warn_of_hidden(context, &repository, &history, &damaged)?;
     context.output.summary(json!({ "snapshots": chosen.len(), "damaged": damaged.len() }));
-    Ok(if any_damaged { Done::Incomplete } else { Done::Complete })
+    Ok(Done::Complete)
 }
 
 /// Keeps the last `latest` of each host and set of paths.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::{profiles, repository, time};
+use crate::options::{profiles, repository, scope, time};
 use crate::render::text;
 use crate::runs::about::Data;
 use crate::runs::data;
@@ -77,7 +77,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Done, Failure> {
 
 fn snapshots(context: &Context) -> Result<Vec<Snapshot>, Failure> {
     let repository = repository::open(&context.global)?;
-    Ok(repository.history()?.snapshots(&repository)?.0)
+    scope::visible::<&str>(context, &repository, &[])
 }
 
 impl Known {

@@ -15,7 +15,7 @@ use crate::render::text;
 pub fn run(context: &Context, args: &TagArgs) -> Result<Done, Failure> {
     let edit = edit(args);
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &args.snapshots)?;
     let chosen = scope::several(&snapshots, &args.snapshots, &args.scope)?;
     let changed: Vec<(SnapshotId, Vec<String>)> = if args.dry_run {
         let all = chosen.iter().map(|snapshot| (snapshot.id, &snapshot.tags, edit.apply(&snapshot.tags)));

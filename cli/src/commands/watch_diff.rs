@@ -27,8 +27,9 @@ use crate::render::{content, json as js, text};
 /// Reports.
 pub fn run(context: &Context, args: &WatchDiffArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
-    let (snapshots, damaged) = repository.history()?.snapshots(&repository)?;
-    scope::warn_of_damaged(context, &damaged);
+    let history = repository.history()?;
+    let (snapshots, damaged) = history.snapshots(&repository)?;
+    scope::warn_of_hidden(context, &repository, &history, &damaged)?;
     let chosen = scope::scope(&args.scope)?.filter(&snapshots);
     let now = time::now();
     let jobs = jobs::jobs(&chosen, args.since.as_deref(), &args.missing_after, now.seconds * 1_000_000_000)?;

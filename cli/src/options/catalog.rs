@@ -19,8 +19,6 @@ pub struct Asked {
     /// Its visible snapshots, oldest first.
     pub snapshots: Vec<Snapshot>,
     history: History,
-    /// Whether answers may lack something.
-    done: Done,
 }
 
 impl Asked {
@@ -32,9 +30,8 @@ impl Asked {
         let repository = repository::open(&context.global)?;
         let history = repository.history()?;
         let (snapshots, damaged) = history.snapshots(&repository)?;
-        let any_damaged = scope::warn_of_damaged(context, &damaged);
-        let done = if any_damaged { Done::Incomplete } else { Done::Complete };
-        Ok(Self { repository, snapshots, history, done })
+        scope::warn_of_hidden(context, &repository, &history, &damaged)?;
+        Ok(Self { repository, snapshots, history })
     }
 
     /// Asks the catalog, which learns before what it does not know; tells of snapshots that it could not learn. The question may be asked twice.
@@ -52,7 +49,7 @@ impl Asked {
                 .output
                 .warn(&format!("the answer lacks snapshot {short}, which can not be read: {}", text::error(error)));
         }
-        Ok((answer, if learned.damaged.is_empty() { self.done } else { Done::Incomplete }))
+        Ok((answer, if learned.damaged.is_empty() { Done::Complete } else { Done::Incomplete }))
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use keepfast_engine::Error;
-use keepfast_engine::history::Snapshot;
+use keepfast_engine::history::{History, Snapshot};
+use keepfast_engine::repository::Repository;
 use keepfast_engine::select::{Scope, select, split_path};
 
 use crate::args::ScopeArgs;
@@ -98,10 +99,45 @@ pub fn name_snapshot(snapshot: &Snapshot) -> impl Fn(Error) -> Error {
     }
 }
 
-/// Tells of snapshots that can not be read; `true` if there are any.
-pub fn warn_of_damaged(context: &Context, damaged: &[Error]) -> bool {
-    for error in damaged {
-        context.output.warn(&format!("a snapshot can not be read: {}", text::error(error)));
+/// The visible snapshots, oldest first, for `selectors` to choose from. What may hide one is told, unless each selector is the id of one that
+/// is there: then nothing of what was asked for can be missing. Without selectors all are asked for.
+///
+/// # Errors
+/// The storage.
+pub fn visible<S: AsRef<OsStr>>(
+    context: &Context,
+    repository: &Repository,
+    selectors: &[S],
+) -> Result<Vec<Snapshot>, Failure> {
+    let history = repository.history()?;
+    let (snapshots, damaged) = history.snapshots(repository)?;
+    let is_there = |selector: &S| names_by_id(&snapshots, selector.as_ref());
+    if selectors.is_empty() || !selectors.iter().all(is_there) {
+        warn_of_hidden(context, repository, &history, &damaged)?;
     }
-    !damaged.is_empty()
+    Ok(snapshots)
+}
+
+fn names_by_id(snapshots: &[Snapshot], selector: &OsStr) -> bool {
+    let (selector, _) = split_path(selector.as_bytes());
+    let is_id = selector.iter().all(u8::is_ascii_hexdigit);
+    is_id && str::from_utf8(selector).is_ok_and(|id| select(snapshots, id, &Scope::default()).is_ok())
+}
+
+/// Tells of snapshots that can not be read, and of log slots that may hide some: the command ends with exit code 3 then.
+///
+/// # Errors
+/// The storage.
+pub fn warn_of_hidden(
+    context: &Context,
+    repository: &Repository,
+    history: &History,
+    damaged: &[Error],
+) -> Result<(), Failure> {
+    let missing = |text: &str| context.output.warn_of_missing(text);
+    damaged.iter().for_each(|error| missing(&format!("a snapshot can not be read: {}", text::error(error))));
+    for (slot, why) in history.missed_slots(repository)? {
+        missing(&format!("{slot}: {why}; a snapshot may be missing here, and a forgotten one be back"));
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use std::io::{self, BufWriter, IsTerminal, StderrLock, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -57,13 +58,16 @@ pub struct Output {
     pager: Mutex<Option<Child>>,
     /// What a thread that could not return it met while writing.
     failed: Mutex<Option<io::Error>>,
+    /// Whether a warning told that something may be missing.
+    lacks: AtomicBool,
 }
 
 impl Output {
     /// The streams of this process, for the command `verb`.
     pub fn new(format: Format, verb: &'static str, global: &GlobalArgs) -> Self {
         let stdout = Mutex::new(buffered(Box::new(io::stdout())));
-        Self { format, verb, quiet: global.quiet, stdout, pager: Mutex::default(), failed: Mutex::default() }
+        let (pager, failed, lacks) = Default::default();
+        Self { format, verb, quiet: global.quiet, stdout, pager, failed, lacks }
     }
 
     /// From here on nothing else of this process prints to standard output: what takes archives apart tells its developers there
@@ -130,6 +134,17 @@ impl Output {
     /// Prints a warning to standard error.
     pub fn warn(&self, message: &str) {
         complain(&mut io::stderr().lock(), &format!("warning: {message}"));
+    }
+
+    /// The same of something that may be missing in what is shown or done: the command is not complete.
+    pub fn warn_of_missing(&self, message: &str) {
+        self.lacks.store(true, Ordering::Relaxed);
+        self.warn(message);
+    }
+
+    /// Whether anything was told to be missing.
+    pub fn lacks_something(&self) -> bool {
+        self.lacks.load(Ordering::Relaxed)
     }
 
     /// Prints what could not be saved or restored to standard error, in text mode.

@@ -8,6 +8,7 @@ mod archives;
 mod backup;
 mod built_in;
 mod credentials;
+mod damage;
 mod diff;
 mod drill;
 mod guides;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::args::DrillArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::{machine, profiles, repository, secrets};
+use crate::options::{machine, profiles, repository, scope, secrets};
 use crate::render::text;
 use crate::runs::about::{About, Data};
 use crate::runs::carry::{Carried, Way};
@@ -67,7 +67,7 @@ pub fn run(context: &Context, args: &DrillArgs) -> Result<Done, Failure> {
 /// Brings back and looks at it; the report, if there is one.
 fn hold(context: &Context, args: &DrillArgs, profile: &Profile, drill: &mut Drill) -> Result<Value, Failure> {
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, args.snapshot.as_slice())?;
     let chosen = data::choose(context, &snapshots, profile, args.snapshot.as_deref(), None)?;
     drill.data = Some(chosen.clone());
     let scratch = Scratch::create(context, args.scratch.as_deref(), &drill.run)?;

@@ -37,7 +37,7 @@ const PIECE_BYTES: usize = 256 << 10;
 pub(super) fn run(context: &Context, args: &ExportArgs, profile: &str) -> Result<Done, Failure> {
     let profile = described(&args.vendor, profile)?;
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, &[&args.snapshot])?;
     // An id is an id; by any other name only the profile's own are meant.
     let mut scope = args.scope.clone();
     let tag = format!("{PROFILE_TAG}{}", profile.name);

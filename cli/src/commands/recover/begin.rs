@@ -13,7 +13,7 @@ use super::{refuse_unfinished, summary};
 use crate::args::RecoverArgs;
 use crate::context::Context;
 use crate::exit::{Done, Failure};
-use crate::options::{machine, profiles, question, repository, secrets, time};
+use crate::options::{machine, profiles, question, repository, scope, secrets, time};
 use crate::render::text;
 use crate::runs::about::{About, Data};
 use crate::runs::carry::{Carried, Way};
@@ -121,7 +121,7 @@ fn absolute(root: &str) -> Result<std::path::PathBuf, Failure> {
 fn take(context: &Context, args: &RecoverArgs, profile: &Profile) -> Result<(Data, Contents), Failure> {
     let until = args.at.as_ref().map(|text| time::parse_until(text, &TimeZone::system())).transpose()?;
     let repository = repository::open(&context.global)?;
-    let (snapshots, _) = repository.history()?.snapshots(&repository)?;
+    let snapshots = scope::visible(context, &repository, args.snapshot.as_slice())?;
     let chosen = data::choose(context, &snapshots, profile, args.snapshot.as_deref(), until)?;
     let contents = data::contents(&repository, &snapshots, &chosen)?;
     Ok((chosen, contents))

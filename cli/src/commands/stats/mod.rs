@@ -18,15 +18,16 @@ use crate::render::text;
 /// Counts.
 pub fn run(context: &Context, args: &StatsArgs) -> Result<Done, Failure> {
     let repository = repository::open(&context.global)?;
-    let (snapshots, damaged) = repository.history()?.snapshots(&repository)?;
+    let history = repository.history()?;
+    let (snapshots, damaged) = history.snapshots(&repository)?;
     let chosen = scope::several(&snapshots, &args.snapshots, &args.scope)?;
     let done = if args.savings {
         savings::run(context, args, &repository, &chosen)?
     } else {
         sizes(context, &repository, &chosen)?
     };
-    let any_damaged = scope::warn_of_damaged(context, &damaged);
-    Ok(if any_damaged { Done::Incomplete } else { done })
+    scope::warn_of_hidden(context, &repository, &history, &damaged)?;
+    Ok(done)
 }
 
 fn sizes(context: &Context, repository: &Repository, chosen: &[&Snapshot]) -> Result<Done, Failure> {
