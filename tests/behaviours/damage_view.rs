@@ -6,10 +6,12 @@ use std::fs;
 
 use keepfast_engine::check::{ReadData, Report, check};
 use keepfast_engine::events::Silent;
+use keepfast_engine::forget::{Mode, Selection, forget};
 use keepfast_engine::history::Snapshot;
 use keepfast_engine::prune::{OnDamage, PruneOptions, prune};
 use keepfast_engine::{Error, Result};
 use keepfast_repo_format::id::SnapshotId;
+use keepfast_repo_format::layout;
 use keepfast_storage::Name;
 use keepfast_storage::testing::{Image, MemBackend};
 
@@ -46,9 +48,7 @@ impl Scene {
         let mut snapshots = vec![first, second];
         if past == Past::Pruned {
             let repository = sandbox.open();
-            let only = keepfast_engine::forget::Selection::Named(vec![first]);
-            let mode = keepfast_engine::forget::Mode::Write;
-            keepfast_engine::forget::forget(&repository, &sandbox::client(), &only, mode).unwrap();
+            forget(&repository, &sandbox::client(), &Selection::Named(vec![first]), Mode::Write).unwrap();
             prune(&repository, &sandbox::client(), &all_of_it(), &Silent).unwrap();
             snapshots = vec![second];
         }
@@ -176,7 +176,7 @@ fn check_names_a_slot_that_was_exchanged_for_another_of_the_same_writer() {
     assert!(report.findings.iter().any(|finding| finding.place == slot.as_str()), "{:?}", report.findings);
 }
 
-/// Nobody can tell whose the packs are, so they stay: a slot that comes back brings its snapshot back.
+/// Nobody can tell whose the packs are.
 #[test]
 fn who_ignores_a_damaged_log_slot_deletes_nothing_that_it_had_made_visible() {
     let scene = Scene::new(Past::Pruned);
@@ -186,9 +186,20 @@ fn who_ignores_a_damaged_log_slot_deletes_nothing_that_it_had_made_visible() {
     assert!(matches!(prune_with(&client, OnDamage::Refuse), Err(Error::Prune(_))));
     let report = prune_with(&client, OnDamage::Ignore).unwrap();
     assert!(report.finished && report.unreadable == 1 && report.packs_deleted == 0, "{report:?}");
-    let mut image = client.objects.image();
-    image.insert(slot.clone(), scene.sandbox.objects.image().get(&slot).unwrap().to_vec());
-    let healed = scene.sandbox.copy(MemBackend::from_image(image));
-    let restored = healed.restore(*scene.snapshots.last().unwrap());
-    assert_same(&scene.state, &capture(&restored), "the slot is back");
+}
+
+#[test]
+fn who_ignores_a_lost_log_slot_can_prune_what_stood_behind_it() {
+    let scene = Scene::new(Past::Young);
+    let lost = scene.sandbox.objects.image().names("log").remove(1);
+    let client = scene.stranger(|image| drop(image.remove(&lost)));
+    let [first, last] = [scene.snapshots[0], scene.snapshots[2]];
+    assert_eq!(client.snapshots().iter().map(|Snapshot { id, .. }| *id).collect::<Vec<_>>(), [first, last]);
+    forget(&client.open(), &sandbox::client(), &Selection::Named(vec![last]), Mode::Write).unwrap();
+    let report = prune_with(&client, OnDamage::Ignore).unwrap();
+    assert!(report.finished && report.packs_deleted > 0, "{report:?}");
+    let report = prune_with(&client, OnDamage::Ignore).unwrap();
+    assert!(report.finished && report.packs_deleted == 0 && report.packs_written == 0, "{report:?}");
+    let log = layout::LOG_FOLDER.trim_end_matches('/');
+    assert!(check_all(&client).findings.iter().all(|finding| finding.place.starts_with(log)));
 }

@@ -5,9 +5,7 @@
 
 use std::cmp::Reverse;
 
-use keepfast_repo_format::generation::{Absorbed, Generation};
-use keepfast_repo_format::id::WriterId;
-use keepfast_repo_format::log::Head;
+use keepfast_repo_format::generation::Generation;
 use keepfast_repo_format::{layout, record};
 use keepfast_storage::ErrorKind;
 
@@ -89,25 +87,6 @@ fn cached_generation(access: Access<'_>, number: u64) -> Result<Option<Generatio
 }
 
 impl History {
-    /// What a generation made now has absorbed: of each log what was read. Not from a slot on that is damaged or missing, because the index
-    /// objects that it names have to count when it is back.
-    pub(crate) fn to_absorb(&self) -> Vec<Absorbed> {
-        let before = |writer: WriterId| {
-            self.generation.absorbed.iter().find(|last| last.writer == writer).map(|last| last.sequence)
-        };
-        let was_read = |place: (WriterId, u64)| {
-            let name = layout::log(&place.0, place.1);
-            self.hashes.contains_key(&place) && self.damaged.iter().all(|(slot, _)| *slot != name)
-        };
-        let last_read = |head: &Head| {
-            let first = before(head.writer).map_or(0, |last| last + 1);
-            let next = (first..=head.sequence).find(|sequence| !was_read((head.writer, *sequence)));
-            let sequence = next.unwrap_or(head.sequence + 1).checked_sub(1)?;
-            Some(Absorbed { writer: head.writer, sequence })
-        };
-        self.heads.values().filter_map(last_read).collect()
-    }
-
     /// Whether there is no newer generation yet.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::generation::Generation;
+use keepfast_repo_format::generation::{Absorbed, Generation};
 use keepfast_repo_format::id::{IndexId, PackId};
 use keepfast_repo_format::index::{decode, encode, encoded_len};
 use keepfast_repo_format::pack::PackRecord;
@@ -144,8 +144,8 @@ fn next(
     if !rewrite.is_empty() || !unreadable.is_empty() {
         repository.backend.barrier()?;
     }
-    let absorbed = history.to_absorb();
-    Ok(Generation { number: history.next_generation(), base, absorbed, reserved: Vec::new() })
+    let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });
+    Ok(Generation { number: history.next_generation(), base, absorbed: absorbed.collect(), reserved: Vec::new() })
 }
 
 /// Whether this call has made the generation; it is durable then.
