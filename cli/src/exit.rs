@@ -224,6 +224,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
         EngineError::Storage(StorageError { kind: ErrorKind::Full, .. }) => {
             "nothing of this run is visible; free some space and run it again"
         }
+        EngineError::Storage(StorageError { kind: ErrorKind::Lost, .. }) => {
+            "run it again: a backup uses what this one has uploaded, a restore keeps what it has written"
+        }
         EngineError::Storage(error) if error.source.to_string().contains("RequestTimeTooSkewed") => {
             "set the clock of this machine: the service refuses requests that are minutes off"
         }

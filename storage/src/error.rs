@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Range,
     /// Might work when tried again.
     Transient,
+    /// The connection is gone, and this handle makes no other one: whatever is asked of it, now or later, fails.
+    Lost,
     /// The user asked to stop while a call waited.
     Cancelled,
     /// A name that this format does not use.

@@ -123,7 +123,9 @@ impl SftpBackend {
 
     fn error(&self, operation: &'static str, name: &str, error: SftpError) -> StorageError {
         let name = if name.is_empty() { "the root folder" } else { name };
-        StorageError::from_io(operation, name, self.location.as_str(), error.into())
+        let is_over = matches!(error, SftpError::Closed { .. } | SftpError::Stalled { .. });
+        let error = StorageError::from_io(operation, name, self.location.as_str(), error.into());
+        if is_over && error.kind == ErrorKind::Transient { error.with_kind(ErrorKind::Lost) } else { error }
     }
 
     /// That the root is what it was at the start: a disk of the server that was unmounted leaves an empty folder.

@@ -162,12 +162,12 @@ fn a_server_that_crashes_in_a_put_is_an_error_at_once_and_for_ever() {
     let backend = SftpBackend::open(&server.location(folder.path()), &server.options()).unwrap();
     put(&backend, "gen/1", b"before");
     let (error, time) = fails_after(&backend, || server.kill());
-    assert_eq!(error.kind, ErrorKind::Transient, "{error:?}");
+    assert_eq!(error.kind, ErrorKind::Lost, "{error:?}");
     assert!(matches!(cause(&error), SftpError::Closed { stderr, .. } if !stderr.is_empty()), "{error:?}");
     assert!(time < Duration::from_secs(10), "{time:?}");
     // What was not behind a barrier may be gone with the server, so no later barrier may succeed.
-    assert_eq!(backend.barrier().unwrap_err().kind, ErrorKind::Transient);
-    assert_eq!(backend.get(&name("gen/1"), None).unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(backend.barrier().unwrap_err().kind, ErrorKind::Lost);
+    assert_eq!(backend.get(&name("gen/1"), None).unwrap_err().kind, ErrorKind::Lost);
     // Whole objects or none: what is listed has all its bytes.
     let local = LocalBackend::open(folder.path()).unwrap();
     for listed in local.list("packs").unwrap() {
@@ -185,11 +185,11 @@ fn a_server_that_hangs_is_an_error_in_time() {
     let backend = SftpBackend::open(&server.location(folder.path()), &options).unwrap();
     put(&backend, "gen/1", b"before");
     let (error, time) = fails_after(&backend, || server.freeze());
-    assert_eq!(error.kind, ErrorKind::Transient, "{error:?}");
+    assert_eq!(error.kind, ErrorKind::Lost, "{error:?}");
     assert!(matches!(cause(&error), SftpError::Stalled { .. }), "{error:?}");
     assert!(time < Duration::from_secs(20), "{time:?}");
     let asked = Instant::now();
-    assert_eq!(backend.list("").unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(backend.list("").unwrap_err().kind, ErrorKind::Lost);
     assert!(asked.elapsed() < Duration::from_secs(1), "a connection that was given up is not waited for again");
     server.thaw();
 }

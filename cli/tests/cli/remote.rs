@@ -202,7 +202,9 @@ fn an_sftp_server_that_stops_in_the_middle_fails_the_backup_and_not_the_next_one
     drop(input);
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(!output.stderr.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the connection ended") && said.contains("run it again"), "{said}");
+    assert!(!said.contains("trying again"), "no other connection is made: {said}");
     drop(server);
 
     let Some(server) = Sshd::start() else { return };

@@ -162,7 +162,8 @@ fn a_barrier_is_never_tried_again() {
 
 #[test]
 fn only_transient_errors_are_tried_again() {
-    for kind in [ErrorKind::NotFound, ErrorKind::Denied, ErrorKind::Full, ErrorKind::Range, ErrorKind::Other] {
+    use ErrorKind::{Denied, Full, Lost, NotFound, Other, Range};
+    for kind in [NotFound, Denied, Full, Range, Lost, Other] {
         let operations = [Operation::Put, Operation::Get, Operation::Length, Operation::List];
         let faults = operations.map(|operation| Fault::new(operation, "", 1, kind, Moment::BeforeEffect)).into();
         let scene = Scene::new(faults);

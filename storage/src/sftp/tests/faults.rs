@@ -204,12 +204,12 @@ fn a_silent_server_is_an_error_for_all_who_wait() {
                 scope.spawn(move || {
                     let put = backend.put_if_absent(&name(&format!("packs/00/b{i}")), &[b"x"]);
                     let listed = backend.list("");
-                    assert_eq!(put.err().or(listed.err()).unwrap().kind, ErrorKind::Transient, "{call}");
+                    assert_eq!(put.err().or(listed.err()).unwrap().kind, ErrorKind::Lost, "{call}");
                 });
             }
         });
         assert!(asked.elapsed() < Duration::from_secs(5), "{call}");
-        assert_eq!(backend.barrier().unwrap_err().kind, ErrorKind::Transient);
+        assert_eq!(backend.barrier().unwrap_err().kind, ErrorKind::Lost);
     }
 }
 
