@@ -126,7 +126,9 @@ impl Retry {
         let offered: usize = parts.iter().map(|part| part.len()).sum();
         match self.run(spent, || self.inner.get(name, None)) {
             Ok(found) => Ok(found.len() == offered && is_joined(&found, parts)),
-            Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Lost | ErrorKind::Cancelled) => Err(error),
+            Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Lost | ErrorKind::Cancelled) => {
+                Err(error)
+            }
             Err(_) => Ok(false),
         }
     }
