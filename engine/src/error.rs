@@ -339,7 +339,7 @@ impl Error {
     /// Whether it says nothing of what is stored: the storage may answer when it is asked again, and the index is this machine's.
     pub(crate) fn is_no_finding(&self) -> bool {
         match self {
-            Self::Storage(error) => matches!(error.kind, ErrorKind::Transient | ErrorKind::Lost),
+            Self::Storage(error) => matches!(error.kind, ErrorKind::Transient | ErrorKind::Lost | ErrorKind::Denied),
             Self::Index(_) => true,
             Self::Base { source, .. } | Self::Content { source, .. } => source.is_no_finding(),
             _ => false,

@@ -71,12 +71,15 @@ fn refuse_nonsense(args: &ForgetArgs, policy: &Policy) -> Result<(), Failure> {
 /// The snapshots that were named, printed when all of them were found; also those that can not be read any more, by their ids.
 fn named(context: &Context, repository: &Repository, args: &ForgetArgs) -> Result<Vec<SnapshotId>, Failure> {
     let history = repository.history()?;
-    let (snapshots, _) = history.snapshots(repository)?;
+    let (snapshots, damaged) = history.snapshots(repository)?;
+    if !args.snapshots.iter().all(|selector| named_by_id(&history, selector).is_some()) {
+        scope::warn_of_hidden(context, repository, &history, &damaged)?;
+    }
     let mut found: Vec<(SnapshotId, Option<&Snapshot>)> = Vec::new();
     for selector in &args.snapshots {
         let (id, snapshot) = match scope::several(&snapshots, std::slice::from_ref(selector), &args.scope) {
             Ok(found) => (found[0].id, Some(found[0])),
-            Err(failure) => (unreadable(&history, selector).ok_or(failure)?, None),
+            Err(failure) => (named_by_id(&history, selector).ok_or(failure)?, None),
         };
         if found.iter().all(|(other, _)| *other != id) {
             found.push((id, snapshot));
@@ -86,8 +89,8 @@ fn named(context: &Context, repository: &Repository, args: &ForgetArgs) -> Resul
     Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
-/// A snapshot without a readable manifest, by its id or the beginning of it.
-fn unreadable(history: &History, selector: &str) -> Option<SnapshotId> {
+/// A snapshot, whether its manifest can be read or not, by its id or the beginning of it.
+fn named_by_id(history: &History, selector: &str) -> Option<SnapshotId> {
     const MIN_DIGITS: usize = 8;
     let mut fitting = history.snapshot_ids().filter(|id| id.to_string().starts_with(selector));
     let found = fitting.next().filter(|_| selector.len() >= MIN_DIGITS)?;

@@ -60,15 +60,9 @@ impl<'a> Way<'a> {
             });
         }
         let mut session = Session::open(repository, client.clone(), Role::Writer)?;
-        match Before::find(repository, &session.history, options, parent, client, events) {
-            Ok(Before { parent, relative }) => {
-                // A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, damaged or condemned, or a log slot that made packs
-                // visible, that needs no look-up per chunk.
-                session.distrust_damaged()?;
-                let history = &session.history;
-                let trusts_parent = session.absent_packs.is_empty()
-                    && history.damaged().is_empty()
-                    && history.lost_slots(repository)?.is_empty();
+        let before = Before::find(repository, &session.history, options, parent, client, events);
+        match before.and_then(|before| Ok((before, trusts_parent(repository, &mut session)?))) {
+            Ok((Before { parent, relative }, trusts_parent)) => {
                 let (writer, queue) = Writer::of_session(repository, &mut session, options.compression);
                 let writer = writer.with_deltas(options.deltas);
                 Ok(Self { repository, session: Some(session), parent, relative, trusts_parent, writer, queue, chunker })
@@ -219,4 +213,11 @@ fn sorted(tags: &[String]) -> Vec<String> {
 
 fn nanoseconds(time: Timestamp) -> i64 {
     time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
+}
+
+/// A visible snapshot's chunks are all in visible packs (I2). Unless a pack is lost, damaged or condemned, or a log slot that made packs visible,
+/// that needs no look-up per chunk.
+fn trusts_parent(repository: &Repository, session: &mut Session<'_>) -> Result<bool> {
+    session.distrust_damaged()?;
+    Ok(session.absent_packs.is_empty() && session.history.gaps(repository)?.is_empty())
 }

@@ -20,17 +20,9 @@ impl Checker<'_> {
             }
             Err(error) => return Err(error),
         };
-        self.stored_generation(known, &stored);
+        self.stored_generation(known, &stored)?;
         self.condemn_lists()?;
-        let gaps = stored.gaps(self.repository)?;
-        for slot in stored.replaced_slots(self.repository)? {
-            if !gaps.iter().any(|(gap, _)| *gap == slot) {
-                self.found(slot, "has other bytes now than this machine once read: what it made visible is lost");
-            }
-        }
-        for (slot, why) in gaps {
-            self.found(slot, why);
-        }
+        self.stored_slots(&stored)?;
         for id in known.index_objects() {
             match read_index_object(Access::of(self.repository), id) {
                 Err(error) if error.is_damage() => {
@@ -47,17 +39,42 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// Slots that are damaged, lost or exchanged. What this machine remembers of those that are there is not what others read: the
+    /// next backup must not rely on it.
+    fn stored_slots(&self, stored: &History) -> Result<()> {
+        let mut gaps = stored.gaps(self.repository)?;
+        if !gaps.is_empty() {
+            // Another process here may have read a new slot meanwhile.
+            let again = History::read_from_storage(self.repository)?.gaps(self.repository)?;
+            gaps.retain(|gap| again.contains(gap));
+        }
+        for slot in stored.replaced_slots(self.repository)? {
+            self.repository.index.forget_cached(&slot)?;
+            if !gaps.iter().any(|(gap, _)| *gap == slot) {
+                self.found(slot, "has other bytes now than this machine once read: what it made visible is lost");
+            }
+        }
+        for (slot, _) in stored.damaged() {
+            self.repository.index.forget_cached(slot)?;
+        }
+        // Of the generation the finding is there already.
+        gaps.retain(|(gap, _)| stored.lost_generation().is_none_or(|lost| lost.name != *gap));
+        gaps.into_iter().for_each(|(slot, why)| self.found(slot, why));
+        Ok(())
+    }
+
     /// The newest generation: what this machine remembers of it may be lost to everybody else.
-    fn stored_generation(&self, known: &History, stored: &History) {
+    fn stored_generation(&self, known: &History, stored: &History) -> Result<()> {
         let remembered = known.generation().number;
         let lost = stored.lost_generation().map(|lost| (lost.name.clone(), lost.why.clone()));
         let is_gone = stored.generation().number < remembered;
         let gone = || (layout::generation(remembered), "was there once, and is missing now".to_string());
         if let Some((name, why)) = lost.or_else(|| is_gone.then(gone)) {
             // What this machine remembers of it must not keep the next prune from making another.
-            self.repository.index.distrust();
+            self.repository.index.forget_cached(&name)?;
             self.found(name, why);
         }
+        Ok(())
     }
 
     /// Condemn lists: one that can not be read stops backups and prunes.

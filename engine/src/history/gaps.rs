@@ -37,7 +37,8 @@ impl History {
         Ok(lost)
     }
 
-    /// Log slots that this look could not go by, and why: what they made visible, or invisible, it does not tell.
+    /// Log slots that this look could not go by, and why: what they made visible, or invisible, it does not tell. The generation too, if
+    /// that is lost: it knows what slots there were.
     pub(crate) fn gaps(&self, repository: &Repository) -> Result<Vec<(String, String)>> {
         let mut gaps: Vec<_> = self.damaged.iter().map(|(slot, why)| (slot.clone(), why.to_string())).collect();
         for slot in self.lost_slots(repository)? {
@@ -49,6 +50,10 @@ impl History {
                 gaps.push((slot, why.to_string()));
             }
         }
+        let generation = self.lost_generation.iter();
+        gaps.extend(
+            generation.map(|lost| (lost.name.clone(), format!("{}; it tells what log slots there were", lost.why))),
+        );
         Ok(gaps)
     }
 

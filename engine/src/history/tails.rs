@@ -13,6 +13,7 @@ use keepfast_repo_format::pack::{self, FOOTER_LEN, Footer, PackRecord};
 
 use super::Access;
 use crate::error::{Error, Result};
+use crate::index::LocalIndex;
 use crate::repository::object_name;
 
 /// The name under which the local index has these rows: no object has it, so nothing of them outlives this look.
@@ -22,7 +23,16 @@ const ROWS: &[u8] = b"keepfast rows of the packs that no index object tells";
 pub(super) fn load(access: Access<'_>) -> Result<()> {
     let told: HashSet<PackId> = access.index.packs().iter().map(|pack| pack.id).collect();
     let packs = untold(access, &told)?;
-    Ok(access.index.load(IndexId(*blake3::hash(ROWS).as_bytes()), &packs)?)
+    Ok(access.index.load(rows(), &packs)?)
+}
+
+/// The packs that are visible because of [`load`] alone.
+pub(crate) fn loaded(index: &LocalIndex) -> Result<Vec<PackId>> {
+    Ok(index.listed_by(&rows())?.unwrap_or_default())
+}
+
+fn rows() -> IndexId {
+    IndexId(*blake3::hash(ROWS).as_bytes())
 }
 
 /// The directories of stored packs but for those in `told`. A pack that does not open is left out: what needs it names it.

@@ -34,6 +34,9 @@ const TIER_OBJECTS: usize = 8;
 /// Stored bytes of the smallest tier.
 const TIER_BYTES: u64 = 4096;
 
+/// Numbers that generations may have had which are lost without a trace: machines that remember one take its number for it.
+const LEAP: u64 = 1000;
+
 /// Rounds of rebasing before somebody else's luck is called a fault.
 const ATTEMPTS: usize = 64;
 
@@ -53,10 +56,11 @@ pub(super) fn wants_merging(repository: &Repository, history: &History) -> Resul
     Ok(!to_merge(history, &stored_lengths(repository)?).is_empty() || !repository.index.unreadable().is_empty())
 }
 
-/// Makes generations until none of `gone` is visible, and one if `strays` have to be cut off. Returns the history that says so.
+/// Makes generations until none of `gone` is visible, without what is `unclaimed`, and one if `strays` have to be cut off. Returns the history that says so.
 pub(super) fn drop_packs(
     repository: &Repository,
     gone: &HashSet<PackId>,
+    unclaimed: &HashSet<PackId>,
     strays: Strays,
 ) -> Result<(History, Written)> {
     let mut written = Written::default();
@@ -73,7 +77,7 @@ pub(super) fn drop_packs(
         if !is_visible && (written.generations > 0 || !is_wanted) {
             return Ok((history, written));
         }
-        let generation = match next(repository, &history, gone, &lengths, &mut written) {
+        let generation = match next(repository, &history, (gone, unclaimed), &lengths, &mut written) {
             // Another collector was faster, and has deleted what it put something else in place of.
             Err(error) if error.is_not_found() && repository.history()?.generation() != history.generation() => {
                 continue;
@@ -108,7 +112,7 @@ fn to_merge(history: &History, lengths: &HashMap<IndexId, u64>) -> HashSet<Index
 fn next(
     repository: &Repository,
     history: &History,
-    gone: &HashSet<PackId>,
+    (gone, unclaimed): (&HashSet<PackId>, &HashSet<PackId>),
     lengths: &HashMap<IndexId, u64>,
     written: &mut Written,
 ) -> Result<Generation> {
@@ -133,7 +137,7 @@ fn next(
     }
     if !unreadable.is_empty() {
         // What they listed stands in the packs, and in no other object.
-        let mut told = gone.clone();
+        let mut told: HashSet<PackId> = gone.union(unclaimed).copied().collect();
         for id in history.index_objects().difference(&lost) {
             told.extend(read_index_object(Access::of(repository), id)?.iter().map(|record| record.id));
         }
@@ -145,7 +149,8 @@ fn next(
         repository.backend.barrier()?;
     }
     let absorbed = history.heads().values().map(|head| Absorbed { writer: head.writer, sequence: head.sequence });
-    Ok(Generation { number: history.next_generation(), base, absorbed: absorbed.collect(), reserved: Vec::new() })
+    let number = history.next_generation() + if unreadable.is_empty() { 0 } else { LEAP };
+    Ok(Generation { number, base, absorbed: absorbed.collect(), reserved: Vec::new() })
 }
 
 /// Whether this call has made the generation; it is durable then.

@@ -23,11 +23,13 @@ mod usage;
 mod view;
 mod visited;
 
+use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::layout;
 
 pub use error::PruneError;
@@ -132,10 +134,19 @@ pub fn prune(repository: &Repository, client: &Client, options: &PruneOptions, e
     let has_more = view.has_leftovers(repository)?
         || strays != Strays::None
         || generation::wants_merging(repository, &view.history)?;
-    let Plan { dead, lost, orphans, snapshots, repack, .. } = plan;
+    let Plan { dead, lost, orphans, snapshots, repack, unclaimed, .. } = plan;
     let first = Condemn::new(dead.iter().map(|pack| pack.id).chain(lost).chain(orphans), snapshots);
-    let mut rounds =
-        Rounds { repository, client, options, events, scratch: &scratch, strays, marked, report: &mut report };
+    let mut rounds = Rounds {
+        repository,
+        client,
+        options,
+        events,
+        scratch: &scratch,
+        strays,
+        unclaimed,
+        marked,
+        report: &mut report,
+    };
     let mut left = false;
     if has_more || !first.is_empty() {
         match rounds.round(&first, Copies::None)? {
@@ -213,17 +224,21 @@ fn look_once<'a>(
     let mut edges = Edges::read(&repository.index, |pack| view.is_stored(pack), scratch)?;
     marked.follow(&mut edges)?;
     let how = (options.max_unused.move_as_is(), options.on_damage);
-    let usage = usage::usage(repository, &view, (&mut marked, &mut edges), scratch, how)?;
+    let mut usage = usage::usage(repository, &view, (&mut marked, &mut edges), scratch, how)?;
     let orphans = orphans::orphan_packs(repository, &view)?;
     *report = Report::default();
     report.lost_index = repository.index.unreadable().into_iter().map(|lost| lost.name).collect();
     report.found(&view, &marked, &usage, &orphans);
-    report.unreadable += view.history.gaps(repository)?.len() as u64;
+    if options.on_damage == OnDamage::Ignore {
+        report.unreadable += view.history.missed_slots(repository)?.len() as u64;
+    }
+    let unclaimed = leave_out_unclaimed(repository, &view, &mut usage, report)?;
     let lost = usage.lost;
     let small = Small::among(&usage.packs, repository, options.small_packs);
     let mut plan = choose(usage.packs, options.max_unused, options.max_repack_bytes);
     plan.add_small(small, options.max_repack_bytes);
     plan.lost = lost;
+    plan.unclaimed = unclaimed;
     plan.orphans = orphans.ended;
     plan.orphan_bytes = orphans.ended_bytes;
     plan.snapshots = forgotten(repository, &view)?;
@@ -231,13 +246,29 @@ fn look_once<'a>(
     Ok((view, plan, marked))
 }
 
+/// Takes what nobody can tell whose it is out of what is chosen from; returns those packs in which nothing is live: they must not become
+/// visible for good, or the next prune would take them.
+fn leave_out_unclaimed(
+    repository: &Repository,
+    view: &View,
+    usage: &mut usage::Usage,
+    report: &mut Report,
+) -> Result<HashSet<PackId>> {
+    let unclaimed = orphans::unclaimed_packs(repository, view)?;
+    let dead: HashSet<PackId> =
+        usage.packs.iter().filter(|pack| pack.is_dead() && unclaimed.contains(&pack.id)).map(|pack| pack.id).collect();
+    usage.packs.retain(|pack| !unclaimed.contains(&pack.id));
+    report.unknown_packs.extend(&dead);
+    Ok(dead)
+}
+
 /// Forgotten snapshots whose manifests stand and which nobody has condemned yet.
 fn forgotten(repository: &Repository, view: &View) -> Result<Vec<keepfast_repo_format::id::SnapshotId>> {
-    let forgotten: std::collections::HashSet<_> = view.history.forgotten_ids().collect();
+    let forgotten: HashSet<_> = view.history.forgotten_ids().collect();
     if forgotten.is_empty() {
         return Ok(Vec::new());
     }
-    let condemned: std::collections::HashSet<_> = view.lists.iter().flat_map(|list| &list.snapshots).collect();
+    let condemned: HashSet<_> = view.lists.iter().flat_map(|list| &list.snapshots).collect();
     let listed = repository.backend.list(layout::SNAPSHOTS_FOLDER)?;
     let standing = listed.iter().filter_map(|object| layout::parse_snapshot(object.name.as_str()));
     Ok(standing.filter(|id| forgotten.contains(id) && !condemned.contains(id)).collect())

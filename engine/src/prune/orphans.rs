@@ -3,6 +3,8 @@
 //!
 //! For a round. An object of a session that may still be at work stays, and so does one that nobody can tell whose it is.
 
+use std::collections::HashSet;
+
 use keepfast_repo_format::id::{IndexId, PackId, SessionId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::manifest::Manifest;
@@ -11,7 +13,7 @@ use keepfast_storage::Listed;
 
 use super::view::View;
 use crate::error::{Error, Result};
-use crate::history::{Access, read_index_object};
+use crate::history::{Access, read_index_object, tails};
 use crate::repository::{Repository, object_name};
 
 /// Packs that nothing visible names.
@@ -28,8 +30,7 @@ pub(super) struct OrphanPacks {
 
 /// Sorts out the packs that are in the storage, not visible, and on nobody's list.
 pub(super) fn orphan_packs(repository: &Repository, view: &View) -> Result<OrphanPacks> {
-    let visible: std::collections::HashSet<PackId> =
-        repository.index.survey().iter().map(|pack| pack.summary.id).collect();
+    let visible: HashSet<PackId> = repository.index.survey().iter().map(|pack| pack.summary.id).collect();
     let mut orphans = OrphanPacks::default();
     let mut ids: Vec<(&PackId, &u64)> = view.stored.iter().filter(|(id, _)| !visible.contains(id)).collect();
     ids.retain(|(id, _)| !view.condemned.contains(id));
@@ -49,6 +50,23 @@ pub(super) fn orphan_packs(repository: &Repository, view: &View) -> Result<Orpha
         }
     }
     Ok(orphans)
+}
+
+/// Packs that are visible only because something of the index is lost, and whose session has no end in the log: it may be at work, or the
+/// slot that made them visible is lost too. Nobody can tell what needs them.
+pub(super) fn unclaimed_packs(repository: &Repository, view: &View) -> Result<HashSet<PackId>> {
+    let mut unclaimed = HashSet::new();
+    if repository.index.unreadable().is_empty() {
+        return Ok(unclaimed);
+    }
+    for id in tails::loaded(&repository.index)? {
+        let Some(length) = view.stored.get(&id) else { continue };
+        let session = pack_session(repository, &id, *length)?;
+        if session.is_none_or(|session| !view.history.has_ended(&session)) {
+            unclaimed.insert(id);
+        }
+    }
+    Ok(unclaimed)
 }
 
 /// The sessions that have a record. For telling only: one that ends meanwhile is found ended the next time.

@@ -4,6 +4,8 @@
 //!
 //! A choice, not a decision over life: whatever turns out to be live is copied before its pack goes.
 
+use std::collections::HashSet;
+
 use keepfast_repo_format::id::{PackId, SnapshotId};
 
 use super::usage::{MoveAsIs, PackUsage};
@@ -54,6 +56,9 @@ pub(super) struct Plan {
     pub(super) orphans: Vec<PackId>,
     /// Their stored bytes.
     pub(super) orphan_bytes: u64,
+    /// Packs that are visible only because something of the index is lost, and that nobody can tell whose they are: the next generation leaves
+    /// them out, and the storage keeps them.
+    pub(super) unclaimed: HashSet<PackId>,
     /// Forgotten snapshots whose manifests stand.
     pub(super) snapshots: Vec<SnapshotId>,
     /// Packs whose live chunks are copied, the most wasteful first.

@@ -72,6 +72,8 @@ pub(super) struct Rounds<'a> {
     pub(super) events: &'a dyn Events,
     pub(super) scratch: &'a Path,
     pub(super) strays: Strays,
+    /// What the next generation leaves out without deleting it.
+    pub(super) unclaimed: HashSet<PackId>,
     pub(super) marked: Marked<'a>,
     pub(super) report: &'a mut Report,
 }
@@ -275,7 +277,7 @@ impl Rounds<'_> {
     /// From here on there is no session: whatever happens, another round finishes the list.
     fn delete(&mut self, copied: Copied) -> Result<()> {
         let Copied { mut view, done, .. } = copied;
-        let (history, written) = drop_packs(self.repository, &done, self.strays)?;
+        let (history, written) = drop_packs(self.repository, &done, &self.unclaimed, self.strays)?;
         self.report.index_objects_written += written.objects;
         view.history = history;
         let mut deleter = Deleter { repository: self.repository, events: self.events, report: self.report };
