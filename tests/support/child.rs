@@ -16,7 +16,10 @@ pub fn again_as_ordinary_user(name: &str) {
     // The test program may lie where only root comes to.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("suite");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: a child that is being made by another thread would hold a file of ours open for writing, and then nobody can
+    // run it.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success(), "{copied}");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     let mut command = Command::new(program);
