@@ -282,3 +282,16 @@ fn a_backup_after_a_check_relies_on_no_slot_that_only_this_machine_remembers() {
         "on a machine that never saw the slot",
     );
 }
+
+/// Another process of this machine reads a slot that was not there yet when this one listed the log.
+#[test]
+fn a_slot_that_was_written_after_the_look_is_not_called_missing() {
+    let scene = Scene::new(Past::Young);
+    let client = scene.stranger(|_| {});
+    let repository = client.open_cached_on(client.objects.clone()).unwrap();
+    let history = repository.history().unwrap();
+    scene.sandbox.try_backup_on(client.objects.clone()).unwrap();
+    let after = client.open_cached_on(client.objects.clone()).unwrap().history().unwrap();
+    assert_eq!(after.snapshot_ids().count(), history.snapshot_ids().count() + 1, "the other one remembers it now");
+    assert_eq!(history.missed_slots(&repository).unwrap(), []);
+}
