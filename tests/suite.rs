@@ -69,6 +69,7 @@ mod behaviours {
     mod prune_races;
     mod prune_small;
     mod prune_states;
+    mod prune_twice;
     mod recover;
     mod renewals;
     mod requests;

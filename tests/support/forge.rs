@@ -98,15 +98,21 @@ impl<'a> Forge<'a> {
 
     /// Stores content as a delta against `prefix`, which it says are these chunks.
     pub fn delta_chunk(&mut self, bytes: &[u8], prefix: &[u8], edges: &[ChunkId]) -> ChunkId {
-        let id = self.keys.data_chunk_id(bytes);
-        let payload = self.compressor.compress_delta(bytes, prefix).expect("it resembles its prefix");
+        self.delta_chunks(&[bytes], prefix, edges)[0]
+    }
+
+    /// Stores contents in one segment, as a delta against `prefix`, which it says are these chunks.
+    pub fn delta_chunks(&mut self, contents: &[&[u8]], prefix: &[u8], edges: &[ChunkId]) -> Vec<ChunkId> {
+        let ids: Vec<ChunkId> = contents.iter().map(|bytes| self.keys.data_chunk_id(bytes)).collect();
+        let lengths = contents.iter().map(|bytes| bytes.len() as u32);
+        let rows: Vec<ChunkRow> = ids.iter().zip(lengths).map(|(id, length)| ChunkRow { id: *id, length }).collect();
+        let payload = self.compressor.compress_delta(&contents.concat(), prefix).expect("it resembles its prefix");
         let filling = &mut self.data;
-        let sealed = seal(&filling.key, &self.keys.repository(), self.segments, payload, &[id]);
+        let sealed = seal(&filling.key, &self.keys.repository(), self.segments, payload, &ids);
         self.segments += 1;
         let row = filling.builder.add_key(filling.key.key_row());
-        let length = sealed.plain_len;
-        filling.builder.push(sealed, row, &[ChunkRow { id, length }], edges);
-        id
+        filling.builder.push(sealed, row, &rows, edges);
+        ids
     }
 
     /// The id that content has, stored or not.

@@ -11,6 +11,7 @@ use keepfast_engine::check::{ReadData, check};
 use keepfast_engine::events::Silent;
 use keepfast_engine::prune::{PruneOptions, Report};
 use keepfast_engine::repository::Repository;
+use keepfast_repo_format::directory::Located;
 use keepfast_repo_format::id::SnapshotId;
 use keepfast_repo_format::key_slot::KeyFile;
 use keepfast_repo_format::layout;
@@ -24,11 +25,18 @@ use super::history_script::{
 use super::random::Random;
 
 /// Every chunk is needed by a visible snapshot, or is the base of one that is; it is stored as it is once, or else as deltas, of which
-/// no prune knows which one will last.
+/// no prune knows which one will last. No pack holds two deltas of a chunk against the same chunks.
 pub fn assert_no_chunk_too_many(repository: &Repository, raw: &Raw) {
-    let plain: Vec<_> = raw.chunks().filter(|(_, is_delta)| !is_delta).map(|(id, _)| id).collect();
-    let mut distinct: BTreeSet<_> = plain.iter().copied().collect();
-    assert_eq!(plain.len(), distinct.len(), "a chunk is stored twice");
+    let mut distinct = BTreeSet::new();
+    let plain = raw.chunks().filter(|(_, is_delta)| !is_delta).map(|(id, _)| id);
+    let twice: Vec<_> = plain.filter(|id| !distinct.insert(*id)).collect();
+    assert!(twice.is_empty(), "stored twice: {twice:?}");
+    for (pack, record) in &raw.visible {
+        let mut copies = BTreeSet::new();
+        let copy = |place: Located| (place.chunk.id, record.directory.edges_of(place.segment));
+        let twice: Vec<_> = record.directory.locate().map(copy).filter(|copy| !copies.insert(*copy)).collect();
+        assert!(twice.is_empty(), "{pack} holds twice: {twice:?}");
+    }
     let deltas: BTreeSet<_> = raw.chunks().filter(|(_, is_delta)| *is_delta).map(|(id, _)| id).collect();
     let both: Vec<_> = deltas.intersection(&distinct).collect();
     assert!(both.is_empty(), "stored as deltas and as they are: {both:?}");

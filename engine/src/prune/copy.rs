@@ -1,148 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Copying out: what is live in a condemned pack and nowhere safe goes into new packs of the collector's session.
 //!
-//! For a round, one pack at a time. Whether a chunk is safe elsewhere is decided here alone: its whole id is found in the directory
-//! of a visible pack that is stored and on nobody's list. Everything that is copied was opened and hashed first.
-
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+//! For a round, one pack at a time; [`super::finder`] says what. Everything that is copied was opened and hashed first.
 
 use keepfast_repo_format::directory::ChunkRow;
 use keepfast_repo_format::envelope::Kind;
-use keepfast_repo_format::id::{ChunkId, PackId};
+use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{Codec, Sealed};
 
-use super::edges::delta_chunks;
 use super::fetch::each_segment;
-use super::mark::Marked;
-use super::runs::{Groups, Runs};
+use super::finder::Needed;
 use super::usage::MoveAsIs;
-use super::view::View;
 use super::{OnDamage, PruneError};
 use crate::error::{Error, Result, describe};
 use crate::events::Events;
-use crate::index::{LocalIndex, SurveyedPack};
 use crate::pool::Scratch;
 use crate::reader::Reader;
 use crate::repository::{Repository, object_name};
 use crate::writer::{Numbering, OpenSegment, Writer};
-
-/// Looks for live chunks of condemned packs.
-pub(super) struct Finder<'a> {
-    repository: &'a Repository,
-    /// Visible packs that may keep a chunk alive alone.
-    reliable: HashSet<PackId>,
-    /// Condemned packs, by number.
-    condemned: HashMap<i64, SurveyedPack>,
-}
-
-/// Which segments are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codecs {
-    /// Those that hold chunks as they are.
-    Plain,
-    /// Those that need base chunks.
-    Delta,
-}
-
-/// A condemned pack, and which of its chunks, in the order of its directory, have to be copied.
-pub(super) struct Needed {
-    pub(super) record: PackRecord,
-    pub(super) chunks: Vec<bool>,
-}
-
-impl<'a> Finder<'a> {
-    pub(super) fn new(repository: &'a Repository, view: &View, condemned: &HashSet<PackId>) -> Self {
-        let survey = repository.index.survey();
-        let reliable = survey.iter().filter(|pack| view.is_reliable(pack)).map(|pack| pack.summary.id).collect();
-        // One that is gone has nothing that could be copied.
-        let condemned = survey.into_iter().filter(|pack| condemned.contains(&pack.summary.id) && view.is_stored(pack));
-        Self { repository, reliable, condemned: condemned.map(|pack| (pack.number, pack)).collect() }
-    }
-
-    /// Packs with something live in them, with the prefixes of that: by directories alone, whatever rows the index has. For deltas only
-    /// packs that have any.
-    pub(super) fn with_live(&self, marked: &mut Marked<'_>, scratch: &Path, codecs: Codecs) -> Result<Groups> {
-        let mut rows = Runs::<(i64, i64)>::new(scratch);
-        let all = codecs == Codecs::Plain;
-        for (number, _) in self.condemned.iter().filter(|(_, pack)| all || pack.edges > 0) {
-            for chunk in self.record(*number)?.into_iter().flat_map(|record| record.directory.chunks) {
-                rows.add((LocalIndex::prefix(&chunk.id), *number))?;
-            }
-        }
-        let mut live = marked.live()?.peekable();
-        let mut held = Runs::<(i64, i64)>::new(scratch);
-        for row in rows.sorted()? {
-            let (prefix, number) = row?;
-            while let Some(before) = live.next_if(|live| live.as_ref().map_or(true, |live| *live < prefix)) {
-                before?;
-            }
-            if matches!(live.peek(), Some(Ok(live)) if *live == prefix) {
-                held.add((number, prefix))?;
-            }
-        }
-        Ok(Groups::new(held.sorted()?))
-    }
-
-    /// What of a pack's segments with these codecs has to be copied, given the prefixes that are live in it; `None` if nothing has.
-    /// `copied` is what several condemned packs hold and was found here before; ask for plain ones first.
-    pub(super) fn needed(
-        &self,
-        number: i64,
-        live: &[i64],
-        codecs: Codecs,
-        copied: &mut HashSet<ChunkId>,
-    ) -> Result<Option<Needed>> {
-        let Some(record) = self.record(number)? else { return Ok(None) };
-        let deltas = delta_chunks(&record);
-        let mut chunks = Vec::with_capacity(record.directory.chunks.len());
-        let mut rows = record.directory.chunks.iter();
-        for segment in &record.directory.segments {
-            let fits = (segment.codec == Codec::Delta) == (codecs == Codecs::Delta);
-            for chunk in rows.by_ref().take(segment.chunks as usize) {
-                let is_live = fits && live.binary_search(&LocalIndex::prefix(&chunk.id)).is_ok();
-                let is_needed = is_live
-                    && match codecs {
-                        Codecs::Plain => self.has_no_other_place(&record, &chunk.id, &deltas, copied)?,
-                        Codecs::Delta => !copied.contains(&chunk.id) && !self.is_plain_elsewhere(&record, &chunk.id)?,
-                    };
-                chunks.push(is_needed);
-            }
-        }
-        Ok(chunks.contains(&true).then_some(Needed { record, chunks }))
-    }
-
-    fn has_no_other_place(
-        &self,
-        record: &PackRecord,
-        id: &ChunkId,
-        deltas: &HashSet<ChunkId>,
-        copied: &mut HashSet<ChunkId>,
-    ) -> Result<bool> {
-        let others = self.repository.index.other_holders(&record.id, record.kind, id)?;
-        if others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)) {
-            return Ok(false);
-        }
-        // In several condemned packs: once is enough. The set stays small, because such chunks are few.
-        Ok((others.is_empty() && !deltas.contains(id)) || copied.insert(*id))
-    }
-
-    /// A delta elsewhere is no other place, neither for a plain copy nor for a delta: no chain of edges grows, and none closes to a
-    /// circle (`docs/format.md` section 11.2).
-    fn is_plain_elsewhere(&self, record: &PackRecord, id: &ChunkId) -> Result<bool> {
-        let others = self.repository.index.other_holders(&record.id, record.kind, id)?;
-        Ok(others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)))
-    }
-
-    /// `None` if nothing visible lists the pack any more, as reading anew has shown since: another collector has finished this list, after
-    /// it had copied what was live. By name, because reading anew may also have given the pack another number.
-    fn record(&self, number: i64) -> Result<Option<PackRecord>> {
-        let Some(pack) = self.condemned.get(&number) else { return Ok(None) };
-        Ok(self.repository.index.record_of(&pack.summary.id)?)
-    }
-}
 
 /// Copies chunks into the packs of a session.
 pub(super) struct Copier<'a> {

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
-use keepfast_repo_format::id::ChunkId;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::Codec;
 
@@ -172,13 +171,6 @@ impl Edges {
             Ok((prefix, if tagged & 1 == 0 { Copy::Plain(tagged >> 1) } else { Copy::Delta(tagged >> 1) }))
         }))
     }
-}
-
-/// The chunks in delta segments of a pack.
-pub(super) fn delta_chunks(record: &PackRecord) -> HashSet<ChunkId> {
-    let directory = &record.directory;
-    let in_deltas = directory.locate().filter(|found| directory.segments[found.segment].codec == Codec::Delta);
-    in_deltas.map(|found| found.chunk.id).collect()
 }
 
 /// Whether a sorted stream has this prefix; to be asked in ascending order.

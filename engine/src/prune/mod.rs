@@ -10,6 +10,7 @@ mod delete;
 mod edges;
 mod error;
 mod fetch;
+mod finder;
 mod generation;
 mod mark;
 mod orphans;

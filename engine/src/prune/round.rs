@@ -13,9 +13,10 @@ use keepfast_repo_format::layout;
 use keepfast_repo_format::pack::PackRecord;
 use keepfast_storage::{ErrorKind, Put};
 
-use super::copy::{Codecs, Copier, Finder};
+use super::copy::Copier;
 use super::delete::Deleter;
 use super::edges::Edges;
+use super::finder::{Codecs, Finder, Moved};
 use super::generation::drop_packs;
 use super::mark::Marked;
 use super::orphans::Strays;
@@ -206,9 +207,9 @@ impl Rounds<'_> {
             for group in finder.with_live(&mut self.marked, self.scratch, Codecs::Plain)? {
                 let (number, live) = group?;
                 // Each pack by itself: a chunk that is in two of them keeps both.
-                let mut copied = HashSet::new();
+                let mut moved = Moved::default();
                 for codecs in [Codecs::Plain, Codecs::Delta] {
-                    left.extend(finder.needed(number, &live, codecs, &mut copied)?.map(|needed| needed.record.id));
+                    left.extend(finder.needed(number, &live, codecs, &mut moved)?.map(|needed| needed.record.id));
                 }
             }
             let done = condemned.difference(&left).copied().collect();
@@ -239,12 +240,12 @@ impl Rounds<'_> {
         let reader = self.repository.reader();
         let how = (self.options.max_unused.move_as_is(), self.options.on_damage);
         let mut copier = Copier::new(self.repository, &reader, writer, how, self.events);
-        let mut copied = HashSet::new();
+        let mut moved = Moved::default();
         // What is there as it is goes first: then no delta of it is needed.
         for codecs in [Codecs::Plain, Codecs::Delta] {
             for group in finder.with_live(&mut self.marked, self.scratch, codecs)? {
                 let (number, live) = group?;
-                if let Some(needed) = finder.needed(number, &live, codecs, &mut copied)? {
+                if let Some(needed) = finder.needed(number, &live, codecs, &mut moved)? {
                     copier.pack(&needed)?;
                 }
             }

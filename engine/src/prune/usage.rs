@@ -7,11 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use keepfast_repo_format::id::{ChunkId, PackId};
+use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::pack::PackRecord;
-use keepfast_repo_format::segment::Codec;
 
-use super::edges::{Copy, Edges, delta_chunks};
+use super::edges::{Copy, Edges};
+use super::finder::surplus;
 use super::mark::Marked;
 use super::runs::{Groups, Runs, Sorted};
 use super::view::View;
@@ -253,13 +253,15 @@ fn measure(
 
 fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Result<PackUsage> {
     let (mut unused, mut reclaimable, mut to_copy) = (0, 0, 0);
-    let mut chunks = record.directory.chunks.iter();
-    let plain_too = plain_copies_of_deltas(record);
-    for segment in &record.directory.segments {
-        let own = chunks.by_ref().take(segment.chunks as usize);
-        let is_delta = segment.codec == Codec::Delta;
-        let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok() && !(is_delta && plain_too.contains(id));
-        let live: u64 = own.filter(|chunk| is_live(&chunk.id)).map(|chunk| u64::from(chunk.length)).sum();
+    let directory = &record.directory;
+    let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok();
+    let live_rows = directory.chunks.iter().filter(|chunk| is_live(&chunk.id)).count();
+    let surplus = if live_rows > live.len() { surplus(directory) } else { HashSet::new() };
+    let mut rows = directory.chunks.iter().enumerate();
+    for segment in &directory.segments {
+        let own = rows.by_ref().take(segment.chunks as usize);
+        let own = own.filter(|(row, chunk)| is_live(&chunk.id) && !surplus.contains(row));
+        let live: u64 = own.map(|(_, chunk)| u64::from(chunk.length)).sum();
         let (plain, stored) = (u64::from(segment.plain_len), u64::from(segment.stored_len));
         // At most the whole of a segment, so it fits 64 bits.
         let dead = stored - stored * live / plain.max(1);
@@ -274,20 +276,4 @@ fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Resul
     // A pack with anything live in it is not dead, however little that is.
     let unused = unused.min(record.length.saturating_sub(1));
     Ok(PackUsage { id: record.id, length: record.length, unused, reclaimable, to_copy })
-}
-
-/// Chunks that the pack holds as they are and as deltas, as a segment brings them that was moved for others in it: of these no delta counts.
-fn plain_copies_of_deltas(record: &PackRecord) -> HashSet<ChunkId> {
-    let deltas = delta_chunks(record);
-    let mut both = HashSet::new();
-    if deltas.is_empty() {
-        return both;
-    }
-    for found in record.directory.locate() {
-        let codec = record.directory.segments[found.segment].codec;
-        if codec != Codec::Delta && deltas.contains(&found.chunk.id) {
-            both.insert(found.chunk.id);
-        }
-    }
-    both
 }
