@@ -4,10 +4,12 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use keepfast_storage::testing::Port;
 
 /// Longest start of a server: Python on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +36,7 @@ pub struct Server {
     child: Child,
     /// What starts it.
     command: Command,
-    port: u16,
+    port: Port,
     /// What `rclone` serves.
     _folder: Option<tempfile::TempDir>,
 }
@@ -42,8 +44,8 @@ pub struct Server {
 impl Server {
     /// moto's server; `None`, and a printed reason, where there is none.
     pub fn moto() -> Option<Self> {
-        let port = free_port();
-        let server = Self::start(moto(port)?, port, None)?;
+        let port = Port::reserve();
+        let server = Self::start(moto(&port)?, port, None)?;
         let answer = server.send("PUT /bucket HTTP/1.1");
         assert!(answer.starts_with("HTTP/1.1 200"), "moto makes no bucket: {answer}");
         Some(server)
@@ -51,8 +53,8 @@ impl Server {
 
     /// The same behind TLS, with a certificate that nobody trusts, and without a bucket.
     pub fn untrusted_moto() -> Option<Self> {
-        let port = free_port();
-        let mut command = moto(port)?;
+        let port = Port::reserve();
+        let mut command = moto(&port)?;
         command.arg("-s");
         Self::start(command, port, None)
     }
@@ -61,7 +63,7 @@ impl Server {
     /// there is none.
     pub fn rclone() -> Option<Self> {
         let program = program("KEEPFAST_RCLONE", "rclone")?;
-        let port = free_port();
+        let port = Port::reserve();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("bucket")).unwrap();
         let (user, secret) = Self::credentials();
@@ -69,7 +71,7 @@ impl Server {
         command
             .args(["serve", "s3", "--config", "/dev/null", "--vfs-cache-mode", "full", "--cache-dir"])
             .arg(folder.path().join("cache"))
-            .args(["--auth-key", &format!("{user},{secret}"), "--addr", &format!("127.0.0.1:{port}")])
+            .args(["--auth-key", &format!("{user},{secret}"), "--addr", &format!("127.0.0.1:{}", port.number())])
             .arg(folder.path());
         Self::start(command, port, Some(folder))
     }
@@ -81,12 +83,12 @@ impl Server {
 
     /// Its URL.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.port.number())
     }
 
     /// The same port by TLS.
     pub fn tls_endpoint(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://127.0.0.1:{}", self.port.number())
     }
 
     /// A location under a prefix of the bucket.
@@ -94,7 +96,7 @@ impl Server {
         format!("s3://bucket/{prefix}?endpoint={}", self.endpoint())
     }
 
-    fn start(mut command: Command, port: u16, folder: Option<tempfile::TempDir>) -> Option<Self> {
+    fn start(mut command: Command, port: Port, folder: Option<tempfile::TempDir>) -> Option<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut server = Self { child, command, port, _folder: folder };
         server.listens().then_some(server)
@@ -114,7 +116,7 @@ impl Server {
 
     fn listens(&mut self) -> bool {
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", self.port.number())).is_err() {
             if let Some(status) = self.child.try_wait().unwrap() {
                 let program = self.command.get_program();
                 assert!(!is_ci(), "{program:?} does not run: {status}");
@@ -129,8 +131,8 @@ impl Server {
 
     /// Sends a request without a body, and gives the beginning of the answer.
     fn send(&self, line: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let host = format!("Host: 127.0.0.1:{}", self.port);
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port.number())).unwrap();
+        let host = format!("Host: 127.0.0.1:{}", self.port.number());
         write!(stream, "{line}\r\n{host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
@@ -145,11 +147,11 @@ impl Drop for Server {
 }
 
 /// What starts moto: its server is a script for the Python beside it.
-fn moto(port: u16) -> Option<Command> {
+fn moto(port: &Port) -> Option<Command> {
     let beside = program("KEEPFAST_MOTO_SERVER", "moto_server")?.with_file_name("python3");
     let python = if beside.is_file() { beside } else { "python3".into() };
     let mut command = Command::new(python);
-    command.args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.to_string()]);
+    command.args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.number().to_string()]);
     Some(command)
 }
 
@@ -174,9 +176,4 @@ fn program(variable: &str, name: &str) -> Option<PathBuf> {
 /// Whether all tools must be there.
 fn is_ci() -> bool {
     std::env::var_os("CI").as_deref() == Some(OsStr::new("true"))
-}
-
-/// A port that nobody listens on, most likely still when the server starts.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

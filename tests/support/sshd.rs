@@ -4,17 +4,18 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keepfast_storage::sftp::{SftpLocation, SftpOptions};
+use keepfast_storage::testing::Port;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long the server has to listen.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(60);
 
 /// A running server. It and all its sessions end when this is dropped.
 pub struct Sshd {
@@ -48,8 +49,7 @@ impl Sshd {
                 return None;
             }
         }
-        // Somebody else can take the port before the server does.
-        let listening = (0..5).find_map(|_| Self::listen(&program, subsystem, &user, &folder));
+        let listening = Self::listen(&program, subsystem, &user, &folder);
         let server = listening.map(|(child, port)| {
             let key = fs::read_to_string(folder.path().join("host-key.pub")).unwrap();
             fs::write(folder.path().join("known-hosts"), format!("[127.0.0.1]:{port} {key}")).unwrap();
@@ -76,7 +76,7 @@ impl Sshd {
     }
 
     fn listen(program: &Path, subsystem: &str, user: &str, folder: &TempDir) -> Option<(Child, u16)> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::reserve().keep();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\

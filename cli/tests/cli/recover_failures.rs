@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::TcpListener;
 use std::process::{Child, Command};
 
+use keepfast_storage::testing::Port;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::shop::{SECRET, Shop};
@@ -245,7 +245,7 @@ fn a_host_that_is_out_of_reach_in_the_middle_is_named_with_the_way_on() {
     }
     let shop = Shop::damaged();
     // A port at which nobody listens.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::reserve().keep();
     let hosts = format!(
         "[hosts.near]\nroles = [\"web\"]\n[hosts.far]\nroles = [\"db\"]\nssh = \"nobody@127.0.0.1\"\nport = {port}\n"
     );

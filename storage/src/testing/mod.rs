@@ -3,7 +3,8 @@
 //!
 //! [`MemBackend`] holds objects in memory, [`SimBackend`] also forgets what a crash may take. [`RecordingBackend`],
 //! [`FaultyBackend`] and [`HookedBackend`] wrap any other: to count what was asked for, to fail where a plan says so, to act before
-//! each call. [`OverwritingBackend`] breaks the contract. [`TestClock`] waits without waiting. They panic where a test is wrong.
+//! each call. [`OverwritingBackend`] breaks the contract. [`TestClock`] waits without waiting. [`Port`] is for servers.
+//! They panic where a test is wrong.
 
 mod clock;
 pub mod conformance;
@@ -12,6 +13,7 @@ mod hooked;
 mod image;
 mod mem;
 mod overwriting;
+mod port;
 mod recording;
 mod sim;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub use hooked::HookedBackend;
 pub use image::Image;
 pub use mem::MemBackend;
 pub use overwriting::OverwritingBackend;
+pub use port::Port;
 pub use recording::{Record, RecordingBackend};
 pub use sim::{Mutation, SimBackend};
 

@@ -3,6 +3,7 @@
 //! worthless.
 
 mod histories;
+mod port;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -3,11 +3,11 @@
 //! short list, never "absent" on a guess, and which errors are worth another attempt.
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use keepfast_storage::ErrorKind::{Denied, Full, NotFound, Other, Transient};
 use keepfast_storage::cloud::{CloudBackend, CloudLocation, CloudOptions, CloudSettings};
+use keepfast_storage::testing::Port;
 use keepfast_storage::{Backend, Delete, ErrorKind, Name, Put, StorageError};
 
 use super::{open, open_with};
@@ -248,8 +248,8 @@ fn a_delete_that_is_not_allowed_is_a_refusal_and_not_an_error() {
 
 #[test]
 fn a_service_that_is_not_there_may_come_back() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let backend = open(&format!("s3://bucket/repo?endpoint=http://127.0.0.1:{port}"));
+    let port = Port::reserve();
+    let backend = open(&format!("s3://bucket/repo?endpoint=http://127.0.0.1:{}", port.number()));
     assert_eq!(kind(backend.list("")), Transient);
     assert_eq!(kind(backend.get(&name("config/00000001"), None)), Transient);
     assert_eq!(kind(backend.delete(&name("config/00000001"))), Transient);
@@ -267,9 +267,9 @@ fn a_certificate_that_nobody_trusts_is_an_error_that_waiting_does_not_mend() {
 #[test]
 fn without_credentials_nothing_is_tried_again() {
     let server = S3Server::start();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::reserve();
     let mut settings = CloudSettings::new();
-    settings.set("aws_metadata_endpoint", format!("http://127.0.0.1:{port}"));
+    settings.set("aws_metadata_endpoint", format!("http://127.0.0.1:{}", port.number()));
     let location = CloudLocation::parse(&server.location("repo")).unwrap();
     let backend = CloudBackend::open(&location, &settings, &CloudOptions::default()).unwrap();
     let error = backend.list("").unwrap_err();

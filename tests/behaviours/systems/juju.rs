@@ -12,6 +12,7 @@ use std::path::Path;
 
 use keepfast_engine::profile::{Asked, Library, review};
 use keepfast_engine::runbook::{RunbookError, Why};
+use keepfast_storage::testing::Port;
 
 use crate::support::standin::juju::{JUJU, JUJU_RESTORE, archive, silent};
 use crate::support::standin::{Fault, Folder, Recorder, Rehearsal, Stage, World, is_child};
@@ -111,7 +112,7 @@ fn one_state_server_is_enough_where_there_shall_be_one() {
 #[test]
 fn nothing_is_restored_while_any_state_server_lives_or_may() {
     let living = TcpListener::bind("127.0.0.1:0").unwrap();
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refusing = Port::reserve().keep();
     for (port, found) in [(living.local_addr().unwrap().port(), "answers at port"), (refusing, "is up: it refuses")] {
         let stage = |world: &World| stage_at(world, port, &[]);
         let rehearsal = Rehearsal { runbook: "restore", build: &lost, stage: &stage, precious: &[], once: &[] };

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use keepfast_engine::profile::Library;
+use keepfast_storage::testing::Port;
 
 use crate::support::standin::{Folder, Recorder, Rehearsal, Stage, World};
 
@@ -60,7 +61,7 @@ fn client(world: &World, words: &[&str]) -> String {
 }
 
 fn build(world: &World) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::reserve().keep();
     let standin = world.add("5b5s42");
     for service in ["supervisor-config", "cassandra", "zookeeper"] {
         standin.service(service, "stopped");

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use keepfast_storage::testing::Port;
+
 use super::super::checks::Found;
 use super::super::{Place, Sink, Test, TestKind};
 use super::{Silent, script};
@@ -41,7 +43,7 @@ fn silent() -> (TcpListener, Vec<TcpStream>) {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    Port::reserve().keep()
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
+
+use keepfast_storage::testing::Port;
 
 use super::super::{Command, Fault, execute};
 use super::sshd::Sshd;
@@ -26,7 +27,7 @@ fn an_exit_code_of_255_is_the_commands_own_and_a_host_that_is_not_there_is_unrea
     assert_eq!(far(&sshd, "echo no >&2; exit 255").unwrap_err().to_string(), "ended with exit code 255: no");
     assert_eq!(far(&sshd, "exit 7").unwrap_err().to_string(), "ended with exit code 7: it said nothing");
     let mut place = sshd.place();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = Port::reserve().keep();
     place.ssh.as_mut().unwrap().port = Some(free);
     let fault = execute(&place, &script("true"), &BTreeMap::new(), None, None, &Silent).unwrap_err();
     let text = fault.to_string();
