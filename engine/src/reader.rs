@@ -171,7 +171,7 @@ impl Reader {
         // A backup that missed the pack has stored its chunks again, in another one.
         let others =
             self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
-        let found = others.map(|other| self.chunk_at(&other, kind, id)).find_map(Result::ok);
+        let found = first_whole(others.map(|other| self.chunk_at(&other, kind, id)))?;
         Ok(found.ok_or((first.pack.id, error)))
     }
 
@@ -311,4 +311,17 @@ impl Reader {
 
 fn wrong_content(id: &ChunkId) -> Error {
     Error::Node { id: *id, source: FormatError::ChunkContent { id: *id } }
+}
+
+/// The first of several copies that is whole, if one is. A copy that can not be read now is no damaged one: then nobody knows.
+fn first_whole<T>(copies: impl Iterator<Item = Result<T>>) -> Result<Option<T>> {
+    let mut unknown = None;
+    for copy in copies {
+        match copy {
+            Ok(whole) => return Ok(Some(whole)),
+            Err(error) if error.is_damage() => {}
+            Err(error) => unknown = unknown.or(Some(error)),
+        }
+    }
+    unknown.map_or(Ok(None), Err)
 }

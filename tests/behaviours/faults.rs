@@ -8,11 +8,14 @@ use std::sync::Arc;
 use keepfast_engine::Error;
 use keepfast_engine::backup::backup;
 use keepfast_engine::events::Silent;
+use keepfast_repo_format::envelope::Kind;
+use keepfast_repo_format::segment::Sealed;
 use keepfast_storage::testing::{Fault, FaultyBackend, Image, MemBackend, Moment, Operation, Record, RecordingBackend};
-use keepfast_storage::{Backend, ErrorKind};
+use keepfast_storage::{Backend, ErrorKind, Name};
 
 use crate::support::capture::{Capture, assert_same, capture};
 use crate::support::forest::grow;
+use crate::support::forge::Forge;
 use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, client, let_time_pass};
 
@@ -233,4 +236,38 @@ fn a_cancelled_backup_is_void_and_the_next_one_works() {
     drop(repository);
     scene.all_is_well(&client_sandbox, "after a cancelled backup");
     let _ = backup(&client_sandbox.open(), &client(), &client_sandbox.options(), &Silent).unwrap();
+}
+
+/// Of a chunk that several packs hold, damaged in all but one, which can not be read now: neither it nor what needs it is damaged for that.
+#[test]
+fn a_copy_that_can_not_be_read_now_is_no_damaged_one() {
+    let sandbox = Sandbox::new();
+    let bytes = Random::new(5).bytes(3000);
+    let changed = [&bytes[..1500], b"changed", &bytes[1500..]].concat();
+    let commit = |lie: fn(&mut Sealed)| {
+        let mut forge = Forge::new(&sandbox);
+        let base = forge.data_id(&bytes);
+        forge.chunk_as(Kind::DataPack, &bytes, base, lie);
+        let delta = forge.delta_chunk(&changed, &bytes, &[base]);
+        let other = forge.file(b"", b"other", b"beside it");
+        let leaf = forge.leaf(&[other]);
+        forge.commit(&leaf);
+        [base, delta]
+    };
+    // Which one is asked first is left to chance.
+    for _ in 0..6 {
+        commit(|sealed| sealed.stored[20] ^= 1);
+    }
+    let before = sandbox.objects.image();
+    let chunks = commit(|_| {});
+    let packs = sandbox.objects.image().names("packs").into_iter().filter(|pack| before.get(pack).is_none());
+    let fault = |pack: Name| Fault::new(Operation::Get, pack.as_str(), 1, ErrorKind::Other, Moment::BeforeEffect);
+    let faults = packs.map(|pack| fault(pack).and_ever_after()).collect();
+    let faulty = Arc::new(FaultyBackend::new(sandbox.objects.clone(), faults));
+    let repository = sandbox.open_on(faulty).unwrap();
+    repository.history().unwrap();
+    for chunk in chunks {
+        let error = repository.reader().data_chunk(&chunk).err().expect("no copy can be read");
+        assert!(!error.is_damage(), "{error}");
+    }
 }

@@ -12,7 +12,7 @@ use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{Codec, MAX_DELTA_STEPS, MAX_PREFIX_BYTES};
 use keepfast_repo_format::{FormatError, layout};
 
-use super::{Reader, Sees};
+use super::{Reader, Sees, first_whole};
 use crate::error::{Error, Result};
 use crate::index::Location;
 
@@ -116,11 +116,17 @@ impl Reader {
             Err(error) if error.is_damage() => error,
             outcome => return outcome,
         };
-        for other in self.index.find_all(record.kind, id)? {
+        let others = self
+            .index
+            .find_all(record.kind, id)?
+            .into_iter()
+            .filter(|other| other.segment_key() != first.segment_key());
+        let others = others.map(|other| {
             allowance.steps = steps;
-            if other.segment_key() != first.segment_key() && self.append_from(&other, id, prefix, allowance).is_ok() {
-                return Ok(());
-            }
+            self.append_from(&other, id, prefix, allowance)
+        });
+        if let Some(appended) = first_whole(others)? {
+            return Ok(appended);
         }
         allowance.failed.insert(*id, steps);
         Err(error)
