@@ -47,7 +47,8 @@ pub(super) struct Needed {
 /// A delta, and its base chunks, which its segment has in common.
 type Delta = (ChunkId, Arc<[ChunkId]>);
 
-/// Of what several packs hold, what was found to be needed. Small, because such chunks are few.
+/// Of what several packs hold, what was found to be needed; what one pack holds twice is for [`surplus`]. Small, because such chunks are
+/// few, unless two collectors have copied the same: then some 100 bytes for each.
 #[derive(Default)]
 pub(super) struct Moved {
     plain: HashSet<ChunkId>,
@@ -88,7 +89,7 @@ impl<'a> Finder<'a> {
     }
 
     /// What of a pack's segments with these codecs has to be copied, given the prefixes that are live in it; `None` if nothing has.
-    /// `moved` is what was found here before; ask for plain ones first.
+    /// Ask for plain ones first.
     pub(super) fn needed(
         &self,
         number: i64,
@@ -97,19 +98,19 @@ impl<'a> Finder<'a> {
         moved: &mut Moved,
     ) -> Result<Option<Needed>> {
         let Some(record) = self.record(number)? else { return Ok(None) };
-        let surplus = surplus(&record.directory);
+        let surplus = surplus(&record.directory, live);
         let mut chunks = Vec::with_capacity(record.directory.chunks.len());
         for (row, id, edges) in copies(&record.directory) {
             let fits = edges.is_some() == (codecs == Codecs::Delta);
-            let is_live = fits && !surplus.contains(&row) && live.binary_search(&LocalIndex::prefix(&id)).is_ok();
-            chunks.push(is_live && !self.is_elsewhere(&record, id, edges, moved)?);
+            let is_live = fits && !surplus.contains(&row) && is_among(live, &id);
+            chunks.push(is_live && self.takes(&record, id, edges, moved)?);
         }
         Ok(chunks.contains(&true).then_some(Needed { record, chunks }))
     }
 
-    /// Whether a copy is not needed, for what is in reliable packs or moved. A delta in a reliable pack is no other place, neither for a
-    /// plain copy nor for a delta: no chain of edges grows, and none closes to a circle (`docs/format.md` section 11.2).
-    fn is_elsewhere(
+    /// Whether a live copy has to be moved; then `moved` has it. A delta in a reliable pack is no other place, neither for a plain copy
+    /// nor for a delta: no chain of edges grows, and none closes to a circle (`docs/format.md` section 11.2).
+    fn takes(
         &self,
         record: &PackRecord,
         id: ChunkId,
@@ -117,16 +118,14 @@ impl<'a> Finder<'a> {
         moved: &mut Moved,
     ) -> Result<bool> {
         if edges.is_some() && moved.plain.contains(&id) {
-            return Ok(true);
-        }
-        let others = self.repository.index.other_holders(&record.id, record.kind, &id)?;
-        if others.is_empty() {
             return Ok(false);
         }
+        let others = self.repository.index.other_holders(&record.id, record.kind, &id)?;
         if others.iter().any(|other| other.is_plain && self.reliable.contains(&other.pack)) {
-            return Ok(true);
+            return Ok(false);
         }
-        Ok(!match edges {
+        Ok(match edges {
+            _ if others.is_empty() => true,
             None => moved.plain.insert(id),
             Some(edges) => moved.deltas.insert((id, edges)),
         })
@@ -152,16 +151,29 @@ fn copies(directory: &Directory) -> impl Iterator<Item = (usize, ChunkId, Option
     })
 }
 
-/// Rows that bring nothing beside the others of their pack: of several copies that stand alone all but the first, then every delta, and of
-/// several deltas against the same chunks all but the first.
-pub(super) fn surplus(directory: &Directory) -> HashSet<usize> {
-    let mut plain = HashSet::new();
-    let mut deltas = HashSet::new();
-    let alone = copies(directory).filter(|(_, _, edges)| edges.is_none());
-    let mut surplus: HashSet<usize> = alone.filter(|(_, id, _)| !plain.insert(*id)).map(|(row, ..)| row).collect();
-    surplus.extend(copies(directory).filter_map(|(row, id, edges)| {
-        let edges = edges?;
-        (plain.contains(&id) || !deltas.insert((id, edges))).then_some(row)
-    }));
+/// Live rows that bring nothing beside the others of their pack: of several copies that stand alone all but the first, then every delta,
+/// and of several deltas against the same chunks all but the first. `live` are the live prefixes, each once and in order.
+pub(super) fn surplus(directory: &Directory, live: &[i64]) -> HashSet<usize> {
+    let mut surplus = HashSet::new();
+    if directory.chunks.iter().filter(|chunk| is_among(live, &chunk.id)).count() <= live.len() {
+        return surplus;
+    }
+    let (mut plain, mut deltas) = (HashSet::new(), HashSet::new());
+    let live = || copies(directory).filter(|(_, id, _)| is_among(live, id));
+    for (row, id, _) in live().filter(|(_, _, edges)| edges.is_none()) {
+        if !plain.insert(id) {
+            surplus.insert(row);
+        }
+    }
+    for (row, id, edges) in live() {
+        if edges.is_some_and(|edges| plain.contains(&id) || !deltas.insert((id, edges))) {
+            surplus.insert(row);
+        }
+    }
     surplus
+}
+
+/// Whether a chunk is live, by its prefix.
+pub(super) fn is_among(live: &[i64], id: &ChunkId) -> bool {
+    live.binary_search(&LocalIndex::prefix(id)).is_ok()
 }

@@ -4,14 +4,14 @@
 //! For the plan. It decides what is *worth* condemning; whether a chunk is safe elsewhere is found out again before anything is
 //! deleted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use keepfast_repo_format::id::PackId;
 use keepfast_repo_format::pack::PackRecord;
 
 use super::edges::{Copy, Edges};
-use super::finder::surplus;
+use super::finder::{is_among, surplus};
 use super::mark::Marked;
 use super::runs::{Groups, Runs, Sorted};
 use super::view::View;
@@ -65,7 +65,7 @@ pub(super) struct Usage {
 
 /// Works out how much of each pack is live. Of a chunk that several packs hold as it is, the one counts in the pack that this machine
 /// got to know last of those not damaged: it may have been stored again because another one is, as only another machine knows. Where
-/// none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::copy`] keeps.
+/// none does, each delta of it that is not broken, and each copy in a damaged pack. The same is what [`super::finder`] keeps.
 pub(super) fn usage(
     repository: &Repository,
     view: &View,
@@ -253,15 +253,12 @@ fn measure(
 
 fn measure_one(record: &PackRecord, live: &[i64], move_as_is: MoveAsIs) -> Result<PackUsage> {
     let (mut unused, mut reclaimable, mut to_copy) = (0, 0, 0);
-    let directory = &record.directory;
-    let is_live = |id| live.binary_search(&LocalIndex::prefix(id)).is_ok();
-    let live_rows = directory.chunks.iter().filter(|chunk| is_live(&chunk.id)).count();
-    let surplus = if live_rows > live.len() { surplus(directory) } else { HashSet::new() };
-    let mut rows = directory.chunks.iter().enumerate();
-    for segment in &directory.segments {
+    let surplus = surplus(&record.directory, live);
+    let mut rows = record.directory.chunks.iter().enumerate();
+    for segment in &record.directory.segments {
         let own = rows.by_ref().take(segment.chunks as usize);
-        let own = own.filter(|(row, chunk)| is_live(&chunk.id) && !surplus.contains(row));
-        let live: u64 = own.map(|(_, chunk)| u64::from(chunk.length)).sum();
+        let counts = own.filter(|(row, chunk)| is_among(live, &chunk.id) && !surplus.contains(row));
+        let live: u64 = counts.map(|(_, chunk)| u64::from(chunk.length)).sum();
         let (plain, stored) = (u64::from(segment.plain_len), u64::from(segment.stored_len));
         // At most the whole of a segment, so it fits 64 bits.
         let dead = stored - stored * live / plain.max(1);
