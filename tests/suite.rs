@@ -62,6 +62,7 @@ mod behaviours {
     mod model_prune;
     mod mount;
     mod mount_kernel;
+    mod numbered;
     mod probe;
     mod prune;
     mod prune_crash;

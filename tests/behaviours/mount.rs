@@ -10,13 +10,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use keepfast_engine::mount::Access;
 use keepfast_engine::select::Scope;
-use keepfast_engine::tree::{Cursor, Direction, NodeCache, Numbered, Part};
 
 use super::fidelity::{acl, is_root, ordinary, privileged, times};
 use crate::support::archives::{gzip, lines, tar, write, zip};
@@ -25,7 +23,7 @@ use crate::support::child::again_as_ordinary_user;
 use crate::support::forest::grow;
 use crate::support::mounts::{names, options, try_mount};
 use crate::support::random::Random;
-use crate::support::sandbox::{Sandbox, let_time_pass, root};
+use crate::support::sandbox::{Sandbox, let_time_pass};
 
 /// Mounts the newest snapshot and compares all that it shows with the source.
 fn shows_the_source(sandbox: &Sandbox) {
@@ -57,32 +55,6 @@ fn everything_that_an_ordinary_user_may_have_is_there() {
     ordinary(&sandbox.source());
     times(&sandbox.source());
     shows_the_source(&sandbox);
-}
-
-#[test]
-fn every_entry_of_a_tree_is_found_by_its_number_and_its_path() {
-    let (sandbox, mut random) = (Sandbox::new(), Random::new(6));
-    grow(&sandbox.source(), &mut random, 700);
-    sandbox.backup();
-    let repository = sandbox.open();
-    repository.history().unwrap();
-    let (reader, root) = (repository.reader(), root(&sandbox.snapshots()[0]));
-    let entries: Vec<_> =
-        Cursor::new(reader.clone(), root, Direction::Forward).collect::<Result<_, _>>().expect("nothing is damaged");
-    // With room for everything, and for one node at a time.
-    for limit in [usize::MAX, 1] {
-        let tree = Numbered::new(reader.clone(), root, Arc::new(NodeCache::new(limit)));
-        for (number, entry) in (0..).zip(&entries) {
-            assert_eq!(*tree.entry(number).unwrap().unwrap(), *entry);
-            let (found, same) = tree.find(&entry.directory, &entry.name).unwrap().unwrap();
-            assert_eq!((found, &*same), (number, entry));
-            assert_eq!(tree.first_from(&entry.directory, &entry.name).unwrap(), number);
-            let missing = [&entry.name[..], b"\x01"].concat();
-            assert!(tree.find(&entry.directory, &missing).unwrap().is_none());
-        }
-        let end = entries.len() as u64;
-        assert!(tree.entry(end).unwrap().is_none() && matches!(tree.part(end).unwrap(), Part::End));
-    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Numbered {
 pub enum Part {
     /// These entries: all that the leaf has from there on, at least one.
     Entries(Stretch),
-    /// Nothing that can be read before this number.
+    /// Nothing that can be read before this number, which is behind the one that was asked for.
     Lost(u64, Error),
     /// Nothing: the tree has ended.
     End,
@@ -82,6 +82,8 @@ impl Numbered {
                 let at = number - covering.first;
                 Ok(if at < node.entries { Part::Entries(Stretch { node, at }) } else { Part::End })
             }
+            // Behind all entries the way leads to the last leaf, whole or not.
+            (covering, Err(error)) if error.is_damage() && covering.end() <= number => Ok(Part::End),
             (covering, Err(error)) if error.is_damage() => Ok(Part::Lost(covering.end(), error)),
             (_, Err(error)) => Err(error),
         }
