@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use keepfast_storage::testing::Port;
 
 /// Longest start of a server: Python on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// moto looks whether an object is there and stores it in two steps. Services of S3 decide about one name in one step, and so
 /// does this one: it stores one object at a time.

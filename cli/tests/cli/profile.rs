@@ -2,9 +2,8 @@
 //! `profile`: what there is, what it says, and that what is wrong with it shows before it is needed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use crate::sandbox::Run;
+use crate::sandbox::{Run, executable};
 use crate::shop::{SECRET, Shop};
 
 #[test]
@@ -82,8 +81,7 @@ fn editing_begins_with_a_file_that_inherits_and_checks_it_afterwards() {
     let shop = Shop::new();
     let editor = shop.path("editor");
     let script = "#!/bin/sh\necho '[variables.mode]' >> \"$2\"; echo \"value = \\\"$1\\\"\" >> \"$2\"\n";
-    fs::write(&editor, script).unwrap();
-    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&editor, script);
     let edit = |arguments: &[&str], mode: &str| {
         let mut command = shop.command(arguments);
         Run::from(command.env("EDITOR", format!("{} {mode}", editor.display())).output().unwrap())

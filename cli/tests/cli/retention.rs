@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -130,16 +130,12 @@ fn nothing_is_locked_and_unlock_says_where_to_look() {
 #[test]
 fn the_session_of_a_killed_backup_is_shown_and_closed() {
     let sandbox = Sandbox::new();
-    let mut child = sandbox.command(&["backup", "--command", "slow=sleep 3"]);
-    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let has_session = || fs::read_dir(sandbox.path("repo/sessions")).is_ok_and(|found| found.count() > 0);
-    for _ in 0..200 {
-        if has_session() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    let mut child = sandbox.command(&["backup", "--stdin"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while sandbox.json(0, &["sessions"]).first().is_none_or(|session| session["open"] != true) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the backup opens no session");
     }
-    std::thread::sleep(Duration::from_millis(100));
     child.kill().unwrap();
     child.wait().unwrap();
 

@@ -2,7 +2,8 @@
 //! A home, a repository with a key file and a source tree of its own for each test; nothing of the machine's own is seen.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -102,7 +103,7 @@ impl Sandbox {
 
     /// How many objects are in the repository.
     pub fn objects(&self) -> usize {
-        fn count(folder: &std::path::Path) -> usize {
+        fn count(folder: &Path) -> usize {
             let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
             entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
         }
@@ -115,4 +116,13 @@ impl From<Output> for Run {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
     }
+}
+
+/// Makes a script that can be run. A shell writes it: a child that another thread makes at this moment would hold it open for writing,
+/// and nobody could run it.
+pub fn executable(path: &Path, script: &str) {
+    let mut shell = Command::new("sh");
+    let written = shell.args(["-c", "printf %s \"$1\" > \"$0\""]).arg(path).arg(script).status().unwrap();
+    assert!(written.success(), "{}", path.display());
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

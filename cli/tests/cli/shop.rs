@@ -3,14 +3,13 @@
 //! hang. Its profile and a snapshot of it are in the sandbox, which is also a home.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{Run, Sandbox, executable};
 
 /// What nobody may see.
 pub const SECRET: &str = "correct-horse-battery";
@@ -163,8 +162,7 @@ impl Shop {
             fs::create_dir_all(shop.path(folder)).unwrap();
         }
         for name in ["service", "load"] {
-            fs::write(shop.path("bin").join(name), FAKE).unwrap();
-            fs::set_permissions(shop.path("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            executable(&shop.path("bin").join(name), FAKE);
         }
         fs::write(shop.path("secret"), format!("{SECRET}\n")).unwrap();
         fs::write(shop.path("root/etc/shop/main.conf"), "port = 80\n").unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sandbox::{Run, Sandbox};
+use crate::sandbox::{Run, Sandbox, executable};
 
 /// One host, this machine: two files that must be there, one that may, one of two; a dump; a service that is stopped meanwhile.
 const HERE: &str = r#"
@@ -70,8 +70,7 @@ impl System {
         fs::create_dir_all(system.0.path("profiles")).unwrap();
         system.profile("small", HERE);
         fs::create_dir_all(system.0.path("bin")).unwrap();
-        fs::write(system.0.path("bin/ssh"), SSH).unwrap();
-        fs::set_permissions(system.0.path("bin/ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+        executable(&system.0.path("bin/ssh"), SSH);
         system
     }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::support::random::Random;
 
 /// A run that takes longer has hung.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Time between two looks at a run.
 const GLANCE: Duration = Duration::from_millis(4);

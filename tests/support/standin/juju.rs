@@ -131,7 +131,7 @@ pub fn silent() -> (TcpListener, Vec<TcpStream>) {
     rustix::net::listen(&listener, 0).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
         waiting.push(stream);
         assert!(waiting.len() < 100, "the backlog is never full");
     }

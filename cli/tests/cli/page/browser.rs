@@ -69,11 +69,17 @@ fn measured(sandbox: &Sandbox, page: &str) -> Option<Vec<Value>> {
         |width: &u32| format!("<iframe src=\"copy.html\" style=\"border:0;width:{width}px;height:900px\"></iframe>");
     let outer = format!("{OUTER}{}", WIDTHS.iter().map(frame).collect::<String>());
     fs::write(sandbox.path("outer.html"), outer).unwrap();
-    let dom = Html::parse_document(&dumped(&browser, sandbox, &sandbox.path("outer.html")));
-    let told: String = dom.select(&Selector::parse("#told").unwrap()).flat_map(|told| told.text()).collect();
-    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |width: &u32| told.iter().find(|measure| measure["width"] == *width).cloned();
-    Some(WIDTHS.iter().map(|width| of(width).unwrap_or_else(|| panic!("nothing at {width}: {told:?}"))).collect())
+    // On a machine with much to do the browser may end before its frames have told anything.
+    for _ in 0..3 {
+        let dom = Html::parse_document(&dumped(&browser, sandbox, &sandbox.path("outer.html")));
+        let told: String = dom.select(&Selector::parse("#told").unwrap()).flat_map(|told| told.text()).collect();
+        let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |width: &u32| told.iter().find(|measure| measure["width"] == *width).cloned();
+        if let Some(measured) = WIDTHS.iter().map(of).collect() {
+            return Some(measured);
+        }
+    }
+    panic!("the browser shows nothing")
 }
 
 /// The document that the browser makes of a file. The pages are our own, so that it runs without its sandbox, which root may not have and

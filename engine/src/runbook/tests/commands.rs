@@ -47,10 +47,10 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
         pid("apart").display()
     );
     let begun = Instant::now();
-    let limit = Some(Duration::from_secs(1));
+    let limit = Some(Duration::from_secs(5));
     let fault = execute(&Place::here("h"), &script(&text), &BTreeMap::new(), None, limit, &Silent).unwrap_err();
-    assert_eq!(fault.to_string(), "had not ended after 1 s and was told to; it may still run on h");
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert_eq!(fault.to_string(), "had not ended after 5 s and was told to; it may still run on h");
+    assert!(begun.elapsed() < Duration::from_secs(60));
     for name in ["deaf", "apart"] {
         assert!(pid(name).exists(), "{name} was started");
         soon("it has ended", || !runs(&pid(name)));
@@ -64,19 +64,20 @@ fn a_command_that_writes_without_end_is_ended_all_the_same() {
         let begun = Instant::now();
         let fault = execute(&Place::here("h"), &script(text), &BTreeMap::new(), None, limit, &Silent).unwrap_err();
         assert!(matches!(fault, Fault::TooLong { .. }), "{text}: {fault}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{text}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{text}");
     }
 }
 
 #[test]
 fn a_service_that_keeps_the_output_open_does_not_keep_the_command() {
     let folder = tempfile::tempdir().unwrap();
-    let pid = folder.path().join("pid");
-    for service in ["sleep 60", "while :; do echo still here; sleep 0.05; done"] {
+    for (number, service) in ["sleep 60", "while :; do echo still here; sleep 0.05; done"].iter().enumerate() {
+        let pid = folder.path().join(number.to_string());
         let begun = Instant::now();
         let text = format!("sh -c 'echo $$ > {}; {service}' & echo started", pid.display());
         assert!(sh(&text).unwrap().tail.contains(&"started".to_string()));
-        assert!(begun.elapsed() < Duration::from_secs(5), "{service}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{service}");
+        soon("the service runs", || runs(&pid));
         let number: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
         let _ = rustix::process::kill_process(
             rustix::process::Pid::from_raw(number).unwrap(),
@@ -147,8 +148,8 @@ fn a_command_that_does_not_read_its_input_ends_as_it_ends() {
     run_with(&script("head -c 5000000 >/dev/null"), endless()).unwrap();
     assert!(matches!(run_with(&script("exit 4"), endless()).unwrap_err(), Fault::Failed { code: 4, .. }));
     let begun = Instant::now();
-    run_with(&script("sleep 8 <&0 >/dev/null 2>&1 &"), endless()).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "a service that holds the input keeps nobody");
+    run_with(&script("sleep 60 <&0 >/dev/null 2>&1 &"), endless()).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30), "a service that holds the input keeps nobody");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::{Plan, RunState};
 use super::samples::{planned, run_all, state_of, undo_all};
+use super::soon;
 
 /// A step of a random plan.
 #[derive(Clone, Debug)]
@@ -81,14 +82,26 @@ fn elsewhere(folder: &Path, undoes: bool, die: usize) -> bool {
     let _ = fs::remove_file(folder.join("calls"));
     fs::write(folder.join("die"), die.to_string()).unwrap();
     let told = serde_json::to_string(&(folder, undoes)).unwrap();
-    Command::new(std::env::current_exe().unwrap())
+    let succeeded = Command::new(std::env::current_exe().unwrap())
         .args(["runbook::tests::kills::runner_that_is_killed", "--exact"])
-        .env("KEEPFAST_TEST_RUNNER", told)
+        .env("KEEPFAST_TEST_RUNNER", &told)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .unwrap()
-        .success()
+        .success();
+    // A script of another host may live on.
+    soon("what it has started has ended", || !runs_with(&format!("KEEPFAST_TEST_RUNNER={told}")));
+    succeeded
+}
+
+/// Whether any process has this variable.
+fn runs_with(variable: &str) -> bool {
+    let is_of_it = |process: fs::DirEntry| {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|own| own == variable.as_bytes())
+    };
+    fs::read_dir("/proc").unwrap().flatten().any(is_of_it)
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {

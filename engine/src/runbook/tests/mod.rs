@@ -38,11 +38,14 @@ fn sh(text: &str) -> Result<Output, Fault> {
     run_with(&script(text), None)
 }
 
-/// A program of this name in `folder`.
+/// A program of this name in `folder`. A shell writes it: a child that another thread makes at this moment would hold it open for
+/// writing, and nobody could run it.
 fn program(folder: &Path, name: &str, text: &str) {
     fs::create_dir_all(folder).unwrap();
     let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "printf %s \"$1\" > \"$0\""]).arg(&path).arg(format!("#!/bin/sh\n{text}"));
+    assert!(shell.status().unwrap().success());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -57,7 +60,7 @@ fn place_with(folder: &Path) -> Place {
 fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "not within 60 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -49,7 +49,7 @@ fn hosts_of_one_step_work_at_once_and_each_ends_though_another_fails() {
     let scene = Scene::new();
     let plan = scene.plan(
         "[step]\nid = \"meet\"\non = \"all node\"\nundo_by = \"none\"\nrun = '''touch DIR/{{host}}\n\
-         for i in 1 2 3 4 5 6 7 8 9; do test -e DIR/n1 && test -e DIR/n2 && break; sleep 0.3; done\n\
+         for i in $(seq 200); do test -e DIR/n1 && test -e DIR/n2 && break; sleep 0.3; done\n\
          test -e DIR/n1; test -e DIR/n2; test {{host}} = n2; sleep 0.3; touch DIR/{{host}}-ended'''\n\
          [step]\nid = \"next\"\nrun = \"touch DIR/next\"\nundo_by = \"none\"\n",
     );

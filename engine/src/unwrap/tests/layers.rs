@@ -146,7 +146,7 @@ fn many_small_entries_of_a_zip_take_no_longer_than_one_large_one() {
     let entries: Vec<u8> = (0..4000).flat_map(|seed| zip_entry("entry", &lines(seed, 2_000), 6)).collect();
     let begin = std::time::Instant::now();
     let apart = apart(&entries, 1 << 20);
-    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+    assert!(begin.elapsed().as_secs() < 120, "{:?}", begin.elapsed());
     assert!(apart.stream.len() > 3990 * 2_000, "{} bytes of stream", apart.stream.len());
     assert!(together(&apart, entries.len(), 1 << 20).unwrap() == entries);
 }

@@ -191,7 +191,7 @@ fn a_server_without_an_extension_is_refused_by_its_name() {
 
 #[test]
 fn a_silent_server_is_an_error_for_all_who_wait() {
-    let options = SftpOptions { stall_timeout: Duration::from_millis(300), ..SftpOptions::default() };
+    let options = SftpOptions { stall_timeout: Duration::from_secs(3), ..SftpOptions::default() };
     for call in ["open", "write", "sync_file", "link", "opendir", "stat"] {
         let plan = Plan::default();
         let (_folder, backend) = backend(&plan, &options).unwrap();
@@ -208,7 +208,7 @@ fn a_silent_server_is_an_error_for_all_who_wait() {
                 });
             }
         });
-        assert!(asked.elapsed() < Duration::from_secs(5), "{call}");
+        assert!(asked.elapsed() < Duration::from_secs(60), "{call}");
         assert_eq!(backend.barrier().unwrap_err().kind, ErrorKind::Lost);
     }
 }
