@@ -286,7 +286,10 @@ impl Run<'_> {
                 let ended_at = *ended_at.get_or_insert_with(Instant::now);
                 if (is_closed && status.is_some()) || ended_at.elapsed() > AFTER_THE_END {
                     // On a machine that stood still the time may be over before anybody has looked.
-                    arrived.try_iter().take(WAITING).try_for_each(|line| self.line(line))?;
+                    if let Err(fault) = arrived.try_iter().take(WAITING).try_for_each(|line| self.line(line)) {
+                        self.end(child);
+                        return Err(fault);
+                    }
                     if status.is_none() {
                         // The command has said how it ended; ssh waits for a service that holds its output.
                         processes::end(child);
