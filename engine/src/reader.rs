@@ -36,9 +36,19 @@ pub enum Sees {
     NotExcluded,
 }
 
+/// What is said of a chunk of which one copy is damaged and another one can not be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// That it is damaged: for whoever goes on with what can be read.
+    Damaged,
+    /// Why the other one can not be read: for whoever deletes what is damaged.
+    Unknown,
+}
+
 /// Reads chunks of one repository. Cheap to share between threads.
 pub struct Reader {
     sees: Sees,
+    doubt: Doubt,
     backend: Arc<dyn Backend>,
     keys: Arc<Keys>,
     index: Arc<LocalIndex>,
@@ -82,6 +92,7 @@ impl Reader {
     pub fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>, index: Arc<LocalIndex>, sees: Sees) -> Self {
         Self {
             sees,
+            doubt: Doubt::Damaged,
             backend,
             keys,
             index,
@@ -105,6 +116,12 @@ impl Reader {
     #[must_use]
     pub(crate) fn for_bases(self) -> Self {
         Self { segments: Mutex::new(SegmentCache::new(cache::BASE_CACHE_BYTES)), ..self }
+    }
+
+    /// For who deletes what is damaged: a copy that can not be read now is an error, and no damage.
+    #[must_use]
+    pub(crate) fn for_collector(self) -> Self {
+        Self { doubt: Doubt::Unknown, ..self }
     }
 
     /// A chunk of file content.
@@ -171,8 +188,21 @@ impl Reader {
         // A backup that missed the pack has stored its chunks again, in another one.
         let others =
             self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
-        let found = first_whole(others.map(|other| self.chunk_at(&other, kind, id)))?;
+        let found = self.first_whole(others.map(|other| self.chunk_at(&other, kind, id)))?;
         Ok(found.ok_or((first.pack.id, error)))
+    }
+
+    /// The first of several copies that is whole, if one is.
+    fn first_whole<T>(&self, copies: impl Iterator<Item = Result<T>>) -> Result<Option<T>> {
+        let mut unknown = None;
+        for copy in copies {
+            match copy {
+                Ok(whole) => return Ok(Some(whole)),
+                Err(error) if error.is_damage() || self.doubt == Doubt::Damaged => {}
+                Err(error) => unknown = unknown.or(Some(error)),
+            }
+        }
+        unknown.map_or(Ok(None), Err)
     }
 
     fn is_lost(&self, pack: &PackId) -> bool {
@@ -311,17 +341,4 @@ impl Reader {
 
 fn wrong_content(id: &ChunkId) -> Error {
     Error::Node { id: *id, source: FormatError::ChunkContent { id: *id } }
-}
-
-/// The first of several copies that is whole, if one is. A copy that can not be read now is no damaged one: then nobody knows.
-fn first_whole<T>(copies: impl Iterator<Item = Result<T>>) -> Result<Option<T>> {
-    let mut unknown = None;
-    for copy in copies {
-        match copy {
-            Ok(whole) => return Ok(Some(whole)),
-            Err(error) if error.is_damage() => {}
-            Err(error) => unknown = unknown.or(Some(error)),
-        }
-    }
-    unknown.map_or(Ok(None), Err)
 }

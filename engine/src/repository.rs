@@ -117,6 +117,12 @@ impl Repository {
         Arc::new(Reader::new(backend, keys, index, Sees::NotExcluded).with_trees(self.trees.clone()).for_bases())
     }
 
+    /// The same as [`Repository::reader`] for who deletes what is damaged: that it can not be read at the moment is no damage.
+    pub fn reader_for_collector(&self) -> Arc<Reader> {
+        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
+        Arc::new(reader.with_trees(self.trees.clone()).for_collector())
+    }
+
     /// A reader that asks the storage for everything, past what this machine keeps.
     pub fn reader_of_storage(&self) -> Arc<Reader> {
         self.reader_that(Sees::All)

@@ -238,9 +238,10 @@ fn a_cancelled_backup_is_void_and_the_next_one_works() {
     let _ = backup(&client_sandbox.open(), &client(), &client_sandbox.options(), &Silent).unwrap();
 }
 
-/// Of a chunk that several packs hold, damaged in all but one, which can not be read now: neither it nor what needs it is damaged for that.
+/// Of a chunk that several packs hold, damaged in all but one, which can not be read now: neither it nor what needs it is damaged for
+/// whoever deletes. A restore goes on.
 #[test]
-fn a_copy_that_can_not_be_read_now_is_no_damaged_one() {
+fn a_copy_that_can_not_be_read_now_is_no_damaged_one_for_a_prune() {
     let sandbox = Sandbox::new();
     let bytes = Random::new(5).bytes(3000);
     let changed = [&bytes[..1500], b"changed", &bytes[1500..]].concat();
@@ -267,7 +268,8 @@ fn a_copy_that_can_not_be_read_now_is_no_damaged_one() {
     let repository = sandbox.open_on(faulty).unwrap();
     repository.history().unwrap();
     for chunk in chunks {
-        let error = repository.reader().data_chunk(&chunk).err().expect("no copy can be read");
+        let error = repository.reader_for_collector().data_chunk(&chunk).err().expect("no copy can be read");
         assert!(!error.is_damage(), "{error}");
+        assert!(repository.reader().data_chunk(&chunk).is_err_and(|error| error.is_damage()));
     }
 }

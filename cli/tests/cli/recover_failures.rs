@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use keepfast_storage::testing::Port;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::sandbox::executable;
 use crate::shop::{SECRET, Shop};
 use crate::support::sshd::Sshd;
 
@@ -218,14 +219,14 @@ fn no_secret_is_in_lists_of_processes_logs_journals_or_reports() {
 fn assert_no_file_has_the_secret(shop: &Shop) {
     let mut grep = Command::new("grep");
     let found = grep.args(["-r", "-l", "-F", "-f"]).arg(shop.path("secret")).arg(shop.path("home")).output().unwrap();
-    assert_eq!(String::from_utf8(found.stdout).unwrap(), "");
+    assert_eq!((found.status.code(), String::from_utf8(found.stdout).unwrap()), (Some(1), String::new()));
 }
 
 #[test]
 fn an_error_that_quotes_a_secret_is_masked() {
     let shop = Shop::damaged();
     let load = shop.path("bin/load");
-    fs::write(&load, "#!/bin/sh\necho \"access denied for $password\" >&2; exit 3\n").unwrap();
+    executable(&load, "#!/bin/sh\necho \"access denied for $password\" >&2; exit 3\n");
     let run = shop.recover(&["--yes", "--verbose"]);
     assert_eq!(run.code, 1, "{run:?}");
     assert!(run.err.contains("access denied for ***") && !run.err.contains(SECRET), "{run:?}");

@@ -2,6 +2,7 @@
 //! A home, a repository with a key file and a source tree of its own for each test; nothing of the machine's own is seen.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -121,8 +122,8 @@ impl From<Output> for Run {
 /// Makes a script that can be run. A shell writes it: a child that another thread makes at this moment would hold it open for writing,
 /// and nobody could run it.
 pub fn executable(path: &Path, script: &str) {
-    let mut shell = Command::new("sh");
-    let written = shell.args(["-c", "printf %s \"$1\" > \"$0\""]).arg(path).arg(script).status().unwrap();
-    assert!(written.success(), "{}", path.display());
+    let mut shell = Command::new("sh").args(["-c", "cat > \"$0\""]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(shell.wait().unwrap().success(), "{}", path.display());
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -47,7 +47,7 @@ impl<'a> Marked<'a> {
     ) -> Result<Self> {
         Ok(Self {
             repository,
-            reader: repository.reader(),
+            reader: repository.reader_for_collector(),
             events,
             on_damage,
             snapshots: HashSet::new(),

@@ -237,7 +237,7 @@ impl Rounds<'_> {
     }
 
     fn copy_packs(&mut self, finder: &Finder<'_>, writer: &Writer) -> Result<()> {
-        let reader = self.repository.reader();
+        let reader = self.repository.reader_for_collector();
         let how = (self.options.max_unused.move_as_is(), self.options.on_damage);
         let mut copier = Copier::new(self.repository, &reader, writer, how, self.events);
         let mut moved = Moved::default();

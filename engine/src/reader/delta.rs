@@ -12,7 +12,7 @@ use keepfast_repo_format::pack::PackRecord;
 use keepfast_repo_format::segment::{Codec, MAX_DELTA_STEPS, MAX_PREFIX_BYTES};
 use keepfast_repo_format::{FormatError, layout};
 
-use super::{Reader, Sees, first_whole};
+use super::{Reader, Sees};
 use crate::error::{Error, Result};
 use crate::index::Location;
 
@@ -125,11 +125,12 @@ impl Reader {
             allowance.steps = steps;
             self.append_from(&other, id, prefix, allowance)
         });
-        if let Some(appended) = first_whole(others)? {
+        let found = self.first_whole(others);
+        if let Ok(Some(appended)) = found {
             return Ok(appended);
         }
         allowance.failed.insert(*id, steps);
-        Err(error)
+        found.and(Err(error))
     }
 
     fn append_from(

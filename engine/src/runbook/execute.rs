@@ -286,7 +286,8 @@ impl Run<'_> {
                 let ended_at = *ended_at.get_or_insert_with(Instant::now);
                 if (is_closed && status.is_some()) || ended_at.elapsed() > AFTER_THE_END {
                     // On a machine that stood still the time may be over before anybody has looked.
-                    if let Err(fault) = arrived.try_iter().take(WAITING).try_for_each(|line| self.line(line)) {
+                    let rest = std::iter::from_fn(|| arrived.recv_timeout(PAUSE).ok()).take(WAITING);
+                    if let Err(fault) = rest.into_iter().try_for_each(|line| self.line(line)) {
                         self.end(child);
                         return Err(fault);
                     }

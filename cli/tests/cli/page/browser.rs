@@ -70,6 +70,7 @@ fn measured(sandbox: &Sandbox, page: &str) -> Option<Vec<Value>> {
     let outer = format!("{OUTER}{}", WIDTHS.iter().map(frame).collect::<String>());
     fs::write(sandbox.path("outer.html"), outer).unwrap();
     // On a machine with much to do the browser may end before its frames have told anything.
+    let mut seen = Vec::new();
     for _ in 0..3 {
         let dom = Html::parse_document(&dumped(&browser, sandbox, &sandbox.path("outer.html")));
         let told: String = dom.select(&Selector::parse("#told").unwrap()).flat_map(|told| told.text()).collect();
@@ -78,8 +79,9 @@ fn measured(sandbox: &Sandbox, page: &str) -> Option<Vec<Value>> {
         if let Some(measured) = WIDTHS.iter().map(of).collect() {
             return Some(measured);
         }
+        seen = told;
     }
-    panic!("the browser shows nothing")
+    panic!("the browser does not show every width: {seen:?}")
 }
 
 /// The document that the browser makes of a file. The pages are our own, so that it runs without its sandbox, which root may not have and

@@ -16,8 +16,10 @@ mod sshd;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::{Command, Fault, Input, Output, Place, Sink, execute};
@@ -44,8 +46,9 @@ fn program(folder: &Path, name: &str, text: &str) {
     fs::create_dir_all(folder).unwrap();
     let path = folder.join(name);
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "printf %s \"$1\" > \"$0\""]).arg(&path).arg(format!("#!/bin/sh\n{text}"));
-    assert!(shell.status().unwrap().success());
+    let mut shell = shell.args(["-c", "cat > \"$0\""]).arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{text}").as_bytes()).unwrap();
+    assert!(shell.wait().unwrap().success());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
