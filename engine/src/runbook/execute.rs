@@ -29,6 +29,9 @@ const MAX_LINE: u64 = 64 << 10;
 /// So many lines may wait to be looked at: a command that writes faster waits.
 const WAITING: usize = 256;
 
+/// What is on its way behind these, in bytes: Linux's two pipes (pipe(7)) with what has been read of each.
+const UNREAD_BYTES: usize = 2 * (64 << 10) + 2 * (8 << 10);
+
 /// So many last lines are remembered for messages.
 const REMEMBERED: usize = 20;
 
@@ -285,9 +288,7 @@ impl Run<'_> {
             if status.is_some() || self.code.is_some() {
                 let ended_at = *ended_at.get_or_insert_with(Instant::now);
                 if (is_closed && status.is_some()) || ended_at.elapsed() > AFTER_THE_END {
-                    // On a machine that stood still the time may be over before anybody has looked.
-                    let rest = std::iter::from_fn(|| arrived.recv_timeout(PAUSE).ok()).take(WAITING);
-                    if let Err(fault) = rest.into_iter().try_for_each(|line| self.line(line)) {
+                    if let Err(fault) = self.rest(arrived) {
                         self.end(child);
                         return Err(fault);
                     }
@@ -305,6 +306,21 @@ impl Run<'_> {
                 return Err(Fault::TooLong { limit, host: self.place.name.clone() });
             }
         }
+    }
+
+    /// Takes what the command had written when it ended and nobody has looked at yet: whoever looks may be slow, or the machine has stood
+    /// still. A service that goes on writing is not waited for.
+    fn rest(&mut self, arrived: &Receiver<Line>) -> Result<(), Fault> {
+        let (mut lines, mut bytes, mut waited) = (0, 0, Duration::ZERO);
+        while (lines < WAITING || bytes < UNREAD_BYTES) && waited < AFTER_THE_END {
+            let asked = Instant::now();
+            let Ok(line) = arrived.recv_timeout(PAUSE) else { break };
+            waited += asked.elapsed();
+            lines += 1;
+            bytes += line.text.len() + 1;
+            self.line(line)?;
+        }
+        Ok(())
     }
 
     /// Takes a line that the command wrote.

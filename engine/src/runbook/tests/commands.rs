@@ -107,6 +107,32 @@ fn every_line_of_a_large_output_arrives_and_the_last_are_remembered() {
     assert_eq!(output.tail.len(), 20);
 }
 
+/// Looks at its first lines for longer than is waited for anybody.
+struct Slow(AtomicUsize);
+
+impl Sink for Slow {
+    fn line(&self, line: &str) -> Option<String> {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 3 {
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        (line == "bad").then(|| line.to_string())
+    }
+}
+
+#[test]
+fn no_line_is_lost_on_a_sink_that_is_slower_than_the_command() {
+    let slow = || Slow(AtomicUsize::new(0));
+    let run = |text, sink: &Slow| execute(&Place::here("h"), &script(text), &BTreeMap::new(), None, None, sink);
+    let sink = slow();
+    let output = run("seq 9000", &sink).unwrap();
+    assert_eq!((sink.0.load(Ordering::Relaxed), output.tail.last().unwrap().as_str()), (9000, "9000"));
+    assert_eq!(run("seq 9000; echo bad", &slow()).unwrap_err().to_string(), "wrote \"bad\"");
+    // A service that goes on writing is not waited for.
+    let begun = Instant::now();
+    run("sh -c 'for i in $(seq 4000); do echo still here; sleep 0.01; done' & echo started", &slow()).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(20), "a service keeps nobody");
+}
+
 #[test]
 fn a_line_without_an_end_comes_in_parts() {
     let sink = Counts(AtomicUsize::new(0), Mutex::new(String::new()));
