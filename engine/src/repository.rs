@@ -102,8 +102,7 @@ impl Repository {
     /// A reader over everything that is visible. Call [`Repository::history`] first. Trees may come from this machine's
     /// cache.
     pub fn reader(&self) -> Arc<Reader> {
-        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
-        Arc::new(reader.with_trees(self.trees.clone()))
+        Arc::new(self.reader_over_all())
     }
 
     /// A reader over some of it, for who wants to know what the storage holds: nothing comes from a cache.
@@ -119,8 +118,12 @@ impl Repository {
 
     /// The same as [`Repository::reader`] for who deletes what is damaged: that it can not be read at the moment is no damage.
     pub fn reader_for_collector(&self) -> Arc<Reader> {
-        let reader = Reader::new(self.backend.clone(), self.keys.clone(), self.index.clone(), Sees::All);
-        Arc::new(reader.with_trees(self.trees.clone()).for_collector())
+        Arc::new(self.reader_over_all().for_collector())
+    }
+
+    fn reader_over_all(&self) -> Reader {
+        let (backend, keys, index) = (self.backend.clone(), self.keys.clone(), self.index.clone());
+        Reader::new(backend, keys, index, Sees::All).with_trees(self.trees.clone())
     }
 
     /// A reader that asks the storage for everything, past what this machine keeps.

@@ -9,11 +9,11 @@ use keepfast_engine::events::Silent;
 use keepfast_repo_format::id::{ChunkId, PackId, SnapshotId};
 use keepfast_repo_format::layout;
 use keepfast_repo_format::segment::MAX_DELTA_STEPS;
-use keepfast_repo_format::tree::entry::{Content, ContentItem, Entry};
+use keepfast_repo_format::tree::entry::Entry;
 use keepfast_storage::Name;
 
 use crate::support::collector::{all_of_it, prune_on};
-use crate::support::forge::{Forge, file_of};
+use crate::support::forge::{Forge, file_of_chunk};
 use crate::support::history_script::{in_snapshot, open_bare};
 use crate::support::prune_place::Place;
 use crate::support::random::Random;
@@ -120,11 +120,6 @@ fn similar(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     (first, second)
 }
 
-fn file(name: &[u8], id: ChunkId, length: usize) -> Entry {
-    let item = ContentItem { length: length as u64, id: Some(id) };
-    file_of(b"", name, Content { height: 0, items: vec![item] }, length as u64)
-}
-
 /// The hostile file is named with why, everywhere, and what is beside it comes back.
 #[track_caller]
 fn only_the_hostile_file_is_refused(outcome: &Outcome, why: &str) {
@@ -152,7 +147,7 @@ fn deltas_against_each_other_are_refused() {
         let (one_id, other_id) = (forge.data_id(&one), forge.data_id(&other));
         forge.delta_chunk(&one, &other, &[other_id]);
         forge.delta_chunk(&other, &one, &[one_id]);
-        vec![file(b"hostile", one_id, one.len())]
+        vec![file_of_chunk(b"hostile", one_id, one.len())]
     });
     only_the_hostile_file_is_refused(&outcome, "in a circle");
 }
@@ -170,7 +165,7 @@ fn a_copy_in_a_circle_hides_none_that_is_whole() {
     below[7] ^= 1;
     let below_id = forge.data_chunk(&below);
     forge.delta_chunk(&one, &below, &[below_id]);
-    let leaf = forge.leaf(&[file(b"one", one_id, one.len()), file(b"other", other_id, other.len())]);
+    let leaf = forge.leaf(&[file_of_chunk(b"one", one_id, one.len()), file_of_chunk(b"other", other_id, other.len())]);
     let outcome = scene.attack(forge, &leaf);
     assert_eq!(outcome.problems(), 0, "{:?}", outcome.restored);
     assert!(outcome.has_file("one", &one) && outcome.has_file("other", &other));
@@ -187,7 +182,7 @@ fn at_depth(steps: u32) -> Outcome {
             content[step as usize] ^= 1;
             id = forge.delta_chunk(&content, &before, &[id]);
         }
-        vec![file(b"hostile", id, content.len())]
+        vec![file_of_chunk(b"hostile", id, content.len())]
     })
 }
 
@@ -206,7 +201,7 @@ fn more_base_chunks_than_the_format_permits_are_refused() {
         let ids = [forge.data_chunk(&bases[0]), forge.data_chunk(&bases[1])];
         let (content, prefix) = similar(&mut random);
         let id = forge.delta_chunk(&content, &prefix, &ids);
-        vec![file(b"hostile", id, content.len())]
+        vec![file_of_chunk(b"hostile", id, content.len())]
     });
     only_the_hostile_file_is_refused(&outcome, "more base chunks than the format permits");
 }
@@ -233,7 +228,7 @@ fn many_ways_in_circles_do_not_keep_a_reader_busy_for_ever() {
         }
     }
     let innocent = forge.file(b"", b"zz", b"innocent");
-    let leaf = forge.leaf(&[file(b"hostile", ids[0], first.len()), innocent]);
+    let leaf = forge.leaf(&[file_of_chunk(b"hostile", ids[0], first.len()), innocent]);
     let start = Instant::now();
     let outcome = scene.attack_once(forge, &leaf);
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());

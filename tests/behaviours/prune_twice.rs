@@ -9,10 +9,9 @@ use keepfast_engine::prune::prune;
 use keepfast_repo_format::envelope::Kind;
 use keepfast_repo_format::id::{ChunkId, SnapshotId};
 use keepfast_repo_format::segment::Codec;
-use keepfast_repo_format::tree::entry::{Content, ContentItem, Entry};
 
 use crate::support::collector::all_of_it;
-use crate::support::forge::{Forge, file_of};
+use crate::support::forge::{Forge, file_of_chunk};
 use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, client, restore_options};
 
@@ -66,11 +65,6 @@ fn assert_holds(sandbox: &Sandbox, snapshot: SnapshotId, contents: &[(&str, &[u8
     }
 }
 
-fn file(name: &[u8], id: ChunkId, length: usize) -> Entry {
-    let item = ContentItem { length: length as u64, id: Some(id) };
-    file_of(b"", name, Content { height: 0, items: vec![item] }, length as u64)
-}
-
 /// As many contents as wanted, each like the others, none of which compresses.
 fn similar<const N: usize>(length: usize) -> [Vec<u8>; N] {
     let first = Random::new(9).bytes(length);
@@ -102,7 +96,7 @@ fn where_the_first_copy_is_damaged_the_second_one_stays() {
     let id = forge.data_id(content);
     forge.chunk_as(Kind::DataPack, content, id, |sealed| sealed.stored[20] ^= 1);
     forge.data_chunk(content);
-    let leaf = forge.leaf(&[file(b"twice", id, content.len())]);
+    let leaf = forge.leaf(&[file_of_chunk(b"twice", id, content.len())]);
     let snapshot = forge.commit(&leaf);
     assert_ne!(sandbox.check().findings, []);
     prune_to_the_end(&sandbox);
@@ -118,7 +112,7 @@ fn of_a_delta_that_one_pack_holds_twice_against_the_same_chunk_one_copy_stays() 
     let base_id = forge.data_chunk(&base);
     let id = forge.delta_chunk(&content, &base, &[base_id]);
     forge.delta_chunk(&content, &base, &[base_id]);
-    let leaf = forge.leaf(&[file(b"file", id, content.len())]);
+    let leaf = forge.leaf(&[file_of_chunk(b"file", id, content.len())]);
     let snapshot = forge.commit(&leaf);
     prune_to_the_end(&sandbox);
     assert_each_is_there_once(&sandbox);
@@ -135,7 +129,7 @@ fn a_delta_that_two_packs_hold_is_moved_once() {
         let mut forge = Forge::new(&sandbox);
         let base_id = forge.data_chunk(&base);
         let ids = forge.delta_chunks(&[&live, &dead], &base, &[base_id]);
-        let leaf = forge.leaf(&[file(b"file", ids[0], live.len())]);
+        let leaf = forge.leaf(&[file_of_chunk(b"file", ids[0], live.len())]);
         forge.commit(&leaf)
     });
     prune_once(&sandbox);
@@ -154,7 +148,7 @@ fn of_two_deltas_against_different_chunks_that_become_plain_one_copy_stays() {
         let mut forge = Forge::new(&sandbox);
         let base_id = forge.data_chunk(base);
         let ids = forge.delta_chunks(&[&live, &dead], base, &[base_id]);
-        let leaf = forge.leaf(&[file(b"file", ids[0], live.len())]);
+        let leaf = forge.leaf(&[file_of_chunk(b"file", ids[0], live.len())]);
         forge.commit(&leaf)
     });
     prune_to_the_end(&sandbox);

@@ -258,6 +258,12 @@ pub fn entry(directory: &[u8], name: &[u8], file_type: FileType) -> Entry {
     }
 }
 
+/// A file of one chunk, stored or not, so long.
+pub fn file_of_chunk(name: &[u8], id: ChunkId, length: usize) -> Entry {
+    let item = ContentItem { length: length as u64, id: Some(id) };
+    file_of(b"", name, Content { height: 0, items: vec![item] }, length as u64)
+}
+
 /// A file with any content and any size.
 pub fn file_of(directory: &[u8], name: &[u8], content: Content, size: u64) -> Entry {
     let mut file = entry(directory, name, FileType::File);
