@@ -99,6 +99,13 @@ impl Identity {
     }
 }
 
+impl Drop for Identity {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has the lock, too, until it is another program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 fn parse(text: &str) -> Option<(WriterId, Vec<SessionId>)> {
     let (first, rest) = text.strip_suffix("end\n")?.split_once('\n')?;
     let writer = WriterId::from_hex(first.strip_prefix("writer ")?)?;
@@ -109,6 +116,16 @@ fn parse(text: &str) -> Option<(WriterId, Vec<SessionId>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_writer_that_was_given_up_is_free_although_a_child_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Identity::take(folder.path()).unwrap();
+        let (writer, _of_a_child) = (first.writer, first.file.try_clone().unwrap());
+        assert_ne!(Identity::take(folder.path()).unwrap().writer, writer);
+        drop(first);
+        assert_eq!(Identity::take(folder.path()).unwrap().writer, writer);
+    }
 
     #[test]
     fn a_file_that_is_damaged_costs_a_new_writer_and_nothing_else() {

@@ -130,6 +130,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has the lock, too, until it is another program.
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
+        }
+    }
+}
+
 fn file_name(stem: &str) -> String {
     format!("{stem}.sqlite")
 }
