@@ -173,7 +173,7 @@ impl Reader {
         })
     }
 
-    /// The chunk from wherever it is whole, or the first pack that should hold it, and what is wrong there.
+    /// The chunk from wherever it is whole, or a pack that should hold it, and what is wrong there.
     fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
         let found = self.index.find(kind, id)?;
         let found = match (found, self.sees) {
@@ -181,28 +181,33 @@ impl Reader {
             (found, _) => found,
         };
         let first = found.ok_or(Error::MissingChunk { id: *id })?;
-        let error = match self.chunk_at(&first, kind, id) {
-            Err(error) if error.is_damage() => error,
-            outcome => return outcome.map(Ok),
+        let wrong = match self.chunk_at(&first, kind, id) {
+            Ok(chunk) => return Ok(Ok(chunk)),
+            Err(error) => (first.pack.id, error),
         };
         // A backup that missed the pack has stored its chunks again, in another one.
         let others =
             self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
-        let found = self.first_whole(others.map(|other| self.chunk_at(&other, kind, id)))?;
-        Ok(found.ok_or((first.pack.id, error)))
+        let others = others.map(|other| self.chunk_at(&other, kind, id).map_err(|error| (other.pack.id, error)));
+        Ok(self.first_whole(wrong, others))
     }
 
-    /// The first of several copies that is whole, if one is.
-    fn first_whole<T>(&self, copies: impl Iterator<Item = Result<T>>) -> Result<Option<T>> {
-        let mut unknown = None;
+    /// The first of several copies that is whole. If none is, what is said of them, whichever was asked first; `wrong` is one that
+    /// was asked before.
+    fn first_whole<T>(
+        &self,
+        mut wrong: (PackId, Error),
+        copies: impl Iterator<Item = Result<T, (PackId, Error)>>,
+    ) -> Result<T, (PackId, Error)> {
+        let is_said = |error: &Error| error.is_damage() == (self.doubt == Doubt::Damaged);
         for copy in copies {
             match copy {
-                Ok(whole) => return Ok(Some(whole)),
-                Err(error) if error.is_damage() || self.doubt == Doubt::Damaged => {}
-                Err(error) => unknown = unknown.or(Some(error)),
+                Ok(whole) => return Ok(whole),
+                Err(other) if is_said(&other.1) && !is_said(&wrong.1) => wrong = other,
+                Err(_) => {}
             }
         }
-        unknown.map_or(Ok(None), Err)
+        Err(wrong)
     }
 
     fn is_lost(&self, pack: &PackId) -> bool {

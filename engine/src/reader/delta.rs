@@ -24,7 +24,8 @@ const MAX_DECODED_BYTES: u64 = 256 << 20;
 pub(super) struct Allowance {
     steps: u32,
     bytes: u64,
-    /// Base chunks that could not be had with so many steps, and so not with fewer: however many copies there are, no way is gone twice.
+    /// Base chunks that are damaged everywhere, with so many steps, and so with fewer: however many copies there are, no way is gone
+    /// twice for them.
     failed: HashMap<ChunkId, u32>,
 }
 
@@ -112,10 +113,7 @@ impl Reader {
             (found, _) => found,
         };
         let first = found.ok_or(Error::MissingChunk { id: *id })?;
-        let error = match self.append_from(&first, id, prefix, allowance) {
-            Err(error) if error.is_damage() => error,
-            outcome => return outcome,
-        };
+        let Err(error) = self.append_from(&first, id, prefix, allowance) else { return Ok(()) };
         let others = self
             .index
             .find_all(record.kind, id)?
@@ -123,14 +121,15 @@ impl Reader {
             .filter(|other| other.segment_key() != first.segment_key());
         let others = others.map(|other| {
             allowance.steps = steps;
-            self.append_from(&other, id, prefix, allowance)
+            self.append_from(&other, id, prefix, allowance).map_err(|error| (other.pack.id, error))
         });
-        let found = self.first_whole(others);
-        if let Ok(Some(appended)) = found {
-            return Ok(appended);
-        }
-        allowance.failed.insert(*id, steps);
-        found.and(Err(error))
+        self.first_whole((first.pack.id, error), others).map_err(|(_, error)| {
+            // What can not be read now is no damage later on either.
+            if error.is_damage() {
+                allowance.failed.insert(*id, steps);
+            }
+            error
+        })
     }
 
     fn append_from(
