@@ -4,9 +4,10 @@
 //! every call into one log of all machines, and can be told to fail, to hang, or to end keepfast at the k-th call that acts.
 //!
 //! ```text
-//! WORLD/log, count, faults, runner, begin
+//! WORLD/log, count, faults, runner, begin, command
 //! WORLD/hosts/NAME/root/          the machine's files: {{root}}
-//! WORLD/hosts/NAME/bin/           its commands, first in its PATH
+//! WORLD/hosts/NAME/bin/           its commands, first in its PATH: each is WORLD/command
+//! WORLD/hosts/NAME/scripts/       what they do
 //! WORLD/hosts/NAME/state/         what the commands remember, such as services/zookeeper: running
 //! ```
 //!
@@ -25,8 +26,9 @@ mod state;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use keepfast_engine::profile::Host;
 use tempfile::TempDir;
@@ -87,6 +89,13 @@ die() {
 refuse() { echo "$name: $*" >&2; exit 1; }
 "#;
 
+/// What every command is. The tests' own process only writes what this reads: a program that it wrote itself could not be run while
+/// a child that another thread is making holds the file open for writing.
+const COMMAND: &str = r#"#!/bin/sh
+. "${STANDIN%/*/*}/begin"
+. "$STANDIN/scripts/$name"
+"#;
+
 /// All machines of a test.
 pub struct World {
     folder: PathBuf,
@@ -118,6 +127,9 @@ impl World {
         for (name, text) in [("log", ""), ("count", "0\n"), ("faults", ""), ("runner", "0\n"), ("begin", BEGIN)] {
             fs::write(folder.join(name), text).unwrap();
         }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(folder.join("command")).arg(COMMAND);
+        assert!(shell.status().unwrap().success());
         Self { folder, _owned: Some(owned) }
     }
 
@@ -134,7 +146,7 @@ impl World {
     /// Adds a machine, with the commands that every machine has.
     pub fn add(&self, name: &str) -> Standin {
         let standin = self.host(name);
-        for folder in ["root", "bin", "state/services", "state/containers", "hooks"] {
+        for folder in ["root", "bin", "scripts", "state/services", "state/containers", "hooks"] {
             fs::create_dir_all(standin.folder.join(folder)).unwrap();
         }
         for (command, script) in commands::ALL {
@@ -196,10 +208,11 @@ pub struct Standin {
 impl Standin {
     /// Gives it a command. The script stands behind the prologue.
     pub fn command(&self, name: &str, script: &str) -> &Self {
-        let path = self.folder.join("bin").join(name);
-        fs::write(&path, format!("#!/bin/sh\n. \"${{STANDIN%/*/*}}/begin\"\n{}\n", script.trim())).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        self
+        fs::write(self.folder.join("scripts").join(name), script).unwrap();
+        match symlink("../../../command", self.folder.join("bin").join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{name}: {error}"),
+            _ => self,
+        }
     }
 
     /// A script that is run by `service NAME ACTION`, before the service's state changes: if it fails, the state does not.

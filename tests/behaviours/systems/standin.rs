@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use keepfast_engine::profile::{Asked, Library, Profile};
 use keepfast_engine::runbook::Why;
+use keepfast_storage::testing::Port;
 
 use crate::support::standin::{Fault, Folder, Nothing, Precious, Recorder, Rehearsal, Stage, World, is_child};
 
@@ -238,8 +239,10 @@ fn folders_of_a_container_are_saved_and_wiped_inside_of_it_and_only_what_ran_is_
 
 #[test]
 fn a_port_that_must_be_closed_is_one_that_refuses() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    // Nobody else gets it once nobody listens there.
+    let reserved = Port::reserve();
+    let port = reserved.number();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let document = format!(
         "[variables.vip]\nvalue = \"127.0.0.1\"\n[roles.server]\n[runbooks.look]\ntitle = \"Look\"\n[[runbooks.look.steps]]\nid = \"vip\"\n\
          title = \"Is it closed?\"\nrequire = [{{ closed = {port}, at = \"{{{{vip}}}}\", says = \"close it\" }}]\n"
@@ -250,6 +253,7 @@ fn a_port_that_must_be_closed_is_one_that_refuses() {
     let world = rehearsal.ready();
     let stopped = rehearsal.run(&world, &Recorder::agrees()).unwrap_err().to_string();
     assert!(stopped.contains(&format!("close it (127.0.0.1 answers at port {port})")), "{stopped}");
-    drop(listener);
+    // Closing it is not enough: a process that another thread is just starting listens, too, until it is another program.
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
     rehearsal.resume(&world, &Recorder::agrees()).unwrap();
 }
