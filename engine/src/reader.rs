@@ -156,58 +156,55 @@ impl Reader {
 
     fn chunk(&self, kind: Kind, id: &ChunkId) -> Result<Chunk> {
         let seen = self.refreshes.load(Ordering::Acquire);
-        let (pack, error) = match self.chunk_in_any(kind, id)? {
-            Ok(chunk) => return Ok(chunk),
-            Err(failure) => failure,
-        };
-        if !error.is_not_found() || self.is_lost(&pack) {
-            return Err(error);
+        let (pack, outcome) = self.chunk_in_any(kind, id)?;
+        if !outcome.as_ref().is_err_and(Error::is_not_found) || self.is_lost(&pack) {
+            return outcome;
         }
         // A collector may have moved it while this program was at work.
         self.refresh(seen)?;
-        self.chunk_in_any(kind, id)?.map_err(|(after, error)| {
-            if after == pack {
-                self.note_lost(pack);
-            }
-            error
-        })
+        let (after, outcome) = self.chunk_in_any(kind, id)?;
+        if outcome.is_err() && after == pack {
+            self.note_lost(pack);
+        }
+        outcome
     }
 
     /// The chunk from wherever it is whole, or a pack that should hold it, and what is wrong there.
-    fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<Result<Chunk, (PackId, Error)>> {
+    fn chunk_in_any(&self, kind: Kind, id: &ChunkId) -> Result<(PackId, Result<Chunk>)> {
         let found = self.index.find(kind, id)?;
         let found = match (found, self.sees) {
             (None, Sees::All) => self.index.find_excluded(kind, id)?,
             (found, _) => found,
         };
         let first = found.ok_or(Error::MissingChunk { id: *id })?;
-        let wrong = match self.chunk_at(&first, kind, id) {
-            Ok(chunk) => return Ok(Ok(chunk)),
-            Err(error) => (first.pack.id, error),
-        };
+        let from = |location: &Location| (location.pack.id, self.chunk_at(location, kind, id));
+        let outcome = from(&first);
+        if outcome.1.is_ok() {
+            return Ok(outcome);
+        }
         // A backup that missed the pack has stored its chunks again, in another one.
         let others =
             self.index.find_all(kind, id)?.into_iter().filter(|other| other.segment_key() != first.segment_key());
-        let others = others.map(|other| self.chunk_at(&other, kind, id).map_err(|error| (other.pack.id, error)));
-        Ok(self.first_whole(wrong, others))
+        Ok(self.whole_or_said(outcome, others.map(|other| from(&other))))
     }
 
-    /// The first of several copies that is whole. If none is, what is said of them, whichever was asked first; `wrong` is one that
-    /// was asked before.
-    fn first_whole<T>(
+    /// The first of `others` that is whole. If none is, that of all copies, `failed` among them, which tells what is said of the chunk,
+    /// whichever was asked first.
+    fn whole_or_said<T>(
         &self,
-        mut wrong: (PackId, Error),
-        copies: impl Iterator<Item = Result<T, (PackId, Error)>>,
-    ) -> Result<T, (PackId, Error)> {
+        failed: (PackId, Result<T>),
+        others: impl Iterator<Item = (PackId, Result<T>)>,
+    ) -> (PackId, Result<T>) {
         let is_said = |error: &Error| error.is_damage() == (self.doubt == Doubt::Damaged);
-        for copy in copies {
-            match copy {
-                Ok(whole) => return Ok(whole),
-                Err(other) if is_said(&other.1) && !is_said(&wrong.1) => wrong = other,
+        let mut best = failed;
+        for other in others {
+            match &other.1 {
+                Ok(_) => return other,
+                Err(error) if is_said(error) && !best.1.as_ref().is_err_and(is_said) => best = other,
                 Err(_) => {}
             }
         }
-        Err(wrong)
+        best
     }
 
     fn is_lost(&self, pack: &PackId) -> bool {

@@ -113,7 +113,10 @@ impl Reader {
             (found, _) => found,
         };
         let first = found.ok_or(Error::MissingChunk { id: *id })?;
-        let Err(error) = self.append_from(&first, id, prefix, allowance) else { return Ok(()) };
+        let first_outcome = self.append_from(&first, id, prefix, allowance);
+        if first_outcome.is_ok() {
+            return first_outcome;
+        }
         let others = self
             .index
             .find_all(record.kind, id)?
@@ -121,15 +124,14 @@ impl Reader {
             .filter(|other| other.segment_key() != first.segment_key());
         let others = others.map(|other| {
             allowance.steps = steps;
-            self.append_from(&other, id, prefix, allowance).map_err(|error| (other.pack.id, error))
+            (other.pack.id, self.append_from(&other, id, prefix, allowance))
         });
-        self.first_whole((first.pack.id, error), others).map_err(|(_, error)| {
-            // What can not be read now is no damage later on either.
-            if error.is_damage() {
-                allowance.failed.insert(*id, steps);
-            }
-            error
-        })
+        let (_, outcome) = self.whole_or_said((first.pack.id, first_outcome), others);
+        // What can not be read now is no damage later on either.
+        if outcome.as_ref().is_err_and(Error::is_damage) {
+            allowance.failed.insert(*id, steps);
+        }
+        outcome
     }
 
     fn append_from(
