@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepfast_repo_format::id::RepositoryId;
-use rusqlite::Connection;
+use rusqlite::{Connection, MAIN_DB};
+use rustix::fs::{Access, access};
 
 use super::IndexError;
 
@@ -187,6 +188,8 @@ fn existing(form: &Form, path: &Path, repository: RepositoryId) -> Result<Option
     }
     let connection = Connection::open(path)?;
     match configure(&connection).and_then(|()| is_ours(form, &connection, repository)) {
+        // The header asks for a newer SQLite to write (https://www.sqlite.org/fileformat2.html section 1.3.3): no run has written that.
+        Ok(true) if connection.is_readonly(MAIN_DB)? && access(path, Access::WRITE_OK).is_ok() => Ok(None),
         Ok(true) => Ok(Some(connection)),
         Err(IndexError::Database { source }) if is_environment(&source) => Err(source.into()),
         _ => Ok(None),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local index against a naive model, and against every way in which its file can be wrong.
+//! The local index against a naive model, its handles beside each other, and its file when something is wrong with it.
+
+mod damage;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -190,26 +192,6 @@ proptest! {
         // 1 byte: one pack at a time, so that every look-up evicts.
         run(steps, if tiny { 1 } else { 1 << 20 })?;
     }
-
-    #[test]
-    fn a_file_that_was_changed_anywhere_says_nothing_wrong(at in any::<proptest::sample::Index>(), bytes in any::<[u8; 4]>()) {
-        let folder = tempdir().unwrap();
-        drop(warm(folder.path()));
-        let path = folder.path().join("index.sqlite");
-        let mut file = fs::read(&path).unwrap();
-        let at = at.index(file.len() - 4);
-        file[at..at + 4].copy_from_slice(&bytes);
-        fs::write(&path, file).unwrap();
-        let index = open(folder.path());
-        let good = record(1, Kind::DataPack, &[1, 2, 3, 4, 5]);
-        if index.retain(&HashSet::from([object(1)])).is_ok() {
-            for c in 0..8 {
-                if let Ok(Some(found)) = index.find(Kind::DataPack, &chunk(c)) {
-                    prop_assert_eq!(&*found.pack, &good);
-                }
-            }
-        }
-    }
 }
 
 #[test]
@@ -221,33 +203,6 @@ fn a_reopened_index_finds_again_once_it_is_told_what_is_visible() {
     assert_eq!(index.loaded().unwrap(), HashSet::from([object(1)]));
     assert!(index.retain(&HashSet::from([object(1)])).unwrap().is_empty());
     assert!(holds(&index, 3));
-}
-
-#[test]
-fn unusable_files_are_made_anew() {
-    type Damage = (&'static str, fn(&Path));
-    let damages: [Damage; 7] = [
-        ("garbage", |path| fs::write(path, vec![0xa5; 50_000]).unwrap()),
-        ("empty", |path| fs::write(path, []).unwrap()),
-        ("cut short", |path| fs::write(path, &fs::read(path).unwrap()[..5000]).unwrap()),
-        ("cut within the header", |path| fs::write(path, &fs::read(path).unwrap()[..50]).unwrap()),
-        ("another schema", |path| sql(path, "PRAGMA user_version = 99")),
-        ("another program", |path| sql(path, "PRAGMA application_id = 5")),
-        ("no table", |path| sql(path, "DROP TABLE chunks")),
-    ];
-    for (what, damage) in damages {
-        let folder = tempdir().unwrap();
-        drop(warm(folder.path()));
-        damage(&folder.path().join("index.sqlite"));
-        let (index, was_missing) = warm(folder.path());
-        assert!(was_missing && holds(&index, 3), "{what}");
-        drop(index);
-        assert!(!warm(folder.path()).1, "{what}: kept from now on");
-    }
-}
-
-fn sql(path: &Path, sql: &str) {
-    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
 }
 
 #[test]
@@ -267,38 +222,6 @@ fn a_file_that_somebody_stands_on_is_not_removed() {
     assert!(holds(&other, 9) && holds(&first, 3));
     drop((first, other));
     assert!(!warm(folder.path()).1);
-}
-
-#[test]
-fn a_changed_row_is_damage_and_the_file_is_made_anew() {
-    let folder = tempdir().unwrap();
-    drop(warm(folder.path()));
-    sql(&folder.path().join("index.sqlite"), "UPDATE directories SET record = zeroblob(90)");
-    let (index, _) = warm(folder.path());
-    assert!(index.find(Kind::DataPack, &chunk(3)).is_err());
-    drop(index);
-    let (index, was_missing) = warm(folder.path());
-    assert!(was_missing && holds(&index, 3));
-}
-
-#[test]
-fn a_changed_list_of_packs_makes_none_of_them_visible() {
-    let folder = tempdir().unwrap();
-    let index = open(folder.path());
-    index.load(object(1), &[pack(1)]).unwrap();
-    index.load(object(2), &[pack(2)]).unwrap();
-    sql(&folder.path().join("index.sqlite"), "INSERT INTO listings VALUES(1, 2)");
-    assert_eq!(index.retain(&HashSet::from([object(1)])).unwrap(), [object(1)]);
-    assert!(index.packs().is_empty());
-}
-
-#[test]
-fn a_distrusted_index_is_made_anew() {
-    let folder = tempdir().unwrap();
-    let (index, _) = warm(folder.path());
-    index.distrust();
-    drop(index);
-    assert!(warm(folder.path()).1);
 }
 
 #[test]
@@ -378,7 +301,7 @@ fn cached_objects_are_found_again_until_they_are_forgotten() {
     assert_eq!(index.cached_names("log/a/").unwrap(), ["log/a/0", "log/a/1"]);
     index.forget_cached("log/a/0").unwrap();
     assert_eq!(index.cached("log/a/0").unwrap(), None);
-    sql(&folder.path().join("index.sqlite"), "UPDATE cached SET bytes = x'00'");
+    damage::sql(&folder.path().join("index.sqlite"), "UPDATE cached SET bytes = x'00'");
     assert_eq!(index.cached("log/b/0").unwrap(), None, "bytes that do not have their hash are no bytes");
 }
 
