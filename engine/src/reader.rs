@@ -189,19 +189,32 @@ impl Reader {
     }
 
     /// The first of `others` that is whole. If none is, that of all copies, `failed` among them, which tells what is said of the chunk,
-    /// whichever was asked first.
+    /// whichever was asked first. A storage that does not answer is not asked for each copy.
     fn whole_or_said<T>(
         &self,
         failed: (PackId, Result<T>),
         others: impl Iterator<Item = (PackId, Result<T>)>,
     ) -> (PackId, Result<T>) {
-        let is_said = |error: &Error| error.is_damage() == (self.doubt == Doubt::Damaged);
+        // Of what is damaged rather a pack that is gone: it may have been moved since the index was read.
+        let weight = |copy: &(PackId, Result<T>)| {
+            let error = copy.1.as_ref().err();
+            error.map(|error| (error.is_damage() == (self.doubt == Doubt::Damaged), error.is_not_found()))
+        };
+        let is_gone = |copy: &(PackId, Result<T>)| copy.1.as_ref().is_err_and(Error::is_without_answer);
         let mut best = failed;
+        if is_gone(&best) {
+            return best;
+        }
         for other in others {
-            match &other.1 {
-                Ok(_) => return other,
-                Err(error) if is_said(error) && !best.1.as_ref().is_err_and(is_said) => best = other,
-                Err(_) => {}
+            if other.1.is_ok() {
+                return other;
+            }
+            let is_last = is_gone(&other);
+            if weight(&other) > weight(&best) {
+                best = other;
+            }
+            if is_last {
+                break;
             }
         }
         best

@@ -279,3 +279,33 @@ fn a_copy_that_can_not_be_read_now_is_no_damaged_one_for_a_prune() {
         repository.reader().data_chunk(&chunk).unwrap();
     }
 }
+
+/// What a collector has moved while this program was at work is found, whatever else is wrong with another copy, which may be asked
+/// first: a pack that is gone is a reason to read the index anew.
+#[test]
+fn a_moved_copy_is_found_beside_a_damaged_one() {
+    let bytes = Random::new(6).bytes(3000);
+    for _ in 0..8 {
+        let sandbox = Sandbox::new();
+        let commit = |lie: fn(&mut Sealed)| {
+            let mut forge = Forge::new(&sandbox);
+            let chunk = forge.data_id(&bytes);
+            forge.chunk_as(Kind::DataPack, &bytes, chunk, lie);
+            let other = forge.file(b"", b"other", b"beside it");
+            let leaf = forge.leaf(&[other]);
+            let before = sandbox.objects.image();
+            forge.commit(&leaf);
+            (chunk, before)
+        };
+        commit(|sealed| sealed.stored[20] ^= 1);
+        let (chunk, before) = commit(|_| {});
+        let repository = sandbox.open();
+        repository.history().unwrap();
+        let image = sandbox.objects.image();
+        commit(|_| {});
+        for pack in image.names("packs").into_iter().filter(|pack| before.get(pack).is_none()) {
+            sandbox.objects.delete(&pack).unwrap();
+        }
+        assert_eq!(*repository.reader().data_chunk(&chunk).unwrap(), *bytes);
+    }
+}
