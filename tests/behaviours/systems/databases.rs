@@ -7,7 +7,7 @@ mod drills;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keepfast_engine::profile::{Library, Profile, Values, template};
 
@@ -130,10 +130,9 @@ fn a_database_that_is_held_open_is_a_fatal_error_of_a_restore() {
     let mut holds = Command::new("psql");
     holds.args(["chroma", "-c", "select pg_sleep(600)"]).envs(new.environment());
     let mut holds = holds.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    for _ in 0..200 {
-        if new.sql("postgres", "select count(*) from pg_stat_activity where datname = 'chroma'") == "1\n" {
-            break;
-        }
+    let began = Instant::now();
+    while new.sql("postgres", "select count(*) from pg_stat_activity where datname = 'chroma'") != "1\n" {
+        assert!(began.elapsed() < Duration::from_secs(60), "psql does not connect");
         std::thread::sleep(Duration::from_millis(50));
     }
     let world = rehearsal.ready();

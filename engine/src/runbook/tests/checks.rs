@@ -29,10 +29,9 @@ fn offline(ports: &[u16]) -> TestKind {
 /// A listener that takes no one any more: its backlog is full.
 fn silent() -> (TcpListener, Vec<TcpStream>) {
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
-    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &address).unwrap();
-    rustix::net::listen(&socket, 0).unwrap();
-    let listener = TcpListener::from(socket);
+    let listener = TcpListener::bind(address).unwrap();
+    // Once more, with the shortest backlog.
+    rustix::net::listen(&listener, 0).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) {

@@ -15,6 +15,8 @@ fn at_a_reserved_port_nobody_answers_until_one_server_listens_and_again_when_it_
         assert!(TcpListener::bind(address).is_err());
         let near = TcpStream::connect(address).unwrap();
         drop(server.accept().unwrap());
+        // Closing it is not enough: a process that another test is just starting listens, too, until it is another program.
+        rustix::net::shutdown(&server, rustix::net::Shutdown::Both).unwrap();
         drop((near, server));
     }
 }
