@@ -7,8 +7,9 @@ use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use keepfast_storage::testing::Port;
+use rustix::process::{Pid, Signal};
 
-use super::super::{Command, Fault, execute};
+use super::super::{Command, Fault, Sink, execute};
 use super::sshd::Sshd;
 use super::{Breaks, Input, Silent, runs, script, soon};
 
@@ -34,11 +35,24 @@ fn an_exit_code_of_255_is_the_commands_own_and_a_host_that_is_not_there_is_unrea
     assert!(matches!(fault, Fault::Unreachable { .. }) && text.contains("Connection refused"), "{text}");
 }
 
+/// Kills the process whose id a line is; ssh has lines of its own.
+struct Kills;
+
+impl Sink for Kills {
+    fn line(&self, line: &str) -> Option<String> {
+        if let Some(pid) = line.trim().parse().ok().and_then(Pid::from_raw) {
+            rustix::process::kill_process(pid, Signal::KILL).expect("it is there");
+        }
+        None
+    }
+}
+
 #[test]
 fn a_connection_that_breaks_is_told_from_one_that_never_was() {
     let Some(sshd) = Sshd::start() else { return };
-    // The process of sshd that serves this connection is the parent of the command's.
-    let fault = far(&sshd, "kill -KILL $(ps -o ppid= -p $PPID); sleep 3").unwrap_err().to_string();
+    // The process of sshd that serves this connection is the parent of the command's. It must have said that the command has begun.
+    let (text, limit) = ("ps -o ppid= -p $PPID >&2; sleep 20", Some(Duration::from_secs(60)));
+    let fault = execute(&sshd.place(), &script(text), &BTreeMap::new(), None, limit, &Kills).unwrap_err().to_string();
     assert!(fault.contains("can not reach far: the connection broke while the command ran"), "{fault}");
 }
 
