@@ -309,3 +309,33 @@ fn a_moved_copy_is_found_beside_a_damaged_one() {
         assert_eq!(*repository.reader().data_chunk(&chunk).unwrap(), *bytes);
     }
 }
+
+/// Each copy would be waited for as long as the first.
+#[test]
+fn a_storage_that_does_not_answer_is_not_asked_for_every_copy() {
+    let sandbox = Sandbox::new();
+    let bytes = Random::new(7).bytes(3000);
+    let chunks: Vec<_> = (0..3)
+        .map(|_| {
+            let mut forge = Forge::new(&sandbox);
+            let chunk = forge.data_id(&bytes);
+            forge.chunk_as(Kind::DataPack, &bytes, chunk, |_| {});
+            let other = forge.file(b"", b"other", b"beside it");
+            let leaf = forge.leaf(&[other]);
+            forge.commit(&leaf);
+            chunk
+        })
+        .collect();
+    let asked = |kind| {
+        let recording = Arc::new(RecordingBackend::new(sandbox.objects.clone()));
+        let fault = Fault::new(Operation::Get, "packs", 1, kind, Moment::AfterEffect).and_ever_after();
+        let repository = sandbox.open_on(Arc::new(FaultyBackend::new(recording.clone(), vec![fault]))).unwrap();
+        repository.history().unwrap();
+        recording.take();
+        let error = repository.reader().data_chunk(&chunks[0]).err().expect("no copy can be read");
+        assert!(matches!(&error, Error::Storage(error) if error.kind == kind), "{error}");
+        recording.take().len()
+    };
+    assert_eq!([ErrorKind::Transient, ErrorKind::Lost].map(asked), [1, 1]);
+    assert_eq!([ErrorKind::Denied, ErrorKind::Other].map(asked), [3, 3]);
+}
